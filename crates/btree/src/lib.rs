@@ -1,0 +1,1 @@
+//! Nodes, cursors and buckets over pages.

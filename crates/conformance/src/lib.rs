@@ -1,0 +1,1 @@
+//! The laws of kv-api, one named test per law, for any engine.

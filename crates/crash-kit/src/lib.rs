@@ -1,0 +1,1 @@
+//! Recorder, post-crash states, fault injection and the oracle that judges recovery.

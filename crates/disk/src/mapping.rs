@@ -1,0 +1,84 @@
+//! Shared read-only mappings: the only unsafe code of the bolt engine.
+//!
+//! Invariants:
+//! * the map is kept as a raw pointer and a length; no slice over all of it ever exists, because
+//!   parts of it (metas, free pages) change while other parts are borrowed;
+//! * every slice lent lies inside the map and is borrowed from `self`, so it cannot outlive it.
+
+#![allow(
+    unsafe_code,
+    reason = "mapping is where the contract with the outside world is"
+)]
+
+use std::io;
+
+use memmap2::{Advice, MmapOptions, MmapRaw};
+
+use crate::{MapOptions, View};
+
+/// A shared read-only mapping of the beginning of a file.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    map: MmapRaw,
+}
+
+impl Mapping {
+    /// Maps the first `options.len` bytes of `file`, which may be more than it has.
+    ///
+    /// # Safety
+    ///
+    /// For as long as the mapping lives, the caller must not ask for bytes past the end of the
+    /// file, the file must not be cut below a range asked for, and no range may be written to
+    /// while a slice of it is borrowed.
+    pub(crate) unsafe fn new(file: &std::fs::File, options: &MapOptions) -> io::Result<Mapping> {
+        let len = usize::try_from(options.len).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let mut how = MmapOptions::new();
+        how.len(len);
+        if options.populate {
+            how.populate();
+        }
+        let map = how.map_raw_read_only(file)?;
+        // Point reads dominate; without this every miss reads 128 KiB around one page. Refusal
+        // costs speed only.
+        let _ = map.advise(Advice::Random);
+        lock_in_memory(&map, options.lock_bytes)?;
+        Ok(Mapping { map })
+    }
+}
+
+fn lock_in_memory(map: &MmapRaw, bytes: u64) -> io::Result<()> {
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).min(map.len());
+    let Some(start) = std::ptr::NonNull::new(map.as_mut_ptr().cast::<std::ffi::c_void>()) else {
+        return Ok(());
+    };
+    if bytes == 0 {
+        return Ok(());
+    }
+    // SAFETY: `start..start + bytes` lies inside the map, which is alive, and locking memory
+    // neither reads nor writes it. Unmapping unlocks.
+    unsafe { nix::sys::mman::mlock(start, bytes) }?;
+    Ok(())
+}
+
+impl View for Mapping {
+    fn len(&self) -> u64 {
+        self.map.len() as u64
+    }
+
+    fn bytes(&self, offset: u64, len: usize) -> io::Result<&[u8]> {
+        let start = usize::try_from(offset).map_err(|_| io::ErrorKind::UnexpectedEof)?;
+        let end = start.checked_add(len).ok_or(io::ErrorKind::UnexpectedEof)?;
+        if end > self.map.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        // SAFETY: `start <= end <= len` of one live mapping, so pointer and length stay inside
+        // it; the slice borrows `self`, which unmaps only when dropped; u8 has no alignment and
+        // no invalid values. That the file reaches this far and that nobody writes here while
+        // the slice lives is what the maker of the mapping promised.
+        Ok(unsafe { std::slice::from_raw_parts(self.map.as_ptr().add(start), len) })
+    }
+
+    fn follows_writes(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,162 @@
+//! The operating system behind the door.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, IoSlice};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use nix::libc;
+
+use crate::mapping::Mapping;
+use crate::{Access, Create, Disk, File, FileIdentity, LockKind, MapOptions, OpenOptions, View};
+
+/// The file system of the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsDisk;
+
+#[derive(Debug)]
+struct OsFile(fs::File);
+
+impl Disk for OsDisk {
+    fn open(&self, path: &Path, options: &OpenOptions) -> io::Result<Arc<dyn File>> {
+        let mut open = fs::OpenOptions::new();
+        open.read(true)
+            .write(options.access == Access::ReadWrite)
+            .mode(options.mode);
+        match options.create {
+            Create::Never => {}
+            Create::IfMissing => drop(open.create(true)),
+            Create::New => drop(open.create_new(true)),
+        }
+        // Without O_NONBLOCK, opening a pipe for reading waits for a writer that never comes.
+        let mut flags = libc::O_NONBLOCK;
+        if options.direct {
+            flags |= direct_flag();
+        }
+        let file = open.custom_flags(flags).open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "not a regular file",
+            ));
+        }
+        Ok(Arc::new(OsFile(file)))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        // link(2) refuses an existing name on every Unix; renameat2 does so only on Linux and
+        // not on every file system there.
+        fs::hard_link(from, to)?;
+        fs::remove_file(from)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        use std::os::unix::fs::DirBuilderExt;
+        fs::DirBuilder::new().mode(0o700).create(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
+        let mut names = fs::read_dir(directory)?
+            .map(|entry| entry.map(|entry| entry.file_name()))
+            .collect::<io::Result<Vec<_>>>()?;
+        names.sort();
+        Ok(names)
+    }
+
+    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
+        // The parent of a bare file name is the empty path, which no system call takes.
+        let directory = if directory.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            directory
+        };
+        fs::File::open(directory)?.sync_all()
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn direct_flag() -> i32 {
+    libc::O_DIRECT
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn direct_flag() -> i32 {
+    0
+}
+
+impl File for OsFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.0.write_at(bytes, offset)
+    }
+
+    fn write_vectored_at(&self, slices: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+        let offset =
+            i64::try_from(offset).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+        Ok(nix::sys::uio::pwritev(&self.0, slices, offset)?)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+
+    fn try_lock(&self, kind: LockKind) -> io::Result<bool> {
+        let taken = match kind {
+            LockKind::Shared => self.0.try_lock_shared(),
+            LockKind::Exclusive => self.0.try_lock(),
+        };
+        match taken {
+            Ok(()) => Ok(true),
+            Err(fs::TryLockError::WouldBlock) => Ok(false),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        self.0.unlock()
+    }
+
+    fn identity(&self) -> io::Result<FileIdentity> {
+        let metadata = self.0.metadata()?;
+        Ok(FileIdentity {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })
+    }
+
+    fn mode(&self) -> io::Result<u32> {
+        Ok(self.0.metadata()?.mode() & 0o7777)
+    }
+
+    #[allow(unsafe_code, reason = "passes the caller's promise on")]
+    unsafe fn map(&self, options: &MapOptions) -> io::Result<Arc<dyn View>> {
+        // SAFETY: the caller makes the promise `Mapping::new` asks for, word for word.
+        let mapping = unsafe { Mapping::new(&self.0, options) }?;
+        Ok(Arc::new(mapping))
+    }
+}

@@ -1,0 +1,12 @@
+//! What only some engines can do: one trait per capability, each with its own laws.
+//!
+//! Every trait here can be used as `dyn`, so that a program that picks its engine at run time can
+//! ask for one and be answered "not this engine" with `None`.
+
+mod backup;
+mod check;
+mod nested;
+
+pub use backup::Backup;
+pub use check::{Check, CheckSummary, Finding};
+pub use nested::{BucketVisitor, NestedReader, NestedWriter};

@@ -1,0 +1,1 @@
+//! Pages, metas, free extents, growth: the physical layer of a bolt file.

@@ -1,0 +1,1 @@
+//! Open any Strata engine at run time; copy between engines.

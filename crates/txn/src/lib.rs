@@ -1,0 +1,1 @@
+//! The bolt engine: transactions over one file in bbolt's format.
