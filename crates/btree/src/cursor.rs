@@ -1,0 +1,257 @@
+//! A place in a tree's key order, over pages and nodes in memory alike.
+//!
+//! Invariants:
+//! * `stack` leads from the root to a leaf, or is empty where the cursor is nowhere;
+//! * at `Edge::On` the leaf's index names an entry; at `Edge::Behind` the cursor stands after the
+//!   last entry and the leaf's index is its count; at `Edge::Before` it stands before the first.
+
+use crate::error::Result;
+use crate::node_ref::NodeRef;
+use crate::tree::too_deep;
+use crate::tree_ref::TreeRef;
+use crate::walk::DEPTH_MAX;
+use pager::PageSource;
+
+/// An entry of a leaf. What its flags mean is for `bucket.rs` to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// The key.
+    pub key: &'a [u8],
+    /// The value, or a bucket's header and inline page.
+    pub value: &'a [u8],
+    /// The element's flags.
+    pub flags: u32,
+}
+
+impl<'a> Entry<'a> {
+    pub(crate) fn at(node: NodeRef<'a>, index: usize) -> Result<Entry<'a>> {
+        Ok(Entry {
+            key: node.key(index)?,
+            value: node.value(index)?,
+            flags: node.flags(index)?,
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Edge {
+    Before,
+    On,
+    Behind,
+}
+
+/// Which way a cursor moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Forward,
+    Back,
+}
+
+/// What a move answers.
+type Moved<'a> = Result<Option<Entry<'a>>>;
+
+/// A place in a tree's key order.
+#[derive(Debug)]
+pub struct Cursor<'a, S> {
+    tree: TreeRef<'a, S>,
+    stack: Vec<(NodeRef<'a>, usize)>,
+    edge: Edge,
+}
+
+impl<'a, S: PageSource> Cursor<'a, S> {
+    pub(crate) fn new(tree: TreeRef<'a, S>) -> Cursor<'a, S> {
+        Cursor {
+            tree,
+            stack: Vec::new(),
+            edge: Edge::On,
+        }
+    }
+
+    /// Moves to the first entry.
+    pub fn first(&mut self) -> Moved<'a> {
+        self.end(Way::Forward)
+    }
+
+    /// Moves to the last entry.
+    pub fn last(&mut self) -> Moved<'a> {
+        self.end(Way::Back)
+    }
+
+    /// Moves to the outermost entry on the side that `way` comes from.
+    fn end(&mut self, way: Way) -> Moved<'a> {
+        self.edge = Edge::On;
+        self.stack.clear();
+        let root = self.tree.root_node()?;
+        self.push(root, way)?;
+        self.dive(way)?;
+        if self.leaf_is_empty() && !self.step_over_empty(way)? {
+            self.stack.clear();
+            return Ok(None);
+        }
+        self.current()
+    }
+
+    /// Moves to the first entry at or after `key`.
+    pub fn seek(&mut self, key: &[u8]) -> Moved<'a> {
+        self.edge = Edge::On;
+        self.stack.clear();
+        let mut node = self.tree.root_node()?;
+        while !node.is_leaf() {
+            self.bound_depth()?;
+            let place = node.child_index(key)?;
+            self.stack.push((node, place));
+            match self.tree.child_of(node, place)? {
+                Some(child) => node = child,
+                None => return Ok(None),
+            }
+        }
+        let index = match node.search(key)? {
+            Ok(index) | Err(index) => index,
+        };
+        self.stack.push((node, index));
+        if index >= node.count() {
+            let leaf_place = self.stack.clone();
+            if !self.step_over_empty(Way::Forward)? {
+                self.stack = leaf_place;
+                self.edge = Edge::Behind;
+                return Ok(None);
+            }
+        }
+        self.current()
+    }
+
+    /// Moves to the last entry at or before `key`.
+    pub fn seek_for_prev(&mut self, key: &[u8]) -> Moved<'a> {
+        let found = self.seek(key)?;
+        if let Some(entry) = found.filter(|entry| entry.key == key) {
+            return Ok(Some(entry));
+        }
+        let before = self.prev()?;
+        if before.is_none() {
+            self.edge = Edge::Before;
+        }
+        Ok(before)
+    }
+
+    /// Moves to the following entry; at the last one stays there and answers `None`.
+    pub fn next(&mut self) -> Moved<'a> {
+        match self.edge {
+            Edge::Before => self.first(),
+            Edge::Behind => Ok(None),
+            Edge::On => self.step(Way::Forward),
+        }
+    }
+
+    /// Moves to the preceding entry; at the first one stays there and answers `None`.
+    pub fn prev(&mut self) -> Moved<'a> {
+        match self.edge {
+            Edge::Before => Ok(None),
+            Edge::Behind => {
+                let behind = self.stack.clone();
+                let moved = self.step(Way::Back)?;
+                if moved.is_none() {
+                    (self.stack, self.edge) = (behind, Edge::Behind);
+                }
+                Ok(moved)
+            }
+            Edge::On => self.step(Way::Back),
+        }
+    }
+
+    /// The entry the cursor is on.
+    pub fn current(&self) -> Moved<'a> {
+        match (self.edge, self.stack.last()) {
+            (Edge::On, Some((leaf, index))) if *index < leaf.count() => {
+                Entry::at(*leaf, *index).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn step(&mut self, way: Way) -> Moved<'a> {
+        let Some((leaf, index)) = self.stack.last_mut() else {
+            return Ok(None);
+        };
+        let inside = match way {
+            Way::Forward => (*index + 1 < leaf.count()).then(|| *index + 1),
+            Way::Back => index.checked_sub(1),
+        };
+        if let Some(inside) = inside {
+            *index = inside;
+            self.edge = Edge::On;
+            return Entry::at(*leaf, inside).map(Some);
+        }
+        let was_on = self.edge == Edge::On;
+        self.edge = Edge::On;
+        if self.step_over_empty(way)? {
+            return self.current();
+        }
+        if was_on {
+            // No entry that way: stay on the outermost one, which is where the cursor was.
+            match way {
+                Way::Forward => self.last()?,
+                Way::Back => self.first()?,
+            };
+        }
+        Ok(None)
+    }
+
+    /// Moves to the next leaf that way which holds anything; answers whether there is one. If
+    /// not, the stack has moved to the outermost leaf.
+    fn step_over_empty(&mut self, way: Way) -> Result<bool> {
+        loop {
+            let turn = self.stack.iter().rposition(|(node, index)| {
+                !node.is_leaf()
+                    && match way {
+                        Way::Forward => index + 1 < node.count(),
+                        Way::Back => *index > 0,
+                    }
+            });
+            let Some(turn) = turn else { return Ok(false) };
+            self.stack.truncate(turn + 1);
+            if let Some((_, index)) = self.stack.last_mut() {
+                match way {
+                    Way::Forward => *index += 1,
+                    Way::Back => *index -= 1,
+                }
+            }
+            self.dive(way)?;
+            if !self.leaf_is_empty() {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Descends from the branch on top of the stack along the near side.
+    fn dive(&mut self, way: Way) -> Result<()> {
+        while let Some((node, index)) = self.stack.last().copied().filter(|top| !top.0.is_leaf()) {
+            match self.tree.child_of(node, index)? {
+                Some(child) => self.push(child, way)?,
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, node: NodeRef<'a>, way: Way) -> Result<()> {
+        self.bound_depth()?;
+        let index = match way {
+            Way::Forward => 0,
+            Way::Back => node.count().saturating_sub(1),
+        };
+        self.stack.push((node, index));
+        Ok(())
+    }
+
+    fn bound_depth(&self) -> Result<()> {
+        if self.stack.len() >= DEPTH_MAX {
+            Err(too_deep().into())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn leaf_is_empty(&self) -> bool {
+        self.stack.last().is_none_or(|(node, _)| node.count() == 0)
+    }
+}

@@ -1,0 +1,80 @@
+//! Writing a settled tree: children before parents, in key order, so that each parent knows its
+//! children's pages and neighbours get neighbouring pages.
+
+use pager::{PageId, PageSink};
+
+use crate::error::Result;
+use crate::layout::write_page;
+use crate::node::{Child, Node, NodeIndex};
+use crate::tree::Tree;
+
+fn run_pages(node: &Node, page_bytes: usize) -> u64 {
+    node.size_bytes().div_ceil(page_bytes) as u64
+}
+
+/// Pages that [`write`] will allocate.
+pub(crate) fn pages_needed(tree: &Tree, page_bytes: usize) -> u64 {
+    let mut pages = 0;
+    let mut open = vec![tree.root()];
+    while let Some(child) = open.pop() {
+        let Child::Node(index) = child else { continue };
+        let Some(node) = tree.node(index) else {
+            continue;
+        };
+        pages += run_pages(node, page_bytes);
+        if !node.is_leaf() {
+            open.extend((0..node.count()).filter_map(|place| node.child(place)));
+        }
+    }
+    pages
+}
+
+/// Writes every node in memory and answers the root's page.
+pub(crate) fn write<K: PageSink>(
+    tree: &mut Tree,
+    sink: &mut K,
+    page_bytes: usize,
+) -> Result<PageId> {
+    let root = match tree.root() {
+        Child::Page(id) => id,
+        Child::Node(index) => write_node(tree, sink, page_bytes, index)?,
+    };
+    for (id, pages) in tree.take_orphans() {
+        sink.free(id, pages)?;
+    }
+    tree.set_root(Child::Page(root));
+    Ok(root)
+}
+
+fn write_node<K: PageSink>(
+    tree: &mut Tree,
+    sink: &mut K,
+    page_bytes: usize,
+    index: NodeIndex,
+) -> Result<PageId> {
+    let Some(mut node) = tree.take(index) else {
+        return Err(pager::Error::file("a node that is its own descendant").into());
+    };
+    for place in 0..if node.is_leaf() { 0 } else { node.count() } {
+        if let Some(Child::Node(child)) = node.child(place) {
+            let id = write_node(tree, sink, page_bytes, child)?;
+            node.set_child(place, Child::Page(id));
+        }
+    }
+    if let Some((id, pages)) = node.origin {
+        sink.free(id, pages)?;
+    }
+    let pages = run_pages(&node, page_bytes);
+    let id = sink.allocate(pages)?;
+    let overflow = u32::try_from(pages - 1)
+        .map_err(|_| pager::Error::page(id, "a node longer than 2^32 pages"))?;
+    write_page(
+        sink.image(id, pages)?,
+        id,
+        overflow,
+        node.is_leaf(),
+        node.elements(),
+    )?;
+    tree.counts.spills += 1;
+    Ok(id)
+}

@@ -1,0 +1,237 @@
+//! Making a changed tree ready to be written: merge what became too small, split what is too
+//! large, and let every separator be its child's first key.
+//!
+//! A node only merges if something was removed from it, so a commit never touches pages that the
+//! transaction left alone, except one neighbour of each merged node.
+
+use pager::PageSource;
+
+use crate::error::Result;
+use crate::layout::ELEMENTS_MAX;
+use crate::node::{Child, Node, NodeIndex};
+use crate::tree::{Fill, Tree};
+
+/// Up to so many pairs may share a run of pages instead of being split: values of about a page
+/// would otherwise waste half of their last page each.
+const SHARED_RUN_PAIRS_MAX: usize = 4;
+/// A pair above so many pages stands alone: rewriting it because a neighbour changed would cost
+/// more than the share of a page that sharing saves.
+const LONE_PAIR_PAGES: usize = 4;
+
+/// Settles the whole tree.
+pub(crate) fn settle<S: PageSource>(tree: &mut Tree, source: &S) -> Result<()> {
+    let Child::Node(root) = tree.root() else {
+        return Ok(());
+    };
+    settle_below(tree, source, root)?;
+    settle_root(tree, source)
+}
+
+/// Settles everything below `index`, but not its own size. Recursion is as deep as the tree,
+/// which descending has bounded.
+fn settle_below<S: PageSource>(tree: &mut Tree, source: &S, index: NodeIndex) -> Result<()> {
+    let Some(node) = tree.node(index).filter(|node| !node.is_leaf()) else {
+        return Ok(());
+    };
+    let in_memory: Vec<NodeIndex> = (0..node.count())
+        .filter_map(|place| match node.child(place) {
+            Some(Child::Node(child)) => Some(child),
+            _ => None,
+        })
+        .collect();
+    for child in in_memory {
+        settle_below(tree, source, child)?;
+    }
+    let mut place = 0;
+    while let Some(child) = tree.node(index).and_then(|node| node.child(place)) {
+        place = match child {
+            Child::Page(_) => place + 1,
+            Child::Node(child) => settle_child(tree, source, index, place, child)?,
+        };
+    }
+    Ok(())
+}
+
+/// Settles the child at `place` of `parent`; answers the place to go on at.
+fn settle_child<S: PageSource>(
+    tree: &mut Tree,
+    source: &S,
+    parent: NodeIndex,
+    place: usize,
+    child: NodeIndex,
+) -> Result<usize> {
+    let page_bytes = source.page_bytes();
+    let Some(node) = tree.node(child) else {
+        return Ok(place + 1);
+    };
+    if node.count() == 0 {
+        tree.retire(child);
+        remove_child(tree, parent, place);
+        tree.counts.rebalances += 1;
+        return Ok(place);
+    }
+    let siblings = tree.node(parent).map_or(0, Node::count);
+    if is_too_small(node, page_bytes, tree.fill) && siblings > 1 {
+        let left = place.saturating_sub(1);
+        merge(tree, source, parent, left)?;
+        return Ok(left);
+    }
+    let key = node.key(0).to_vec();
+    if let Some(parent) = tree.node_mut(parent) {
+        parent.set_key(place, &key);
+    }
+    let extra = tree.split(page_bytes, child)?;
+    tree.insert_children(parent, place + 1, &extra);
+    Ok(place + 1 + extra.len())
+}
+
+fn remove_child(tree: &mut Tree, parent: NodeIndex, place: usize) {
+    if let Some(parent) = tree.node_mut(parent) {
+        parent.remove(place);
+    }
+}
+
+/// Merges the children at `left` and `left + 1` of `parent`.
+fn merge<S: PageSource>(tree: &mut Tree, source: &S, parent: NodeIndex, left: usize) -> Result<()> {
+    let mut children = [None, None];
+    for (offset, child) in children.iter_mut().enumerate() {
+        let below = tree.node(parent).and_then(|node| node.child(left + offset));
+        let Some(below) = below else { return Ok(()) };
+        let index = tree.materialize(source, below)?;
+        if let Some(parent) = tree.node_mut(parent) {
+            parent.set_child(left + offset, Child::Node(index));
+        }
+        *child = Some(index);
+    }
+    let [Some(left_index), Some(right_index)] = children else {
+        return Ok(());
+    };
+    let Some(mut merged) = tree.take(left_index) else {
+        return Ok(());
+    };
+    if let Some(right) = tree.node(right_index) {
+        merged.append(right);
+    }
+    // Whatever the sum is, it is weighed again: it may still be too small, or too large now.
+    merged.unbalanced = true;
+    tree.put_back(left_index, merged);
+    tree.retire(right_index);
+    remove_child(tree, parent, left + 1);
+    tree.counts.rebalances += 1;
+    Ok(())
+}
+
+/// bbolt's rule: something was removed, and less than half of what a split would leave is left.
+fn is_too_small(node: &Node, page_bytes: usize, fill: Fill) -> bool {
+    let share = match fill {
+        Fill::Adaptive => 0.5,
+        Fill::Share(share) => share,
+    };
+    let few = share_of(page_bytes, share) / 2;
+    node.unbalanced && (node.size_bytes() <= few || (!node.is_leaf() && node.count() < 2))
+}
+
+/// Splits or lowers the root until it is one node that fits.
+fn settle_root<S: PageSource>(tree: &mut Tree, source: &S) -> Result<()> {
+    while let Child::Node(root) = tree.root() {
+        let Some(node) = tree.node(root) else {
+            return Ok(());
+        };
+        if !node.is_leaf() && node.count() == 0 {
+            let mut empty = Node::new(true);
+            empty.origin = node.origin;
+            tree.put_back(root, empty);
+            return Ok(());
+        }
+        if let Some(only) = node
+            .child(0)
+            .filter(|_| !node.is_leaf() && node.count() == 1)
+        {
+            tree.retire(root);
+            tree.set_root(only);
+            continue;
+        }
+        let extra = tree.split(source.page_bytes(), root)?;
+        if extra.is_empty() {
+            return Ok(());
+        }
+        tree.grow_root(root, &extra)?;
+    }
+    Ok(())
+}
+
+/// Cuts a node until every piece fits.
+pub(crate) fn pieces(node: Node, page_bytes: usize, fill: Fill) -> Vec<Node> {
+    let mut done = Vec::new();
+    let mut rest = node;
+    while let Some(place) = split_place(&rest, page_bytes, fill) {
+        let right = rest.split_off(place);
+        done.push(std::mem::replace(&mut rest, right));
+    }
+    done.push(rest);
+    done
+}
+
+/// Where to cut a node that is too large; `None` if it may stay whole.
+fn split_place(node: &Node, page_bytes: usize, fill: Fill) -> Option<usize> {
+    let count = node.count();
+    let size = node.size_bytes();
+    if count > ELEMENTS_MAX {
+        return Some(ELEMENTS_MAX / 2);
+    }
+    match fill {
+        Fill::Share(share) => {
+            // A node of exactly one page is split too: that is bbolt's rule, to the byte.
+            let whole = count <= SHARED_RUN_PAIRS_MAX || size < page_bytes;
+            let room = share_of(page_bytes, share.clamp(0.1, 1.0));
+            (!whole).then(|| fill_left(node, room, 2, 3))
+        }
+        Fill::Adaptive if size <= page_bytes || count < 2 => None,
+        Fill::Adaptive => {
+            if let Some(place) = lone_pair(node, page_bytes) {
+                return Some(place);
+            }
+            if count <= SHARED_RUN_PAIRS_MAX {
+                return None;
+            }
+            let keep = if node.is_leaf() { 1 } else { 2 };
+            if node.appended_only {
+                return Some(fill_left(node, page_bytes, keep, keep));
+            }
+            let parts = size.div_ceil(page_bytes);
+            Some(fill_left(node, size / parts, keep, keep))
+        }
+    }
+}
+
+/// The cut that sets the first oversized pair of a leaf apart.
+fn lone_pair(node: &Node, page_bytes: usize) -> Option<usize> {
+    if !node.is_leaf() {
+        return None;
+    }
+    let large = |index: &usize| node.element_bytes(*index) > LONE_PAIR_PAGES * page_bytes;
+    (0..node.count()).find(large).map(|index| index.max(1))
+}
+
+/// Slots that fit `room`, at least `left_min`, leaving at least `right_min`.
+fn fill_left(node: &Node, room: usize, left_min: usize, right_min: usize) -> usize {
+    let last = node.count().saturating_sub(right_min).max(1);
+    let mut size = pager::HEADER_BYTES;
+    for index in 0..last {
+        size += node.element_bytes(index);
+        if index >= left_min && size > room {
+            return index;
+        }
+    }
+    last
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a share of at most one page of at most 16 MiB is exact enough in f64"
+)]
+fn share_of(page_bytes: usize, share: f64) -> usize {
+    (page_bytes as f64 * share) as usize
+}

@@ -1,0 +1,298 @@
+//! One tree being changed: the nodes touched so far, over the pages that were not.
+//!
+//! Invariants:
+//! * every node in the arena is reached from the root, and its children's keys lie between its
+//!   own separators;
+//! * a page that a node was read from is freed exactly once: by `origin` when the node is
+//!   written, or by `orphans` when the node goes away.
+
+use std::sync::Arc;
+
+use pager::{PageId, PageSource};
+
+use crate::error::Result;
+use crate::layout::Elements;
+use crate::node::{Child, Node, NodeIndex};
+use crate::settle::pieces;
+use crate::statistics::TreeCounts;
+use crate::tree_ref::{Root, TreeRef};
+use crate::walk::DEPTH_MAX;
+
+/// How full a split leaves the left node.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Fill {
+    /// Nearly full behind appended keys, balanced elsewhere.
+    Adaptive,
+    /// This share of a page, by bbolt's own rule.
+    Share(f64),
+}
+
+/// One tree being changed.
+#[derive(Clone, Debug)]
+pub(crate) struct Tree {
+    root: Child,
+    nodes: Vec<Option<Arc<Node>>>,
+    orphans: Vec<(PageId, u64)>,
+    path: Vec<(NodeIndex, usize)>,
+    modified: bool,
+    pub fill: Fill,
+    pub counts: TreeCounts,
+}
+
+impl Tree {
+    fn with_root(root: Child) -> Tree {
+        Tree {
+            root,
+            nodes: Vec::new(),
+            orphans: Vec::new(),
+            path: Vec::new(),
+            modified: false,
+            fill: Fill::Adaptive,
+            counts: TreeCounts::default(),
+        }
+    }
+
+    /// A tree whose root is a page.
+    pub fn at_page(root: PageId) -> Tree {
+        Tree::with_root(Child::Page(root))
+    }
+
+    /// A tree that is one node without a page.
+    pub fn at_node(root: Node) -> Tree {
+        let mut tree = Tree::with_root(Child::Node(NodeIndex(0)));
+        tree.nodes.push(Some(Arc::new(root)));
+        tree
+    }
+
+    pub fn root(&self) -> Child {
+        self.root
+    }
+
+    pub fn set_root(&mut self, root: Child) {
+        self.root = root;
+    }
+
+    /// Whether anything was put or removed since the tree was opened.
+    pub fn is_modified(&self) -> bool {
+        self.modified
+    }
+
+    /// Nodes in memory.
+    pub fn nodes_in_memory(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub fn read<'a, S: PageSource>(&'a self, source: &'a S) -> TreeRef<'a, S> {
+        TreeRef::new(source, Root::Child(self.root), &self.nodes)
+    }
+
+    pub fn node(&self, index: NodeIndex) -> Option<&Node> {
+        self.nodes.get(index.0 as usize)?.as_deref()
+    }
+
+    pub fn node_mut(&mut self, index: NodeIndex) -> Option<&mut Node> {
+        self.nodes
+            .get_mut(index.0 as usize)?
+            .as_mut()
+            .map(Arc::make_mut)
+    }
+
+    pub fn add(&mut self, node: Node) -> Result<NodeIndex> {
+        let index = u32::try_from(self.nodes.len())
+            .map_err(|_| crate::Error::Invalid("a transaction that changes 2^32 nodes"))?;
+        self.nodes.push(Some(Arc::new(node)));
+        Ok(NodeIndex(index))
+    }
+
+    /// Takes a node out of the arena.
+    pub fn take(&mut self, index: NodeIndex) -> Option<Node> {
+        self.nodes
+            .get_mut(index.0 as usize)?
+            .take()
+            .map(Arc::unwrap_or_clone)
+    }
+
+    /// Puts a node back where it was taken from.
+    pub fn put_back(&mut self, index: NodeIndex, node: Node) {
+        if let Some(place) = self.nodes.get_mut(index.0 as usize) {
+            *place = Some(Arc::new(node));
+        }
+    }
+
+    /// Drops a node; the page it came from is to be freed.
+    pub fn retire(&mut self, index: NodeIndex) {
+        if let Some(origin) = self.take(index).and_then(|node| node.origin) {
+            self.orphans.push(origin);
+        }
+    }
+
+    /// Runs that nothing refers to any more.
+    pub fn orphan(&mut self, runs: impl IntoIterator<Item = (PageId, u64)>) {
+        self.orphans.extend(runs);
+    }
+
+    pub fn take_orphans(&mut self) -> Vec<(PageId, u64)> {
+        std::mem::take(&mut self.orphans)
+    }
+
+    /// Brings `child` into memory.
+    pub fn materialize<S: PageSource>(&mut self, source: &S, child: Child) -> Result<NodeIndex> {
+        match child {
+            Child::Node(index) => Ok(index),
+            Child::Page(id) => {
+                let page = source.page(id)?;
+                let origin = Some((id, page.run_pages()));
+                let node = Node::read(Elements::of(page)?, origin)?;
+                self.counts.nodes += 1;
+                self.add(node)
+            }
+        }
+    }
+
+    /// Brings the nodes on the way to `key` into memory. Leaves the branches and the child taken
+    /// at each in `self.path`, and answers the leaf.
+    fn descend<S: PageSource>(&mut self, source: &S, key: &[u8]) -> Result<NodeIndex> {
+        self.path.clear();
+        let mut index = self.materialize(source, self.root)?;
+        self.root = Child::Node(index);
+        loop {
+            let Some(node) = self.node(index).filter(|node| !node.is_leaf()) else {
+                return Ok(index);
+            };
+            if self.path.len() >= DEPTH_MAX {
+                return Err(too_deep().into());
+            }
+            let place = node.child_index(key);
+            let Some(child) = node.child(place) else {
+                return Ok(index);
+            };
+            let lowers_bound = place == 0 && key < node.key(0);
+            let below = self.materialize(source, child)?;
+            if (lowers_bound || child != Child::Node(below))
+                && let Some(node) = self.node_mut(index)
+            {
+                node.set_child(place, Child::Node(below));
+                if lowers_bound {
+                    // Otherwise a later split below could put a separator before this one.
+                    node.set_key(0, key);
+                }
+            }
+            self.path.push((index, place));
+            index = below;
+        }
+    }
+
+    /// Puts an entry, replacing one with an equal key.
+    ///
+    /// # Errors
+    ///
+    /// `Incompatible` if the entry that stands there has other flags: a bucket is never replaced
+    /// by a pair, nor a pair by a bucket.
+    pub fn put<S: PageSource>(
+        &mut self,
+        source: &S,
+        key: &[u8],
+        value: &[u8],
+        flags: u32,
+    ) -> Result<()> {
+        let leaf = self.descend(source, key)?;
+        if let Some(node) = self.node_mut(leaf) {
+            node.put(key, value, flags)?;
+        }
+        self.modified = true;
+        self.split_upwards(source.page_bytes(), leaf)
+    }
+
+    /// Removes `key`; answers whether it was there. Its absence brings nothing into memory.
+    pub fn delete<S: PageSource>(&mut self, source: &S, key: &[u8]) -> Result<bool> {
+        if self.read(source).get(key)?.is_none() {
+            return Ok(false);
+        }
+        let leaf = self.descend(source, key)?;
+        self.modified = true;
+        if let Some(node) = self.node_mut(leaf)
+            && let Ok(index) = node.search(key)
+        {
+            node.remove(index);
+        }
+        Ok(true)
+    }
+
+    /// Overwrites the beginning of `key`'s value, whose node is in memory.
+    pub fn patch_value<S: PageSource>(
+        &mut self,
+        source: &S,
+        key: &[u8],
+        prefix: &[u8],
+    ) -> Result<()> {
+        let leaf = self.descend(source, key)?;
+        if let Some(node) = self.node_mut(leaf)
+            && let Ok(index) = node.search(key)
+        {
+            node.patch_value(index, prefix);
+        }
+        Ok(())
+    }
+
+    /// Splits the node just grown, then each parent that grew by it.
+    fn split_upwards(&mut self, page_bytes: usize, grown: NodeIndex) -> Result<()> {
+        let mut index = grown;
+        loop {
+            let extra = self.split(page_bytes, index)?;
+            if extra.is_empty() {
+                return Ok(());
+            }
+            match self.path.pop() {
+                Some((parent, place)) => {
+                    self.insert_children(parent, place + 1, &extra);
+                    index = parent;
+                }
+                None => index = self.grow_root(index, &extra)?,
+            }
+        }
+    }
+
+    /// Splits a node until every piece fits; answers the pieces behind the first.
+    pub fn split(&mut self, page_bytes: usize, index: NodeIndex) -> Result<Vec<NodeIndex>> {
+        let fits = |node: &Node| node.size_bytes() < page_bytes;
+        if self.node(index).is_none_or(fits) {
+            return Ok(Vec::new());
+        }
+        let Some(node) = self.take(index) else {
+            return Ok(Vec::new());
+        };
+        let mut rest = pieces(node, page_bytes, self.fill).into_iter();
+        if let Some(first) = rest.next() {
+            self.put_back(index, first);
+        }
+        self.counts.splits += rest.len() as u64;
+        rest.map(|piece| self.add(piece)).collect()
+    }
+
+    /// Hangs `children` into branch `parent` from slot `place` on.
+    pub fn insert_children(&mut self, parent: NodeIndex, place: usize, children: &[NodeIndex]) {
+        for (offset, child) in children.iter().enumerate() {
+            let Some(key) = self.node(*child).map(|node| node.key(0).to_vec()) else {
+                continue;
+            };
+            if let Some(parent) = self.node_mut(parent) {
+                parent.insert_child(place + offset, &key, Child::Node(*child));
+            }
+        }
+    }
+
+    /// Puts a branch above a root that was split.
+    pub fn grow_root(&mut self, first: NodeIndex, rest: &[NodeIndex]) -> Result<NodeIndex> {
+        let root = self.add(Node::new(false))?;
+        self.insert_children(root, 0, &[first]);
+        self.insert_children(root, 1, rest);
+        self.root = Child::Node(root);
+        Ok(root)
+    }
+}
+
+pub(crate) fn too_deep() -> pager::Error {
+    pager::Error::file(format!(
+        "a tree deeper than {DEPTH_MAX} pages: its pages form a cycle"
+    ))
+}

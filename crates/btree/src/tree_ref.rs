@@ -1,0 +1,113 @@
+//! A tree to read from: pages, and over them the nodes a transaction has changed.
+
+use std::sync::Arc;
+
+use pager::{PageId, PageSource};
+
+use crate::cursor::{Cursor, Entry};
+use crate::error::Result;
+use crate::layout::Elements;
+use crate::node::{Child, Node};
+use crate::node_ref::NodeRef;
+use crate::tree::too_deep;
+use crate::walk::DEPTH_MAX;
+
+/// Where a tree begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Root<'a> {
+    Child(Child),
+    /// The page that a small bucket keeps inside its own value.
+    Inline(Elements<'a>),
+}
+
+/// A tree to read from. Cheap to copy.
+#[derive(Debug)]
+pub struct TreeRef<'a, S> {
+    source: &'a S,
+    root: Root<'a>,
+    nodes: &'a [Option<Arc<Node>>],
+}
+
+impl<S> Clone for TreeRef<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for TreeRef<'_, S> {}
+
+impl<'a, S: PageSource> TreeRef<'a, S> {
+    pub(crate) fn new(
+        source: &'a S,
+        root: Root<'a>,
+        nodes: &'a [Option<Arc<Node>>],
+    ) -> TreeRef<'a, S> {
+        TreeRef {
+            source,
+            root,
+            nodes,
+        }
+    }
+
+    /// The tree that begins at page `root`.
+    pub fn at_page(source: &'a S, root: PageId) -> TreeRef<'a, S> {
+        TreeRef::new(source, Root::Child(Child::Page(root)), &[])
+    }
+
+    /// The tree that is one page inside a value.
+    pub fn inline(source: &'a S, elements: Elements<'a>) -> TreeRef<'a, S> {
+        TreeRef::new(source, Root::Inline(elements), &[])
+    }
+
+    /// Where the pages come from.
+    pub fn source(&self) -> &'a S {
+        self.source
+    }
+
+    pub(crate) fn root_node(&self) -> Result<NodeRef<'a>> {
+        match self.root {
+            Root::Inline(elements) => Ok(NodeRef::Page(elements)),
+            Root::Child(child) => self.node(child),
+        }
+    }
+
+    pub(crate) fn node(&self, child: Child) -> Result<NodeRef<'a>> {
+        match child {
+            Child::Page(id) => Ok(NodeRef::Page(Elements::of(self.source.page(id)?)?)),
+            Child::Node(index) => self
+                .nodes
+                .get(index.0 as usize)
+                .and_then(Option::as_deref)
+                .map(NodeRef::Node)
+                .ok_or_else(|| pager::Error::file("a node that is not in memory").into()),
+        }
+    }
+
+    pub(crate) fn child_of(&self, node: NodeRef<'a>, place: usize) -> Result<Option<NodeRef<'a>>> {
+        node.child(place)?.map(|child| self.node(child)).transpose()
+    }
+
+    /// The entry of `key`.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Entry<'a>>> {
+        let mut node = self.root_node()?;
+        for _ in 0..DEPTH_MAX {
+            if node.is_leaf() {
+                let Ok(index) = node.search(key)? else {
+                    return Ok(None);
+                };
+                return Entry::at(node, index).map(Some);
+            }
+            let place = node.child_index(key)?;
+            let Some(child) = self.child_of(node, place)? else {
+                return Ok(None);
+            };
+            node = child;
+        }
+        Err(too_deep().into())
+    }
+
+    /// A cursor over the tree, placed nowhere.
+    pub fn cursor(&self) -> Cursor<'a, S> {
+        Cursor::new(*self)
+    }
+}

@@ -1,0 +1,32 @@
+//! The two powers over pages: to read them, and to make and drop them.
+
+use crate::Result;
+use crate::page::{Page, PageId};
+
+/// The power to read the pages of one version.
+pub trait PageSource {
+    /// Bytes per page.
+    fn page_bytes(&self) -> usize;
+
+    /// The first page number never used in this version.
+    fn high_water(&self) -> PageId;
+
+    /// The page `id` with the whole of its run, which lies inside the file.
+    fn page(&self, id: PageId) -> Result<Page<'_>>;
+}
+
+/// The power to make pages of the next version and to drop pages of this one.
+pub trait PageSink {
+    /// Announces that `pages` pages in all are about to be allocated, so that they can be granted
+    /// side by side.
+    fn expect_pages(&mut self, pages: u64);
+
+    /// Grants a run.
+    fn allocate(&mut self, pages: u64) -> Result<PageId>;
+
+    /// A zeroed image of the run granted at `id`, to be filled.
+    fn image(&mut self, id: PageId, pages: u64) -> Result<&mut [u8]>;
+
+    /// Takes back a run of the current version: nothing in the next version refers to it.
+    fn free(&mut self, id: PageId, pages: u64) -> Result<()>;
+}
