@@ -67,6 +67,11 @@ impl<'a, S: PageSource> Cursor<'a, S> {
         }
     }
 
+    /// Where the pages come from.
+    pub fn source(&self) -> &'a S {
+        self.tree.source()
+    }
+
     /// Moves to the first entry.
     pub fn first(&mut self) -> Moved<'a> {
         self.end(Way::Forward)
@@ -182,9 +187,12 @@ impl<'a, S: PageSource> Cursor<'a, S> {
             return Entry::at(*leaf, inside).map(Some);
         }
         let was_on = self.edge == Edge::On;
+        let left = self.stack.last().copied().filter(|_| was_on);
         self.edge = Edge::On;
         if self.step_over_empty(way)? {
-            return self.current();
+            let entry = self.current()?;
+            self.refuse_disorder(way, left, entry)?;
+            return Ok(entry);
         }
         if was_on {
             // No entry that way: stay on the outermost one, which is where the cursor was.
@@ -196,10 +204,40 @@ impl<'a, S: PageSource> Cursor<'a, S> {
         Ok(None)
     }
 
+    /// From leaf to leaf keys must go on in order. Without this, a damaged file whose branches
+    /// share a leaf could be iterated for ever.
+    fn refuse_disorder(
+        &self,
+        way: Way,
+        left: Option<(NodeRef<'a>, usize)>,
+        entry: Option<Entry<'a>>,
+    ) -> Result<()> {
+        let (Some((leaf, index)), Some(entry)) = (left, entry) else {
+            return Ok(());
+        };
+        let old = leaf.key(index)?;
+        let in_order = match way {
+            Way::Forward => entry.key > old,
+            Way::Back => entry.key < old,
+        };
+        if in_order {
+            return Ok(());
+        }
+        let what = "its keys do not go on where the leaf beside it ends";
+        Err(match self.stack.last() {
+            Some((NodeRef::Page(elements), _)) => pager::Error::page(elements.id(), what),
+            _ => pager::Error::file(what),
+        }
+        .into())
+    }
+
     /// Moves to the next leaf that way which holds anything; answers whether there is one. If
     /// not, the stack has moved to the outermost leaf.
     fn step_over_empty(&mut self, way: Way) -> Result<bool> {
+        // Nodes in memory come on top of the pages, but each was a page or holds something.
+        let mut leaves_left = self.tree.leaves_max();
         loop {
+            leaves_left = leaves_left.checked_sub(1).ok_or_else(too_deep)?;
             let turn = self.stack.iter().rposition(|(node, index)| {
                 !node.is_leaf()
                     && match way {

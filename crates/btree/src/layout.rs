@@ -131,6 +131,17 @@ impl<'a> Elements<'a> {
         self.slice(index, spot.at + spot.key_bytes, spot.value_bytes)
     }
 
+    /// Where the value of pair `index` lies in the page's run: first byte and length.
+    pub fn value_range(&self, index: usize) -> Result<(usize, usize)> {
+        let spot = self.spot(index)?;
+        Ok((spot.at + spot.key_bytes, spot.value_bytes))
+    }
+
+    /// Pages of the run, given the page size.
+    pub fn run_pages(&self, page_bytes: usize) -> u64 {
+        (self.bytes.len() / page_bytes.max(1)) as u64
+    }
+
     /// The flags of pair `index`; 0 on a branch. This layer passes them on unread.
     pub fn flags(&self, index: usize) -> Result<u32> {
         if !self.leaf {

@@ -64,6 +64,15 @@ impl<'a, S: PageSource> TreeRef<'a, S> {
         self.source
     }
 
+    /// No tree has more leaves than this, unless its pages form a cycle.
+    pub(crate) fn leaves_max(&self) -> u64 {
+        self.source
+            .high_water()
+            .0
+            .saturating_add(self.nodes.len() as u64)
+            .saturating_add(1)
+    }
+
     pub(crate) fn root_node(&self) -> Result<NodeRef<'a>> {
         match self.root {
             Root::Inline(elements) => Ok(NodeRef::Page(elements)),
@@ -89,13 +98,33 @@ impl<'a, S: PageSource> TreeRef<'a, S> {
 
     /// The entry of `key`.
     pub fn get(&self, key: &[u8]) -> Result<Option<Entry<'a>>> {
+        let leaf = self.leaf_of(key)?;
+        match leaf
+            .map(|leaf| leaf.search(key).map(|place| (leaf, place)))
+            .transpose()?
+        {
+            Some((leaf, Ok(index))) => Entry::at(leaf, index).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The page and the place on it where `key` is stored, if it is stored on a page.
+    pub fn locate(&self, key: &[u8]) -> Result<Option<(Elements<'a>, usize)>> {
+        match self.leaf_of(key)? {
+            Some(NodeRef::Page(elements)) => {
+                let place = NodeRef::Page(elements).search(key)?;
+                Ok(place.ok().map(|index| (elements, index)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The leaf whose keys surround `key`.
+    fn leaf_of(&self, key: &[u8]) -> Result<Option<NodeRef<'a>>> {
         let mut node = self.root_node()?;
         for _ in 0..DEPTH_MAX {
             if node.is_leaf() {
-                let Ok(index) = node.search(key)? else {
-                    return Ok(None);
-                };
-                return Entry::at(node, index).map(Some);
+                return Ok(Some(node));
             }
             let place = node.child_index(key)?;
             let Some(child) = self.child_of(node, place)? else {

@@ -40,6 +40,8 @@ struct Open<'a> {
 pub struct Walk<'a, S> {
     source: &'a S,
     open: Vec<Open<'a>>,
+    /// Entries of `open` that do not lie below the step given last.
+    open_beside: usize,
     pages_left: u64,
 }
 
@@ -55,8 +57,14 @@ impl<'a, S: PageSource> Walk<'a, S> {
         Walk {
             source,
             open,
+            open_beside: 0,
             pages_left: source.high_water().0,
         }
+    }
+
+    /// Leaves out everything below the step given last.
+    pub fn skip_children(&mut self) {
+        self.open.truncate(self.open_beside);
     }
 
     fn visit(&mut self, open: &Open<'a>) -> pager::Result<WalkStep<'a>> {
@@ -108,6 +116,7 @@ impl<'a, S: PageSource> Iterator for Walk<'a, S> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let open = self.open.pop()?;
+        self.open_beside = self.open.len();
         let step = match self.visit(&open) {
             Ok(step) => step,
             Err(error) => return Some(Err(error)),

@@ -20,6 +20,6 @@ pub use file::{
     Access, Create, Disk, File, FileIdentity, LockKind, OpenOptions, read_exact_at, read_up_to_at,
     write_all_at, write_all_vectored_at,
 };
-pub use os::OsDisk;
+pub use os::{OsDisk, os_page_bytes};
 pub use read_view::ReadView;
 pub use view::{MapOptions, View};

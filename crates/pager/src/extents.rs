@@ -74,6 +74,13 @@ impl Extents {
         Some(PageId(start))
     }
 
+    /// Takes `pages` adjacent pages from the lowest run that has as many. Costs O(runs).
+    pub fn take_lowest(&mut self, pages: u64) -> Option<PageId> {
+        let (start, len) = self.iter().find(|(_, len)| *len >= pages)?;
+        self.take_from(start.0, len, pages);
+        Some(start)
+    }
+
     /// The longest run, lowest first among equals.
     pub fn longest(&self) -> Option<(PageId, u64)> {
         let (len, _) = self.by_length.last().copied()?;
@@ -131,14 +138,13 @@ mod tests {
                         return false;
                     }
                 } else if pages > 0 {
-                    match extents.take(pages) {
-                        Some(id) => {
-                            if !(id.0..id.0 + pages).all(|id| model.remove(&id)) {
-                                return false;
-                            }
-                        }
-                        None if has_run(&model, pages) => return false,
-                        None => {}
+                    let taken = extents.take(pages);
+                    let honest = match taken {
+                        Some(id) => (id.0..id.0 + pages).all(|id| model.remove(&id)),
+                        None => !has_run(&model, pages),
+                    };
+                    if !honest {
+                        return false;
                     }
                 }
                 same(&extents, &model)

@@ -1,0 +1,147 @@
+//! `batch`: bbolt's way of sharing a commit, semantics and all.
+//!
+//! Calls gather until there are enough or the first has waited long enough; then they run in one
+//! transaction, in order. If one fails, everything is rolled back, that call is sent back to run
+//! alone on its own thread, and the rest is tried again. A call may therefore run several times.
+//! [`Db::update_grouped`](crate::Db::update_grouped) shares commits without running anything
+//! twice.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use kv_api::{Error, Result};
+
+use crate::db::Db;
+use crate::transaction::Transaction;
+
+type Work = Box<dyn FnMut(&mut Transaction) -> Result<()> + Send>;
+
+/// What became of a call.
+enum Verdict {
+    /// It ran with the others, and this is how their commit ended.
+    Done(Result<()>),
+    /// It failed or panicked: its own thread must run it alone.
+    RunAlone(Work),
+}
+
+struct Call {
+    work: Work,
+    tell: Sender<Verdict>,
+}
+
+/// Calls gathering for one transaction.
+#[derive(Default)]
+struct Gathering {
+    calls: Mutex<Vec<Call>>,
+    full: Condvar,
+}
+
+impl Gathering {
+    fn calls(&self) -> MutexGuard<'_, Vec<Call>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The calls of a database that are gathering now.
+#[derive(Default)]
+pub(crate) struct BatchQueue(Mutex<Option<Arc<Gathering>>>);
+
+impl BatchQueue {
+    /// Adds a call; answers the gathering if this call opened it and must see it through.
+    fn join(&self, call: Call, calls_max: usize) -> Option<Arc<Gathering>> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let opened = open.is_none();
+        let gathering = Arc::clone(open.get_or_insert_with(Arc::default));
+        let mut calls = gathering.calls();
+        calls.push(call);
+        if calls.len() >= calls_max {
+            *open = None;
+            gathering.full.notify_all();
+        }
+        drop(calls);
+        opened.then_some(gathering)
+    }
+
+    /// Lets no more calls join `gathering`, and takes those that have.
+    fn close(&self, gathering: &Arc<Gathering>) -> Vec<Call> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.as_ref().is_some_and(|now| Arc::ptr_eq(now, gathering)) {
+            *open = None;
+        }
+        std::mem::take(&mut *gathering.calls())
+    }
+}
+
+impl Db {
+    /// Runs `write` in a transaction shared with other threads' calls, and returns when it is
+    /// durable.
+    ///
+    /// `write` may run several times, so it must give the same result each time; an error or a
+    /// panic of its own comes from a last run alone in an [`update`](Db::update).
+    pub fn batch(
+        &self,
+        write: impl FnMut(&mut Transaction) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let (tell, verdict) = channel();
+        let options = &self.shared.options;
+        let calls_max = options.batch_size_max.max(1);
+        let call = Call {
+            work: Box::new(write),
+            tell,
+        };
+        if let Some(gathering) = self.shared.batch.join(call, calls_max) {
+            self.wait_until_full(&gathering, calls_max);
+            self.run_together(self.shared.batch.close(&gathering));
+        }
+        self.heed(&verdict)
+    }
+
+    fn wait_until_full(&self, gathering: &Gathering, calls_max: usize) {
+        let until = Instant::now() + self.shared.options.batch_delay;
+        let mut calls = gathering.calls();
+        while calls.len() < calls_max {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let woken = gathering.full.wait_timeout(calls, left);
+            calls = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn heed(&self, verdict: &Receiver<Verdict>) -> Result<()> {
+        match verdict.recv() {
+            Ok(Verdict::Done(result)) => result,
+            Ok(Verdict::RunAlone(work)) => self.update(work),
+            // The thread that ran the batch died without a word, so nothing was committed.
+            Err(_) => Err(Error::Closed),
+        }
+    }
+
+    fn run_together(&self, mut calls: Vec<Call>) {
+        while !calls.is_empty() {
+            let mut failed = None;
+            let result = self.update(|transaction| {
+                for (index, call) in calls.iter_mut().enumerate() {
+                    let ran = catch_unwind(AssertUnwindSafe(|| (call.work)(transaction)));
+                    if !matches!(ran, Ok(Ok(()))) {
+                        failed = Some(index);
+                        return Err(Error::Conflict);
+                    }
+                }
+                Ok(())
+            });
+            let Some(index) = failed else {
+                // A receiver that is gone has nothing to be told.
+                calls
+                    .drain(..)
+                    .for_each(|call| drop(call.tell.send(Verdict::Done(result.clone()))));
+                return;
+            };
+            let call = calls.swap_remove(index);
+            drop(call.tell.send(Verdict::RunAlone(call.work)));
+        }
+    }
+}

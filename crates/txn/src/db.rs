@@ -1,0 +1,298 @@
+//! The database handle: begin, run, sync, close.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use kv_api::{Durability, Error, Result};
+use pager::PageSource;
+
+use crate::batch::BatchQueue;
+use crate::commit;
+use crate::counters::Counters;
+use crate::gate::Gate;
+use crate::group::GroupQueue;
+use crate::options::{FreelistStorage, Options};
+use crate::snapshot::Snapshot;
+use crate::statistics::Statistics;
+use crate::transaction::Transaction;
+use crate::version::Version;
+use crate::writer::Writer;
+
+/// What all handles of one open database share.
+pub(crate) struct Shared {
+    pub path: PathBuf,
+    pub options: Options,
+    pub gate: Gate,
+    /// The version new readers get; none once the database is closed.
+    pub current: ArcSwapOption<Version>,
+    pub counters: Arc<Counters>,
+    pub batch: BatchQueue,
+    pub group: GroupQueue,
+    /// Distinguishes the readers of this database from those of every other in the process.
+    pub stamp: u64,
+    pub transactions_begun: AtomicU64,
+}
+
+impl Shared {
+    pub fn new(
+        path: PathBuf,
+        options: Options,
+        gate: Gate,
+        version: Arc<Version>,
+        counters: Arc<Counters>,
+    ) -> Shared {
+        static STAMP: AtomicU64 = AtomicU64::new(1);
+        Shared {
+            path,
+            options,
+            gate,
+            current: ArcSwapOption::new(Some(version)),
+            counters,
+            batch: BatchQueue::default(),
+            group: GroupQueue::default(),
+            stamp: STAMP.fetch_add(1, Ordering::Relaxed) << 40,
+            transactions_begun: AtomicU64::new(0),
+        }
+    }
+
+    pub fn version(&self) -> Result<Arc<Version>> {
+        self.current.load_full().ok_or(Error::Closed)
+    }
+
+    /// Shows a new version to readers, unless the database was closed meanwhile.
+    pub fn publish(&self, version: Arc<Version>) {
+        self.current
+            .rcu(|current| current.as_ref().map(|_| Arc::clone(&version)));
+    }
+}
+
+/// An open database. Cheap to clone; every clone is the same database.
+///
+/// ```
+/// # fn main() -> txn::Result<()> {
+/// # let directory = tempfile::tempdir().expect("a temporary directory");
+/// # let path = directory.path().join("my.db");
+/// let db = txn::Db::open(&path)?;
+///
+/// db.update(|tx| {
+///     let mut users = tx.create_bucket_if_missing("users")?;
+///     users.put("ann", "admin")?;
+///     users.put("bob", "guest")
+/// })?;
+///
+/// db.view(|tx| {
+///     let users = tx.bucket("users")?;
+///     assert_eq!(users.get("ann")?, Some(&b"admin"[..]));
+///     for pair in users.range(..) {
+///         let (name, role) = pair?;
+///         println!("{} is {}", name.escape_ascii(), role.escape_ascii());
+///     }
+///     Ok(())
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Db {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// A version that someone holds although a newer one exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldVersion {
+    /// The version's transaction number.
+    pub txid: u64,
+    /// Snapshots and owned values that hold it.
+    pub holders: usize,
+    /// Time since it was published.
+    pub age: Duration,
+    /// Pages that cannot be reused for its sake.
+    pub pinned_pages: u64,
+}
+
+/// What a database is, besides what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// Bytes per page.
+    pub page_bytes: u32,
+    /// The current version's transaction number.
+    pub txid: u64,
+    /// The first page never used.
+    pub high_water: u64,
+    /// Bytes of all pages in use or free: the length of a backup.
+    pub size_bytes: u64,
+    /// Root page of the top bucket.
+    pub root_page: u64,
+    /// First page of the stored freelist, if one is stored.
+    pub freelist_page: Option<u64>,
+}
+
+impl Db {
+    pub(crate) fn new(shared: Shared) -> Db {
+        Db {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Opens the database at `path` with default [`Options`], making it if it does not exist.
+    pub fn open(path: impl AsRef<Path>) -> Result<Db> {
+        Options::new().open(path)
+    }
+
+    /// The path as it was opened.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Whether the database is open for reading only.
+    pub fn is_read_only(&self) -> bool {
+        self.shared.options.read_only
+    }
+
+    /// The newest version, frozen: one atomic load, whatever writers do.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        Ok(Snapshot::new(self.shared.version()?, self.shared.stamp))
+    }
+
+    /// Starts the one write transaction; waits until no other runs. Begun twice on one thread, it
+    /// waits for itself: use [`try_begin`](Db::try_begin) where that could happen.
+    pub fn begin(&self) -> Result<Transaction> {
+        self.refuse_read_only()?;
+        Transaction::begin(Arc::clone(&self.shared), self.shared.gate.take()?)
+    }
+
+    /// Starts the one write transaction, or answers `None` if another runs.
+    pub fn try_begin(&self) -> Result<Option<Transaction>> {
+        self.refuse_read_only()?;
+        let writer = self.shared.gate.try_take()?;
+        writer
+            .map(|writer| Transaction::begin(Arc::clone(&self.shared), writer))
+            .transpose()
+    }
+
+    fn refuse_read_only(&self) -> Result<()> {
+        if self.is_read_only() {
+            Err(Error::ReadOnly)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Runs `read` on a fresh snapshot.
+    pub fn view<T>(&self, read: impl FnOnce(&Snapshot) -> Result<T>) -> Result<T> {
+        read(&self.snapshot()?)
+    }
+
+    /// Runs `write` in a transaction and commits it durably; an error or a panic rolls it back.
+    pub fn update<T>(&self, write: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
+        let mut transaction = self.begin()?;
+        let value = write(&mut transaction)?;
+        transaction.commit()?;
+        Ok(value)
+    }
+
+    /// Makes every commit that returned before this call durable.
+    pub fn sync(&self) -> Result<()> {
+        self.refuse_read_only()?;
+        self.with_writer(commit::sync_current)
+    }
+
+    fn with_writer<T>(&self, work: impl FnOnce(&mut Writer) -> Result<T>) -> Result<T> {
+        let mut writer = self.shared.gate.take()?;
+        let done = writer.prepare().and_then(|()| work(&mut writer));
+        self.shared.gate.put_back(writer);
+        done
+    }
+
+    /// Makes everything durable, stores the list of free pages if this handle committed anything
+    /// and the rules allow it, and lets no one begin any more. Waits for the write transaction,
+    /// not for snapshots: those stay valid, and the file's lock is released with the last of
+    /// them.
+    pub fn close(&self) -> Result<()> {
+        let closed = if self.is_read_only() {
+            Ok(())
+        } else {
+            self.close_writer()
+        };
+        self.shared.current.store(None);
+        self.shared.gate.close();
+        closed
+    }
+
+    fn close_writer(&self) -> Result<()> {
+        let mut writer = match self.shared.gate.take() {
+            Ok(writer) => writer,
+            Err(Error::Closed) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        // Dropped here, with the file it holds, whatever the steps answer.
+        commit::sync_current(&mut writer)?;
+        let stores = self.shared.options.freelist != FreelistStorage::Never;
+        if !stores || !writer.has_committed || writer.refuse_poisoned().is_err() {
+            return Ok(());
+        }
+        match commit::store_freelist(&mut writer) {
+            // The list is a convenience: without room for it, the next opening walks the tree.
+            Err(Error::NoSpace { .. }) => Ok(()),
+            stored => stored,
+        }
+    }
+
+    /// What the database is.
+    pub fn info(&self) -> Result<Info> {
+        Ok(self.snapshot()?.info())
+    }
+
+    /// Counters since the database was opened.
+    pub fn statistics(&self) -> Result<Statistics> {
+        let page_bytes = self.shared.version()?.pages.page_bytes() as u64;
+        Ok(Statistics::read(&self.shared.counters, page_bytes))
+    }
+
+    /// Older versions that someone still holds, oldest first: what keeps the file from reusing
+    /// pages. Waits for the write transaction to end.
+    pub fn held_versions(&self) -> Result<Vec<HeldVersion>> {
+        self.refuse_read_only()?;
+        let mut writer = self.shared.gate.take()?;
+        let held = writer.prepare().map(|()| writer.held_versions());
+        self.shared.gate.put_back(writer);
+        let listed = held?
+            .into_iter()
+            .map(|(version, pinned_pages)| HeldVersion {
+                txid: version.meta.txid.0,
+                // One of the holders is this list.
+                holders: Arc::strong_count(&version).saturating_sub(1),
+                age: version.published.elapsed(),
+                pinned_pages,
+            });
+        Ok(listed.filter(|version| version.holders > 0).collect())
+    }
+
+    pub(crate) fn commit(
+        shared: &Shared,
+        writer: &mut Writer,
+        buckets: &mut btree::Buckets,
+        txid: pager::TxId,
+        durability: Durability,
+    ) -> Result<()> {
+        if buckets.is_modified() {
+            let version = commit::commit(writer, buckets, txid, durability)?;
+            shared.publish(version);
+        } else if durability != Durability::Deferred {
+            commit::sync_current(writer)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Db {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Db")
+            .field("path", &self.shared.path)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,240 @@
+//! The write transaction: changes on their way.
+//!
+//! Invariants:
+//! * it holds the writer, so it is the only one; dropping it gives the writer back unchanged;
+//! * its base version stays as it is while it runs: it is the current one and held.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use btree::{BucketId, Buckets};
+use kv_api::{Durability, Error, Result};
+use pager::TxId;
+
+use crate::bucket_mut::BucketMut;
+use crate::db::{Db, Shared};
+use crate::error::from_tree;
+use crate::version::Version;
+use crate::writer::Writer;
+
+/// A change that runs after its transaction has been committed.
+type CommitHandler = Box<dyn FnOnce() + Send>;
+
+/// The one write transaction. Reads its own writes; rolls back when dropped.
+///
+/// ```
+/// # fn main() -> txn::Result<()> {
+/// # let directory = tempfile::tempdir().expect("a temporary directory");
+/// # let db = txn::Db::open(directory.path().join("my.db"))?;
+/// let mut tx = db.begin()?;
+/// let mut counters = tx.create_bucket("counters")?;
+/// let id = counters.next_sequence()?;
+/// counters.put(id.to_be_bytes(), "first")?;
+/// tx.commit()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Transaction {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) base: Arc<Version>,
+    pub(crate) buckets: Buckets,
+    /// Spaces resolved through `kv-api`, by name and by id.
+    pub(crate) spaces: RefCell<crate::store::SpaceTable>,
+    pub(crate) stamp: u64,
+    writer: Option<Box<Writer>>,
+    txid: TxId,
+    on_commit: Vec<CommitHandler>,
+    began: Instant,
+}
+
+/// A point to come back to.
+pub(crate) struct Savepoint {
+    buckets: Buckets,
+    handlers: usize,
+}
+
+impl Transaction {
+    pub(crate) fn begin(shared: Arc<Shared>, mut writer: Box<Writer>) -> Result<Transaction> {
+        if let Err(error) = writer.prepare() {
+            shared.gate.put_back(writer);
+            return Err(error);
+        }
+        let base = Arc::clone(&writer.current);
+        let count = shared.transactions_begun.fetch_add(1, Ordering::Relaxed);
+        // Bit 39 sets a transaction's stamps apart from a snapshot's.
+        let stamp = shared.stamp | 1 << 39 | (count & 0x7F_FFFF_FFFF);
+        Ok(Transaction {
+            buckets: Buckets::new(base.meta.root, base.meta.root_sequence),
+            txid: writer.next_txid(),
+            spaces: RefCell::default(),
+            stamp,
+            base,
+            writer: Some(writer),
+            on_commit: Vec::new(),
+            began: Instant::now(),
+            shared,
+        })
+    }
+
+    /// This transaction's number, which its version will carry.
+    pub fn id(&self) -> u64 {
+        self.txid.0
+    }
+
+    /// Bytes of all pages of the version this transaction began with.
+    pub fn size_bytes(&self) -> u64 {
+        self.base.meta.high_water.0 * u64::from(self.base.meta.page_bytes)
+    }
+
+    /// The top bucket, which holds the others.
+    pub fn root(&mut self) -> BucketMut<'_> {
+        BucketMut::new(self, Buckets::TOP)
+    }
+
+    /// The bucket with this id, as [`BucketMut::id`] gave it: a way to hold several at once.
+    pub fn at(&mut self, id: BucketId) -> BucketMut<'_> {
+        BucketMut::new(self, id)
+    }
+
+    /// The bucket called `name`.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is none, or if the name is a key's.
+    pub fn bucket(&mut self, name: impl AsRef<[u8]>) -> Result<BucketMut<'_>> {
+        self.root().into_bucket(name.as_ref())
+    }
+
+    /// Makes the bucket called `name`.
+    ///
+    /// # Errors
+    ///
+    /// `Exists` if there is one, `Incompatible` if a key has that name, `Invalid` for the empty
+    /// name.
+    pub fn create_bucket(&mut self, name: impl AsRef<[u8]>) -> Result<BucketMut<'_>> {
+        self.root().into_new_bucket(name.as_ref())
+    }
+
+    /// The bucket called `name`, made if it does not exist.
+    pub fn create_bucket_if_missing(&mut self, name: impl AsRef<[u8]>) -> Result<BucketMut<'_>> {
+        self.root().into_bucket_or_new(name.as_ref())
+    }
+
+    /// Removes the bucket called `name` with all it holds.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is none, `Incompatible` if the name is a key's.
+    pub fn delete_bucket(&mut self, name: impl AsRef<[u8]>) -> Result<()> {
+        self.root().delete_bucket(name)
+    }
+
+    /// Moves the bucket called `name` from one bucket into another, with everything this
+    /// transaction did to it. The top bucket is [`Transaction::root`]'s id.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, `Exists` or `Incompatible` for names that are not as they must be; `Invalid`
+    /// if both are the same bucket, or the target lies inside the bucket itself.
+    pub fn move_bucket(
+        &mut self,
+        name: impl AsRef<[u8]>,
+        from: BucketId,
+        to: BucketId,
+    ) -> Result<()> {
+        self.buckets
+            .rename(&self.base.pages, from, name.as_ref(), to)
+            .map_err(from_tree)
+    }
+
+    /// Runs `handler` once this transaction has been committed and its locks are released;
+    /// never after a rollback. Handlers run in the order they were given.
+    pub fn on_commit(&mut self, handler: impl FnOnce() + Send + 'static) {
+        self.on_commit.push(Box::new(handler));
+    }
+
+    /// Makes the changes durable and visible.
+    ///
+    /// # Errors
+    ///
+    /// [`kv_api::Error::outcome`] tells whether the commit is known not to have happened. A
+    /// refusal for space (`NoSpace`) leaves the database usable; after a failed write or sync it
+    /// answers `Poisoned` until it is reopened.
+    pub fn commit(self) -> Result<()> {
+        self.commit_with(Durability::Sync)
+    }
+
+    /// Makes the changes visible with the promise of `durability`.
+    ///
+    /// At `Deferred` nothing is synced and the file keeps naming the last durable version.
+    pub fn commit_with(mut self, durability: Durability) -> Result<()> {
+        let Some(mut writer) = self.writer.take() else {
+            return Err(Error::Closed);
+        };
+        let (shared, buckets) = (&self.shared, &mut self.buckets);
+        let committed = Db::commit(shared, &mut writer, buckets, self.txid, durability);
+        shared.gate.put_back(writer);
+        let counters = &shared.counters;
+        let counts = self.buckets.counts();
+        counters.add(&counters.nodes, counts.nodes);
+        counters.add(&counters.rebalances, counts.rebalances);
+        counters.add(&counters.splits, counts.splits);
+        counters.add(&counters.spills, counts.spills);
+        match committed {
+            Ok(()) => {
+                counters.add(&counters.commits, 1);
+                tracing::debug!(txid = self.txid.0, open = ?self.began.elapsed(), "committed");
+                std::mem::take(&mut self.on_commit)
+                    .into_iter()
+                    .for_each(|handler| handler());
+                Ok(())
+            }
+            Err(error) => {
+                counters.add(&counters.rollbacks, 1);
+                Err(error)
+            }
+        }
+    }
+
+    /// Forgets the changes. Dropping does the same.
+    pub fn rollback(self) {}
+
+    /// A point that [`Transaction::return_to`] can come back to.
+    pub(crate) fn savepoint(&self) -> Savepoint {
+        Savepoint {
+            buckets: self.buckets.clone(),
+            handlers: self.on_commit.len(),
+        }
+    }
+
+    pub(crate) fn nodes_in_memory(&self) -> usize {
+        self.buckets.nodes_in_memory()
+    }
+
+    pub(crate) fn return_to(&mut self, savepoint: Savepoint) {
+        self.buckets = savepoint.buckets;
+        self.on_commit.truncate(savepoint.handlers);
+        // Spaces resolved since may name buckets that were undone.
+        self.spaces.get_mut().forget();
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            let counters = &self.shared.counters;
+            counters.add(&counters.rollbacks, 1);
+            self.shared.gate.put_back(writer);
+        }
+    }
+}
+
+impl std::fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transaction")
+            .field("txid", &self.txid.0)
+            .finish_non_exhaustive()
+    }
+}

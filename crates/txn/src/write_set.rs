@@ -1,0 +1,215 @@
+//! The pages one commit makes and drops: the only [`PageSink`].
+//!
+//! Invariants:
+//! * a page is allocated from the free pages or above the high-water mark, never from pages that
+//!   are pending;
+//! * nothing that the set did is visible in the writer before [`WriteSet::keep`]; until then
+//!   [`WriteSet::undo`] brings everything back.
+
+use std::ops::Range;
+
+use kv_api::Result;
+use pager::{Error as PagerError, Extents, PageId, PageSink, TxId};
+
+use crate::error::from_pager;
+use crate::options::FreelistKind;
+use crate::writer::Writer;
+
+/// Images are written out when so many bytes of them have gathered.
+const FLUSH_BYTES: usize = 8 << 20;
+
+/// The pages one commit makes and drops.
+pub(crate) struct WriteSet<'w> {
+    pub writer: &'w mut Writer,
+    pub high_water: PageId,
+    pub pages_allocated: u64,
+    allocated: Vec<(PageId, u64)>,
+    taken: Vec<(PageId, u64)>,
+    freed: Vec<(PageId, u64)>,
+    /// One run granted ahead for all pages to come.
+    granted: Option<(PageId, u64)>,
+    images: Vec<u8>,
+    runs: Vec<(PageId, Range<usize>)>,
+}
+
+impl<'w> WriteSet<'w> {
+    pub fn new(writer: &'w mut Writer) -> WriteSet<'w> {
+        let mut images = std::mem::take(&mut writer.images);
+        images.clear();
+        WriteSet {
+            high_water: writer.current.meta.high_water,
+            writer,
+            pages_allocated: 0,
+            allocated: Vec::new(),
+            taken: Vec::new(),
+            freed: Vec::new(),
+            granted: None,
+            images,
+            runs: Vec::new(),
+        }
+    }
+
+    /// Pages that will be free after a restart if this set is kept.
+    pub fn free_after_restart(&self) -> u64 {
+        let freed: u64 = self.freed.iter().map(|(_, pages)| pages).sum();
+        let granted = self.granted.map_or(0, |(_, pages)| pages);
+        self.writer.free.pages() + self.writer.pending.pages() + freed + granted
+    }
+
+    /// Their runs, in no order.
+    pub fn runs_free_after_restart(&self) -> impl Iterator<Item = (PageId, u64)> + '_ {
+        let writer = &*self.writer;
+        let waiting = writer.pending.runs().chain(self.freed.iter().copied());
+        writer.free.iter().chain(waiting).chain(self.granted)
+    }
+
+    /// The same as a set.
+    pub fn extents_free_after_restart(&self) -> Extents {
+        let mut free = Extents::new();
+        for (start, pages) in self.runs_free_after_restart() {
+            free.insert(start, pages);
+        }
+        free
+    }
+
+    fn take_free(&mut self, pages: u64) -> Option<PageId> {
+        let id = match self.writer.rules.freelist_kind {
+            FreelistKind::Hashmap => self.writer.free.take(pages),
+            FreelistKind::Array => self.writer.free.take_lowest(pages),
+        }?;
+        self.taken.push((id, pages));
+        Some(id)
+    }
+
+    fn take_granted(&mut self, pages: u64) -> Option<PageId> {
+        let (start, left) = self.granted.filter(|(_, left)| *left >= pages)?;
+        self.granted = Some((PageId(start.0 + pages), left - pages)).filter(|_| left > pages);
+        Some(start)
+    }
+
+    /// Pages above the high-water mark, if no limit stands against them.
+    fn extend(&mut self, pages: u64) -> pager::Result<PageId> {
+        let start = self.high_water;
+        let end = PageId(start.0.saturating_add(pages));
+        self.writer.pager.reserve(end)?;
+        self.high_water = end;
+        Ok(start)
+    }
+
+    /// Grows the file for every page allocated so far and writes all images that have gathered.
+    pub fn flush(&mut self) -> Result<()> {
+        let written = self.grow().and_then(|()| self.write_out());
+        self.images.clear();
+        self.runs.clear();
+        written
+    }
+
+    fn grow(&mut self) -> Result<()> {
+        let writer = &mut *self.writer;
+        if !writer
+            .pager
+            .grow(self.high_water)
+            .map_err(|error| writer.blame(error))?
+        {
+            return Ok(());
+        }
+        writer.length_unsynced = true;
+        crate::commit::sync_length(writer)
+    }
+
+    fn write_out(&mut self) -> Result<()> {
+        self.runs.sort_unstable_by_key(|(id, _)| *id);
+        let runs: Vec<(PageId, &[u8])> = self
+            .runs
+            .iter()
+            .map(|(id, range)| (*id, self.images.get(range.clone()).unwrap_or_default()))
+            .collect();
+        let writer = &mut *self.writer;
+        let counters = &writer.current.counters;
+        counters.add(&counters.writes, runs.len() as u64);
+        counters.add(&counters.bytes_written, self.images.len() as u64);
+        writer
+            .pager
+            .write_runs(&runs)
+            .map_err(|error| writer.blame(error))
+    }
+
+    /// Makes the set part of the writer: version `txid` was born with it.
+    pub fn keep(self, txid: TxId) {
+        let WriteSet {
+            writer,
+            allocated,
+            freed,
+            granted,
+            images,
+            ..
+        } = self;
+        for (id, _) in &allocated {
+            writer.pending.note_birth(*id, txid);
+        }
+        for (id, pages) in freed {
+            writer.pending.add(id, pages, txid);
+        }
+        if let Some((id, pages)) = granted {
+            writer.free.insert(id, pages);
+        }
+        let counters = &writer.current.counters;
+        counters.add(&counters.pages_allocated, self.pages_allocated);
+        writer.images = images;
+    }
+
+    /// Gives back every page that was taken.
+    pub fn undo(self) {
+        for (id, pages) in self.taken {
+            self.writer.free.insert(id, pages);
+        }
+        self.writer.images = self.images;
+    }
+}
+
+impl PageSink for WriteSet<'_> {
+    fn expect_pages(&mut self, pages: u64) {
+        // One run for all, if there is one: neighbours are written in one call and read together.
+        if pages > 1 {
+            self.granted = self.take_free(pages).map(|id| (id, pages));
+        }
+    }
+
+    fn allocate(&mut self, pages: u64) -> pager::Result<PageId> {
+        let id = match self.take_granted(pages).or_else(|| self.take_free(pages)) {
+            Some(id) => id,
+            None => self.extend(pages)?,
+        };
+        self.allocated.push((id, pages));
+        self.pages_allocated += pages;
+        Ok(id)
+    }
+
+    fn image(&mut self, id: PageId, pages: u64) -> pager::Result<&mut [u8]> {
+        let too_long = || PagerError::page(id, "a run too long for this machine");
+        let page_bytes = self.writer.pager.page_bytes();
+        let len = usize::try_from(pages)
+            .ok()
+            .and_then(|pages| pages.checked_mul(page_bytes));
+        let len = len.ok_or_else(too_long)?;
+        if self.images.len() + len > FLUSH_BYTES && !self.runs.is_empty() {
+            self.flush().map_err(|error| PagerError::Io {
+                doing: "writing pages",
+                source: error.into(),
+            })?;
+        }
+        let start = self.images.len();
+        self.images.resize(start + len, 0);
+        self.runs.push((id, start..start + len));
+        self.images.get_mut(start..).ok_or_else(too_long)
+    }
+
+    fn free(&mut self, id: PageId, pages: u64) -> pager::Result<()> {
+        let end = id.0.saturating_add(pages);
+        if id.0 < 2 || end > self.high_water.0 || self.writer.free.overlaps(id, pages) {
+            return Err(PagerError::page(id, "a page of the tree is also free"));
+        }
+        self.freed.push((id, pages));
+        Ok(())
+    }
+}

@@ -1,0 +1,43 @@
+# Gets the tools of the interop scripts: Debian packages and the built Go peer.
+# shellcheck shell=bash
+# Sourced by the interop scripts. Needs: $interop_dir, $tmp.
+
+interop_packages=(golang-go golang-github-coreos-bbolt-dev etcd-server etcd-client)
+
+die() {
+    echo "interop: $*" >&2
+    exit 1
+}
+
+# as_root COMMAND...: by sudo only where that is needed.
+as_root() {
+    if ((EUID == 0)); then "$@"; else sudo "$@"; fi
+}
+
+# install_packages: installs what is missing; a package that cannot be had is
+# a failure, for a skipped test proves nothing.
+install_packages() {
+    local missing=() package
+    for package in "${interop_packages[@]}"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    done
+    ((${#missing[@]})) || return 0
+    echo "interop: installing ${missing[*]}"
+    as_root apt-get update -qq || die "apt-get update failed"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >/dev/null ||
+        die "cannot install ${missing[*]}"
+}
+
+# go_here COMMAND...: runs the Go tool on the peer, with Debian's library and
+# without any download. A cache that is there already saves seconds.
+go_here() {
+    (cd "$interop_dir/peer" && env GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS= \
+        GOCACHE="${GOCACHE:-$tmp/go-cache}" GOTOOLCHAIN=local go "$@")
+}
+
+# build_peer: builds the Go peer into $tmp, tests it and sets $PEER.
+build_peer() {
+    PEER=$tmp/bolt_peer
+    go_here build -buildvcs=false -o "$PEER" . || die "the Go peer does not build"
+    go_here test . >"$tmp/go-test.log" 2>&1 || { cat "$tmp/go-test.log" >&2; die "the Go peer's own tests fail"; }
+}
