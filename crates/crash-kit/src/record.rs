@@ -1,0 +1,221 @@
+//! Runs a workload on a recording disk, and cuts the recording into moments.
+
+use std::sync::Arc;
+
+use kv_api::{ErrorKind, Outcome};
+
+use crate::core::Recorder;
+use crate::disk::CrashDisk;
+use crate::event::{Event, Mark};
+use crate::fault::Fault;
+use crate::judge::{self, contents, guarded, inspect, other};
+use crate::medium::Medium;
+use crate::plan::AfterFailure;
+use crate::subject::{Step, Subject};
+use crate::worlds::Worlds;
+
+/// A workload's recording.
+pub(crate) struct Recording {
+    pub(crate) recorder: Recorder,
+    /// What went wrong while nothing had crashed yet.
+    pub(crate) failure: Option<judge::Fault>,
+    /// Calls that a fault struck.
+    pub(crate) struck: u64,
+}
+
+/// A point of the log at which a crash is worth trying.
+pub(crate) struct Moment {
+    /// Entries of the log before it.
+    pub(crate) point: usize,
+    pub(crate) medium: Medium,
+    /// As recovery will meet them.
+    pub(crate) worlds: Arc<Worlds>,
+}
+
+struct Run<'a, S: Subject> {
+    subject: &'a S,
+    disk: &'a CrashDisk,
+    worlds: Worlds,
+    after_failure: AfterFailure,
+    /// Whether the open store may refuse to write, after a failure that was not for space.
+    may_refuse: bool,
+}
+
+/// Runs the workload of `seed` on a fresh disk.
+pub(crate) fn record<S: Subject>(
+    subject: &S,
+    seed: u64,
+    faults: &[Fault],
+    after_failure: AfterFailure,
+) -> Recording {
+    let disk = CrashDisk::new();
+    faults.iter().for_each(|fault| disk.arm(*fault));
+    let mut run = Run {
+        subject,
+        disk: &disk,
+        worlds: Worlds::default(),
+        after_failure,
+        may_refuse: false,
+    };
+    let ended = guarded(|| run.workload(seed));
+    let broken = disk.violations().into_iter().next().map(other);
+    Recording {
+        failure: ended.err().or(broken),
+        struck: disk.struck(),
+        recorder: disk.take_recorder(),
+    }
+}
+
+impl<S: Subject> Run<'_, S> {
+    fn mark(&mut self, mark: Mark) {
+        self.disk.mark(mark);
+        self.worlds.take(self.subject, mark);
+    }
+
+    fn workload(&mut self, seed: u64) -> Result<(), judge::Fault> {
+        let Some(mut store) = self.open()? else {
+            return Ok(());
+        };
+        for index in 0..self.subject.steps(seed) {
+            if self.worlds.is_crowded() {
+                break;
+            }
+            if self.step(&mut store, Step::Work { seed, index })? {
+                continue;
+            }
+            if self.after_failure == AfterFailure::Reopen {
+                drop(store);
+                match self.open()? {
+                    Some(opened) => store = opened,
+                    None => return Ok(()),
+                }
+            }
+        }
+        let struck = self.disk.struck();
+        match self.subject.close(store) {
+            Err(error) if struck == 0 => Err(other(format!("close: {error}"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens the store; `None` if a fault kept it from opening.
+    fn open(&mut self) -> Result<Option<S::Store>, judge::Fault> {
+        let tries = match self.after_failure {
+            AfterFailure::Continue => 1,
+            AfterFailure::Reopen => 2,
+        };
+        for _ in 0..tries {
+            let struck = self.disk.struck();
+            match self.subject.open(self.disk.as_dyn()) {
+                Ok(store) => {
+                    self.may_refuse = false;
+                    self.mark(Mark::Opened);
+                    let seen = self.inspect(&store, "open")?;
+                    if let Some(seen) = seen {
+                        self.mark(Mark::Seen(seen));
+                    }
+                    return Ok(Some(store));
+                }
+                Err(error) if self.disk.struck() == struck => {
+                    return Err(other(format!("open of a running machine: {error}")));
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Runs one step; answers whether it was promised.
+    fn step(&mut self, store: &mut S::Store, step: Step) -> Result<bool, judge::Fault> {
+        let struck = self.disk.struck();
+        self.mark(Mark::Begin(step));
+        let result = self.subject.apply(store, step);
+        let promised = result.is_ok();
+        match result {
+            Ok(durability) => self.mark(Mark::Ack(durability)),
+            Err(error) if self.disk.struck() == struck && !self.may_refuse => {
+                return Err(other(format!("{step:?} refused without a fault: {error}")));
+            }
+            Err(error) => {
+                self.may_refuse |= error.kind() != ErrorKind::NoSpace;
+                // Readers keep the last durable version, so the worlds are judged as they were.
+                let doubtful = error.outcome() == Outcome::InDoubt;
+                self.refuse(store, doubtful)?;
+            }
+        }
+        if promised {
+            self.inspect(store, "after a commit")?;
+        }
+        Ok(promised)
+    }
+
+    fn refuse(&mut self, store: &S::Store, doubtful: bool) -> Result<(), judge::Fault> {
+        let mut before = self.worlds.clone();
+        before.take(self.subject, Mark::Nack);
+        self.mark(match doubtful {
+            true => Mark::InDoubt,
+            false => Mark::Nack,
+        });
+        let struck = self.disk.struck();
+        match contents(self.subject, store) {
+            Ok(digest) => before.judge_live(digest).map_err(|class| {
+                let what = "after a failed commit, readers see what is not durable";
+                (class, what.to_string())
+            }),
+            Err(_) if self.disk.struck() > struck => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Judges the running store; `None` if a fault kept it from answering.
+    fn inspect(
+        &mut self,
+        store: &S::Store,
+        when: &str,
+    ) -> Result<Option<crate::model::Digest>, judge::Fault> {
+        let struck = self.disk.struck();
+        match inspect(self.subject, store, &self.worlds, when) {
+            Ok(digest) => Ok(Some(digest)),
+            Err(_) if self.disk.struck() > struck => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// The moments of a recording that began in `worlds`.
+pub(crate) fn moments<S: Subject>(
+    subject: &S,
+    recorder: &Recorder,
+    worlds: &Worlds,
+) -> Vec<Moment> {
+    let mut medium = recorder.start.clone();
+    let mut worlds = worlds.clone();
+    let mut shared = Arc::new(worlds.after_crash());
+    let mut moments = Vec::new();
+    for (index, event) in recorder.log.iter().enumerate() {
+        medium.apply(event);
+        if let Event::Mark(mark) = event {
+            worlds.take(subject, *mark);
+            shared = Arc::new(worlds.after_crash());
+        }
+        if is_worth_a_crash(event) {
+            moments.push(Moment {
+                point: index + 1,
+                medium: medium.clone(),
+                worlds: Arc::clone(&shared),
+            });
+        }
+    }
+    moments
+}
+
+/// A sync or the beginning of a step only takes states away or forgives more, so the states after
+/// it were all met before it.
+fn is_worth_a_crash(event: &Event) -> bool {
+    match event {
+        Event::Change { .. } | Event::FailedSync { .. } => true,
+        Event::Mark(Mark::Begin(_)) | Event::Failed { .. } => false,
+        Event::SyncFile { .. } | Event::SyncDirectory { .. } => false,
+        Event::Mark(_) => true,
+    }
+}
