@@ -11,7 +11,6 @@ use std::ops::Range;
 use kv_api::Result;
 use pager::{Error as PagerError, Extents, PageId, PageSink, TxId};
 
-use crate::error::from_pager;
 use crate::options::FreelistKind;
 use crate::writer::Writer;
 
