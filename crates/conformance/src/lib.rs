@@ -28,7 +28,7 @@
 //!
 //! | variable | what it sets |
 //! |---|---|
-//! | `STRATA_CONFORMANCE_CASES` | how many random scripts each `model` law runs (default 48) |
+//! | `STRATA_CONFORMANCE_CASES` | how many random scripts each `model` law runs (default 100) |
 //! | `STRATA_CONFORMANCE_SEED` | the seed of a failure to be repeated |
 
 #![allow(
@@ -42,13 +42,16 @@
 pub mod capability_backup;
 pub mod capability_check;
 pub mod capability_nested;
+pub mod conflicts;
 pub mod cursors;
+pub mod default_space;
 pub mod durability;
 pub mod errors;
 mod fixture;
 mod law;
 mod macros;
 mod memory_model;
+pub mod merging;
 pub mod model;
 pub mod ranges;
 pub mod reading;

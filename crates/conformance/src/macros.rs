@@ -89,6 +89,8 @@ macro_rules! every_law {
                 cursors_do_not_disturb_each_other
                 seeks_find_their_place_in_big_data
                 a_cursor_stays_in_its_space
+            }
+            merging {
                 a_cursor_crosses_a_region_emptied_by_its_transaction
                 the_ends_move_when_a_transaction_empties_them
                 a_transaction_that_emptied_everything_shows_nothing
@@ -116,10 +118,12 @@ macro_rules! every_law {
                 a_foreign_space_is_refused
                 a_space_of_another_store_is_refused
                 the_empty_name_is_no_space
+                there_may_be_many_spaces
+            }
+            default_space {
                 a_key_and_a_space_of_one_name_are_never_mixed_up
                 the_default_space_never_shows_a_space
                 deleting_in_the_default_space_leaves_the_spaces
-                there_may_be_many_spaces
             }
             snapshots {
                 a_snapshot_is_frozen
@@ -128,6 +132,7 @@ macro_rules! every_law {
                 a_lent_value_stays_right_while_writers_overwrite
                 an_owned_value_outlives_its_snapshot
                 owned_values_keep_their_own_version
+                a_value_owned_late_is_of_its_snapshots_version
                 a_snapshot_may_be_read_from_many_threads
                 a_snapshot_outlives_what_it_was_taken_in
                 a_snapshot_does_not_wait_for_an_open_transaction
@@ -146,12 +151,14 @@ macro_rules! every_law {
                 an_update_does_not_run_again_on_a_conflict
                 an_update_retry_runs_again_on_a_conflict
                 an_update_retry_hands_on_other_errors
+                a_transaction_may_move_to_another_thread
+            }
+            conflicts {
                 a_try_begin_never_loses_an_update
                 two_transactions_do_not_cross
                 only_one_of_two_inserts_the_same_key
                 a_try_begin_succeeds_when_nobody_writes
                 a_transaction_reads_one_version
-                a_transaction_may_move_to_another_thread
             }
             durability {
                 a_closed_store_opens_as_it_was

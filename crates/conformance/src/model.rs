@@ -12,7 +12,7 @@ use crate::script::Op;
 use crate::session::Session;
 use crate::{Fixture, MemoryModel, Writers};
 
-const CASES_DEFAULT: u64 = 48;
+const CASES_DEFAULT: u64 = 100;
 
 /// Whatever is done to a store, it answers as the model does: every read, every held snapshot
 /// and value after every commit, and everything after opening it again.
@@ -68,7 +68,9 @@ pub(crate) fn run_scripts(length: usize, property: fn(Vec<Op>) -> TestResult) {
         .tests(cases)
         .quicktest(property);
     if let Err(failure) = outcome {
-        panic!("STRATA_CONFORMANCE_SEED={seed} finds again: {failure:#?}");
+        // The only way to its words is its debug form, which escapes line ends.
+        let words = format!("{failure:?}").replace("\\n", "\n");
+        panic!("STRATA_CONFORMANCE_SEED={seed} finds again: {words}");
     }
 }
 

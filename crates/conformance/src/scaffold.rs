@@ -87,6 +87,14 @@ pub(crate) fn own<S: std::ops::Deref<Target = [u8]>>(pair: (S, S)) -> Pair {
     (pair.0.to_vec(), pair.1.to_vec())
 }
 
+/// The pair a move came to, as owned bytes.
+macro_rules! at {
+    ($moved:expr) => {
+        $moved.unwrap().map(own)
+    };
+}
+pub(crate) use at;
+
 /// Everything in a space, by walking forward.
 pub(crate) fn pairs_in(reader: &impl Reader, space: Space) -> Vec<Pair> {
     let range = reader.range(space, ..).unwrap();

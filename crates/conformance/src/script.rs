@@ -210,10 +210,10 @@ impl Arbitrary for Op {
     fn arbitrary(g: &mut Gen) -> Op {
         let (room, key) = (Room::arbitrary(g), Key::arbitrary(g));
         match u8::arbitrary(g) % 100 {
-            0..22 => Op::Put(room, key, Value::arbitrary(g)),
-            22..26 => Op::Fill(room, key, u8::arbitrary(g), Value::arbitrary(g)),
-            26..34 => Op::Delete(room, key),
-            34..38 => Op::DeleteRange(room, Bound::arbitrary(g), Bound::arbitrary(g)),
+            0..20 => Op::Put(room, key, Value::arbitrary(g)),
+            20..24 => Op::Fill(room, key, u8::arbitrary(g), Value::arbitrary(g)),
+            24..32 => Op::Delete(room, key),
+            32..38 => Op::DeleteRange(room, Bound::arbitrary(g), Bound::arbitrary(g)),
             38..41 => Op::Insert(room, key, Value::arbitrary(g)),
             41..46 => Op::Swap(room, key, Expected::arbitrary(g), Option::arbitrary(g)),
             46..49 => Op::CreateSpace(room),

@@ -137,18 +137,27 @@ impl<S: Store> Session<S> {
         let Some(transaction) = self.transaction.take() else {
             return Ok(Answer::Skipped);
         };
+        let own = contents(&transaction);
         transaction.commit(durability)?;
+        assert!(
+            contents(&self.store().snapshot()?) == own,
+            "a commit shows what its transaction did"
+        );
         self.is_deferred = durability == Durability::Deferred;
         self.state()
     }
 
     fn roll_back(&mut self, by_drop: bool) -> Answer {
-        match self.transaction.take() {
-            None => return Answer::Skipped,
-            Some(transaction) if by_drop => drop(transaction),
-            Some(transaction) => transaction.rollback(),
+        let Some(transaction) = self.transaction.take() else {
+            return Answer::Skipped;
+        };
+        let own = contents(&transaction);
+        if by_drop {
+            drop(transaction);
+        } else {
+            transaction.rollback();
         }
-        Answer::Done
+        Answer::State(vec![own], Vec::new())
     }
 
     fn hold(&mut self) -> Result<Answer> {

@@ -145,6 +145,19 @@ pub fn owned_values_keep_their_own_version<F: Fixture>() {
     }
 }
 
+/// A value owned from a snapshot after others committed is still of that snapshot's version.
+pub fn a_value_owned_late_is_of_its_snapshots_version<F: Fixture>() {
+    let (_fixture, store) = opened::<F>();
+    let pairs = numbered(100);
+    commit_pairs(&store, &pairs);
+    let snapshot = store.snapshot().unwrap();
+    churn(&store, &pairs, 4);
+    for (key, value) in &pairs {
+        let owned = snapshot.get_bytes(Space::DEFAULT, key).unwrap();
+        assert_eq!(owned.as_deref(), Some(&value[..]));
+    }
+}
+
 /// A snapshot may be read from several threads at once, and dropped on another than its own.
 pub fn a_snapshot_may_be_read_from_many_threads<F: Fixture>() {
     let (_fixture, store) = opened::<F>();

@@ -1,5 +1,6 @@
 //! Laws about many threads on one store.
 
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -17,13 +18,17 @@ const ROUNDS: u64 = 200;
 /// Four threads that each count up two hundred times end at eight hundred.
 pub fn no_update_is_lost<F: Fixture>() {
     let (_fixture, store) = opened::<F>();
+    let start = Barrier::new(4);
     thread::scope(|scope| {
         for _ in 0..WRITERS {
             scope.spawn(|| {
+                start.wait();
                 for _ in 0..ROUNDS {
                     store
                         .update_retry(|tx| {
                             let count = count_of(tx, b"count")?;
+                            // Lets another in between, if anything does.
+                            thread::yield_now();
                             put_count(tx, b"count", count + 1)
                         })
                         .unwrap();

@@ -155,19 +155,29 @@ pub fn a_delete_range_keeps_to_its_space<F: Fixture>() {
 pub fn an_insert_if_absent_keeps_what_is_there<F: Fixture>() {
     let (_fixture, store) = opened::<F>();
     commit_one(&store, b"empty", b"");
+    commit_one(&store, b"full", b"old");
     let mut tx = store.begin().unwrap();
-    let mut insert = |key: &[u8]| tx.insert_if_absent(Space::DEFAULT, key, b"new").unwrap();
-    assert!(insert(b"absent"));
-    assert!(!insert(b"absent"));
-    assert!(!insert(b"empty"), "an empty value is a value");
-    tx.delete(Space::DEFAULT, b"empty").unwrap();
+    let mut insert = |key, value: &[u8]| {
+        let inserted = tx.insert_if_absent(Space::DEFAULT, key, value).unwrap();
+        (inserted, value_of(&tx, key).unwrap())
+    };
+    assert_eq!(insert(b"absent", b"1"), (true, b"1".to_vec()));
+    assert_eq!(insert(b"absent", b"2"), (false, b"1".to_vec()));
+    assert_eq!(insert(b"full", b"new"), (false, b"old".to_vec()));
+    assert_eq!(
+        insert(b"empty", b"new"),
+        (false, vec![]),
+        "an empty value is a value"
+    );
+    tx.delete(Space::DEFAULT, b"full").unwrap();
     assert!(
-        tx.insert_if_absent(Space::DEFAULT, b"empty", b"again")
+        tx.insert_if_absent(Space::DEFAULT, b"full", b"again")
             .unwrap()
     );
     tx.commit(Durability::Sync).unwrap();
-    assert_eq!(newest(&store, b"absent").as_deref(), Some(&b"new"[..]));
-    assert_eq!(newest(&store, b"empty").as_deref(), Some(&b"again"[..]));
+    assert_eq!(newest(&store, b"absent").as_deref(), Some(&b"1"[..]));
+    assert_eq!(newest(&store, b"empty"), Some(vec![]));
+    assert_eq!(newest(&store, b"full").as_deref(), Some(&b"again"[..]));
 }
 
 /// `compare_and_swap` for every pairing of what is there, what is expected and what is new.

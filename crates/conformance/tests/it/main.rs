@@ -9,4 +9,7 @@
     reason = "tests"
 )]
 
+mod broken;
+mod list;
 mod model;
+mod sticky;
