@@ -1,0 +1,59 @@
+//! The laws as values, for those who bring their own way of running tests.
+
+use kv_api::Store;
+use kv_api::capability::{Backup, Check, NestedReader, NestedWriter};
+
+use crate::{BackupFixture, Fixture};
+
+/// One law, bound to a fixture.
+#[derive(Clone, Copy, Debug)]
+pub struct Law {
+    /// The module it stands in.
+    pub topic: &'static str,
+    /// What it says.
+    pub name: &'static str,
+    /// Panics unless the law holds.
+    pub run: fn(),
+}
+
+macro_rules! list_of_laws {
+    ($fixture:ty; $($topic:ident { $($law:ident)* })*) => {
+        vec![$($(Law {
+            topic: stringify!($topic),
+            name: stringify!($law),
+            run: crate::$topic::$law::<$fixture>,
+        }),*),*]
+    };
+}
+
+pub(crate) use list_of_laws;
+
+/// The laws of every engine.
+pub fn base_laws<F: Fixture>() -> Vec<Law> {
+    crate::every_law! { base list_of_laws F }
+}
+
+/// The laws of an engine that can check itself.
+pub fn check_laws<F: Fixture>() -> Vec<Law>
+where
+    F::Store: Check,
+{
+    crate::every_law! { check list_of_laws F }
+}
+
+/// The laws of an engine that can back up a store in use.
+pub fn backup_laws<F: BackupFixture>() -> Vec<Law>
+where
+    F::Store: Backup + Check,
+{
+    crate::every_law! { backup list_of_laws F }
+}
+
+/// The laws of an engine with buckets inside buckets.
+pub fn nested_laws<F: Fixture>() -> Vec<Law>
+where
+    <F::Store as Store>::Snapshot: NestedReader,
+    <F::Store as Store>::Transaction: NestedWriter,
+{
+    crate::every_law! { nested list_of_laws F }
+}
