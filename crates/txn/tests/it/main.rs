@@ -9,5 +9,6 @@
     reason = "tests fail by panicking"
 )]
 
+mod figures;
 mod format;
 mod model;
