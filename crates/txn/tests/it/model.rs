@@ -72,8 +72,11 @@ fn apply(bucket: &mut txn::BucketMut<'_>, model: &mut Model, steps: &[(u8, u8, u
     }
 }
 
+/// One transaction: where it works, whether it commits, and what it does.
+type Round = (u8, bool, Vec<(u8, u8, u16)>);
+
 quickcheck! {
-    fn commits_match_the_model(rounds: Vec<(u8, bool, Vec<(u8, u8, u16)>)>) -> TestResult {
+    fn commits_match_the_model(rounds: Vec<Round>) -> TestResult {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("model.db");
         let mut db: Db = options(rounds.len() as u8).open(&path).unwrap();
