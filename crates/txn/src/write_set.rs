@@ -25,6 +25,7 @@ pub(crate) struct WriteSet<'w> {
     allocated: Vec<(PageId, u64)>,
     taken: Vec<(PageId, u64)>,
     freed: Vec<(PageId, u64)>,
+    freed_pages: Extents,
     /// One run granted ahead for all pages to come.
     granted: Option<(PageId, u64)>,
     images: Vec<u8>,
@@ -42,6 +43,7 @@ impl<'w> WriteSet<'w> {
             allocated: Vec::new(),
             taken: Vec::new(),
             freed: Vec::new(),
+            freed_pages: Extents::new(),
             granted: None,
             images,
             runs: Vec::new(),
@@ -50,15 +52,15 @@ impl<'w> WriteSet<'w> {
 
     /// Pages that will be free after a restart if this set is kept.
     pub fn free_after_restart(&self) -> u64 {
-        let freed: u64 = self.freed.iter().map(|(_, pages)| pages).sum();
         let granted = self.granted.map_or(0, |(_, pages)| pages);
-        self.writer.free.pages() + self.writer.pending.pages() + freed + granted
+        let pending = self.writer.pending.all().pages();
+        self.writer.free.pages() + pending + self.freed_pages.pages() + granted
     }
 
     /// Their runs, in no order.
     pub fn runs_free_after_restart(&self) -> impl Iterator<Item = (PageId, u64)> + '_ {
         let writer = &*self.writer;
-        let waiting = writer.pending.runs().chain(self.freed.iter().copied());
+        let waiting = writer.pending.all().iter().chain(self.freed_pages.iter());
         writer.free.iter().chain(waiting).chain(self.granted)
     }
 
@@ -205,8 +207,14 @@ impl PageSink for WriteSet<'_> {
 
     fn free(&mut self, id: PageId, pages: u64) -> pager::Result<()> {
         let end = id.0.saturating_add(pages);
-        if id.0 < 2 || end > self.high_water.0 || self.writer.free.overlaps(id, pages) {
-            return Err(PagerError::page(id, "a page of the tree is also free"));
+        let inside = id.0 >= 2 && end <= self.high_water.0;
+        let free =
+            self.writer.free.overlaps(id, pages) || self.writer.pending.all().overlaps(id, pages);
+        if !inside || free || !self.freed_pages.insert(id, pages) {
+            return Err(PagerError::page(
+                id,
+                "a page of the tree is free, or in it twice",
+            ));
         }
         self.freed.push((id, pages));
         Ok(())
