@@ -14,12 +14,16 @@ use pager::{Error as PagerError, Extents, PageId, PageSink, TxId};
 use crate::options::FreelistKind;
 use crate::writer::Writer;
 
+/// The step of the commit protocol that follows growing the file.
+type SyncLength = fn(&mut Writer) -> Result<()>;
+
 /// Images are written out when so many bytes of them have gathered.
 const FLUSH_BYTES: usize = 8 << 20;
 
 /// The pages one commit makes and drops.
 pub(crate) struct WriteSet<'w> {
     pub writer: &'w mut Writer,
+    sync_length: SyncLength,
     pub high_water: PageId,
     pub pages_allocated: u64,
     allocated: Vec<(PageId, u64)>,
@@ -33,12 +37,14 @@ pub(crate) struct WriteSet<'w> {
 }
 
 impl<'w> WriteSet<'w> {
-    pub fn new(writer: &'w mut Writer) -> WriteSet<'w> {
+    /// An empty set; `sync_length` makes the file's new length durable when it grows.
+    pub fn new(writer: &'w mut Writer, sync_length: SyncLength) -> WriteSet<'w> {
         let mut images = std::mem::take(&mut writer.images);
         images.clear();
         WriteSet {
             high_water: writer.current.meta.high_water,
             writer,
+            sync_length,
             pages_allocated: 0,
             allocated: Vec::new(),
             taken: Vec::new(),
@@ -115,7 +121,7 @@ impl<'w> WriteSet<'w> {
             return Ok(());
         }
         writer.length_unsynced = true;
-        crate::commit::sync_length(writer)
+        (self.sync_length)(writer)
     }
 
     fn write_out(&mut self) -> Result<()> {
