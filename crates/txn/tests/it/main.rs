@@ -9,5 +9,6 @@
     reason = "tests fail by panicking"
 )]
 
+mod bucket_statistics;
 mod format;
 mod model;
