@@ -82,7 +82,7 @@ impl Snapshot {
             root: meta.root,
             sequence: meta.root_sequence,
         };
-        Bucket::new(header, TreeRef::at_page(self.pages(), meta.root))
+        Bucket::top(header, TreeRef::at_page(self.pages(), meta.root))
     }
 
     /// The bucket called `name`.

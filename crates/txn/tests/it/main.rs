@@ -10,6 +10,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod bucket_statistics;
 mod figures;
 mod format;
 mod model;
