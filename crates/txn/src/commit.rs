@@ -155,6 +155,7 @@ fn stage(
 ) -> Result<Meta> {
     set.expect_pages(pages);
     let root = buckets.write(&base.pages, set).map_err(from_tree)?;
+    let root_sequence = buckets.sequence(Buckets::TOP).map_err(from_tree)?;
     if base.meta.freelist != NO_FREELIST {
         let old = base.pages.page(base.meta.freelist).map_err(from_pager)?;
         set.free(old.id, old.run_pages()).map_err(from_pager)?;
@@ -162,6 +163,7 @@ fn stage(
     let freelist = stage_freelist(set, storage).map_err(from_pager)?;
     Ok(Meta {
         root,
+        root_sequence,
         freelist,
         high_water: set.high_water,
         txid,
