@@ -8,6 +8,7 @@ use disk::{File, OpenOptions, read_exact_at, write_all_at};
 use kv_api::{Error, Result};
 use pager::{Slot, TxId};
 
+use crate::error::from_pager;
 use crate::snapshot::Snapshot;
 
 /// Bytes read at a time.
@@ -88,7 +89,8 @@ impl Snapshot {
         let copied = self.write_to_with(&mut sink, options).and_then(|bytes| {
             file.sync_all().map_err(failed)?;
             lease.disk.rename(&temporary, path).map_err(failed)?;
-            crate::open::sync_parent(&*lease.disk, path).map(|()| bytes)
+            crate::open::sync_parent(&*lease.disk, path).map_err(from_pager)?;
+            Ok(bytes)
         });
         if copied.is_err() {
             // Best effort: the name is one that nothing ever opens.

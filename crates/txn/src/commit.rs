@@ -95,7 +95,7 @@ fn persist_base(writer: &mut Writer) -> Result<()> {
     // The file's name too: whoever made it may have died before syncing the directory.
     let lease = Arc::clone(&writer.current.lease);
     crate::open::sync_parent(&*lease.disk, &lease.path)
-        .inspect_err(|error| writer.poison(error.clone()))?;
+        .map_err(|failure| writer.stop(failure))?;
     writer.meta_persisted = true;
     Ok(())
 }
@@ -138,8 +138,8 @@ fn write_version(
             Ok(version)
         }
         Err(error) => {
-            set.undo();
-            Err(error)
+            let first = set.undo();
+            Err(first.unwrap_or(error))
         }
     }
 }
@@ -229,9 +229,9 @@ fn write_meta(writer: &mut Writer, slot: Slot, meta: &Meta) -> Result<()> {
     let counters = &writer.current.counters;
     counters.add(&counters.writes, 1);
     counters.add(&counters.bytes_written, writer.pager.page_bytes() as u64);
-    let written = writer.pager.write_meta(slot, meta).map_err(from_pager);
+    let written = writer.pager.write_meta(slot, meta);
     // Whatever the reason, even a full disk: part of it may be on its way.
-    written.inspect_err(|error| writer.poison(error.clone()))
+    written.map_err(|failure| writer.stop(failure))
 }
 
 /// Makes the file's new length durable, and whatever was written before.
@@ -252,9 +252,9 @@ fn sync(writer: &mut Writer, how: fn(&Pager) -> pager::Result<()>) -> Result<()>
         return Ok(());
     }
     let began = Instant::now();
-    let synced = how(&writer.pager).map_err(from_pager);
+    let synced = how(&writer.pager);
     let counters = &writer.current.counters;
     counters.add(&counters.syncs, 1);
     counters.add_time(&counters.sync_ns, began.elapsed());
-    synced.inspect_err(|error| writer.poison(error.clone()))
+    synced.map_err(|failure| writer.stop(failure))
 }

@@ -97,7 +97,7 @@ fn create(path: &Path, options: &Options, page_bytes: u32) -> Result<bool> {
         .map_err(|error| Error::io("creating the file", error))?;
     let made =
         write_initial(&*file, page_bytes).and_then(|()| match disk.rename_new(&temporary, path) {
-            Ok(()) => sync_parent(disk, path).map(|()| true),
+            Ok(()) => sync_parent(disk, path).map_err(from_pager).map(|()| true),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(Error::io("naming the new file", error)),
         });
@@ -128,10 +128,13 @@ fn write_initial(file: &dyn File, page_bytes: u32) -> Result<()> {
 }
 
 /// Makes the name `path` durable.
-pub(crate) fn sync_parent(disk: &dyn Disk, path: &Path) -> Result<()> {
+pub(crate) fn sync_parent(disk: &dyn Disk, path: &Path) -> pager::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
     disk.sync_directory(parent)
-        .map_err(|error| Error::io("syncing the directory", error))
+        .map_err(|source| pager::Error::Io {
+            doing: "syncing the directory",
+            source,
+        })
 }
 
 /// Waits for the file's lock as long as the options allow.
@@ -177,7 +180,7 @@ fn initialize_if_empty(
     }
     initialize_in_place(file, page_bytes)?;
     // Whoever made the file need not have made its name durable.
-    sync_parent(&*options.disk, path)?;
+    sync_parent(&*options.disk, path).map_err(from_pager)?;
     Ok(true)
 }
 
