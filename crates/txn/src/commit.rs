@@ -59,8 +59,10 @@ pub(crate) fn commit(
     Ok(version)
 }
 
-/// Makes the current version durable, if it is not.
+/// Makes the current version durable, if it is not; also one that this handle has only found in
+/// the system's cache.
 pub(crate) fn sync_current(writer: &mut Writer) -> Result<()> {
+    persist_base(writer)?;
     if writer.current.meta.txid == writer.durable.meta.txid {
         return Ok(());
     }
@@ -89,6 +91,7 @@ fn persist_base(writer: &mut Writer) -> Result<()> {
     if writer.meta_persisted || writer.rules.no_sync {
         return Ok(());
     }
+    writer.refuse_poisoned()?;
     let meta = writer.durable.meta;
     write_meta(writer, writer.durable_slot, &meta)?;
     sync_length(writer)?;
