@@ -70,18 +70,8 @@ impl Snapshot {
     pub fn copy_file_with(&self, path: impl AsRef<Path>, options: BackupOptions) -> Result<u64> {
         let (path, lease) = (path.as_ref(), &self.version().lease);
         let failed = |error| Error::io("making the copy", error);
-        let temporary = crate::open::temporary_name(path)?;
         let mode = lease.file.mode().map_err(failed)?;
-        let file = lease
-            .disk
-            .open(
-                &temporary,
-                &OpenOptions {
-                    mode,
-                    ..OpenOptions::NEW
-                },
-            )
-            .map_err(failed)?;
+        let (temporary, file) = crate::open::new_temporary(&*lease.disk, path, mode)?;
         let mut sink = FileWriter {
             file: Arc::clone(&file),
             offset: 0,

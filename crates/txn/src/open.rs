@@ -87,14 +87,7 @@ fn find_or_create(
 /// Answers `false` if someone else made it meanwhile.
 fn create(path: &Path, options: &Options, page_bytes: u32) -> Result<bool> {
     let disk = &*options.disk;
-    let temporary = temporary_name(path)?;
-    let how = OpenOptions {
-        mode: options.mode,
-        ..OpenOptions::NEW
-    };
-    let file = disk
-        .open(&temporary, &how)
-        .map_err(|error| Error::io("creating the file", error))?;
+    let (temporary, file) = new_temporary(disk, path, options.mode)?;
     let made =
         write_initial(&*file, page_bytes).and_then(|()| match disk.rename_new(&temporary, path) {
             Ok(()) => sync_parent(disk, path).map_err(from_pager).map(|()| true),
@@ -108,17 +101,34 @@ fn create(path: &Path, options: &Options, page_bytes: u32) -> Result<bool> {
     made
 }
 
-/// A name beside `path` that nothing else uses.
-pub(crate) fn temporary_name(path: &Path) -> Result<PathBuf> {
+/// A new file beside `path`, under a name that nothing ever opens.
+pub(crate) fn new_temporary(
+    disk: &dyn Disk,
+    path: &Path,
+    mode: u32,
+) -> Result<(PathBuf, Arc<dyn File>)> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().ok_or(Error::Invalid {
         what: "a path without a file name",
     })?;
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let mut temporary = std::ffi::OsString::from(".");
-    temporary.push(name);
-    temporary.push(format!(".tmp-{}-{count}", std::process::id()));
-    Ok(path.with_file_name(temporary))
+    let how = OpenOptions {
+        mode,
+        ..OpenOptions::NEW
+    };
+    loop {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let mut temporary = std::ffi::OsString::from(".");
+        temporary.push(name);
+        temporary.push(format!(".tmp-{}-{count}", std::process::id()));
+        let temporary = path.with_file_name(temporary);
+        match disk.open(&temporary, &how) {
+            Ok(file) => return Ok((temporary, file)),
+            // Left behind by a process that died and had this one's number, as in a container
+            // every process has.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Error::io("making a temporary file", error)),
+        }
+    }
 }
 
 fn write_initial(file: &dyn File, page_bytes: u32) -> Result<()> {
