@@ -9,6 +9,7 @@ use kv_api::{Error, Result};
 use pager::{Slot, TxId};
 
 use crate::error::from_pager;
+use crate::names::{new_temporary, sync_parent};
 use crate::snapshot::Snapshot;
 
 /// Bytes read at a time.
@@ -71,7 +72,7 @@ impl Snapshot {
         let (path, lease) = (path.as_ref(), &self.version().lease);
         let failed = |error| Error::io("making the copy", error);
         let mode = lease.file.mode().map_err(failed)?;
-        let (temporary, file) = crate::open::new_temporary(&*lease.disk, path, mode)?;
+        let (temporary, file) = new_temporary(&*lease.disk, path, mode)?;
         let mut sink = FileWriter {
             file: Arc::clone(&file),
             offset: 0,
@@ -79,7 +80,7 @@ impl Snapshot {
         let copied = self.write_to_with(&mut sink, options).and_then(|bytes| {
             file.sync_all().map_err(failed)?;
             lease.disk.rename(&temporary, path).map_err(failed)?;
-            crate::open::sync_parent(&*lease.disk, path).map_err(from_pager)?;
+            sync_parent(&*lease.disk, path).map_err(from_pager)?;
             Ok(bytes)
         });
         if copied.is_err() {

@@ -1,6 +1,8 @@
 //! A bucket to read from.
 
-use btree::{BucketHeader, Buckets, EntryKind, TreeRef, entry_kind};
+use btree::{
+    BucketHeader, BucketStatistics, Buckets, EntryKind, TreeRef, bucket_statistics, entry_kind,
+};
 use kv_api::{Error, KeyRange, Range, Result};
 use pager::PageView;
 
@@ -26,16 +28,28 @@ use crate::pair_cursor::PairCursor;
 pub struct Bucket<'a> {
     header: BucketHeader,
     tree: TreeRef<'a, PageView>,
+    /// The value of the entry that names this bucket; none for the top bucket.
+    entry: Option<&'a [u8]>,
 }
 
 impl<'a> Bucket<'a> {
-    pub(crate) fn new(header: BucketHeader, tree: TreeRef<'a, PageView>) -> Bucket<'a> {
-        Bucket { header, tree }
+    pub(crate) fn top(header: BucketHeader, tree: TreeRef<'a, PageView>) -> Bucket<'a> {
+        let entry = None;
+        Bucket {
+            header,
+            tree,
+            entry,
+        }
     }
 
     pub(crate) fn of_value(pages: &'a PageView, value: &'a [u8]) -> Result<Bucket<'a>> {
         let (header, tree) = TreeRef::of_bucket(pages, value).map_err(from_tree)?;
-        Ok(Bucket { header, tree })
+        let entry = Some(value);
+        Ok(Bucket {
+            header,
+            tree,
+            entry,
+        })
     }
 
     /// The value of `key`; none if it is absent or names a bucket.
@@ -74,6 +88,23 @@ impl<'a> Bucket<'a> {
         self.header.root.0
     }
 
+    /// The shape of this bucket and of every bucket in it. Reads all of their pages.
+    ///
+    /// ```
+    /// # fn main() -> kv_api::Result<()> {
+    /// # let directory = tempfile::tempdir().expect("a temporary directory");
+    /// # let db = txn::Db::open(directory.path().join("my.db"))?;
+    /// # db.update(|tx| tx.create_bucket("small")?.put("key", "value"))?;
+    /// let shape = db.snapshot()?.bucket("small")?.statistics()?;
+    /// assert_eq!((shape.keys, shape.buckets, shape.inline_buckets), (1, 1, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn statistics(&self) -> Result<BucketStatistics> {
+        let top = self.header.encode();
+        bucket_statistics(self.tree.source(), self.entry.unwrap_or(&top)).map_err(from_tree)
+    }
+
     /// A cursor over pairs and buckets, placed nowhere.
     pub fn cursor(&self) -> Cursor<'a> {
         Cursor::new(self.tree.cursor())
@@ -102,6 +133,20 @@ impl<'a> Bucket<'a> {
     /// Calls `visit` with the name of every bucket inside, in key order.
     pub fn for_each_bucket(&self, mut visit: impl FnMut(&'a [u8]) -> Result<()>) -> Result<()> {
         self.for_each(|key, value| if value.is_none() { visit(key) } else { Ok(()) })
+    }
+}
+
+impl<'a> Cursor<'a> {
+    /// The bucket the cursor is on, if it is on one.
+    pub fn bucket(&mut self) -> Result<Option<Bucket<'a>>> {
+        self.go_on()?;
+        let Some(entry) = self.inner.current().map_err(from_tree)? else {
+            return Ok(None);
+        };
+        if entry_kind(entry.flags) == EntryKind::Pair {
+            return Ok(None);
+        }
+        Bucket::of_value(self.inner.source(), entry.value).map(Some)
     }
 }
 
