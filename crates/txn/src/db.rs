@@ -125,7 +125,9 @@ impl Db {
         Ok(value)
     }
 
-    /// Makes every commit that returned before this call durable.
+    /// Makes every commit that returned before this call durable, those of earlier handles
+    /// included: what was found at opening may have been in the system's cache only, after a
+    /// commit in doubt or the death of a process.
     pub fn sync(&self) -> Result<()> {
         self.refuse_read_only()?;
         self.with_writer(commit::sync_current)
@@ -160,9 +162,12 @@ impl Db {
             Err(error) => return Err(error),
         };
         // Dropped here, with the file it holds, whatever the steps answer.
+        if !writer.has_committed {
+            return Ok(());
+        }
         commit::sync_current(&mut writer)?;
         let stores = self.shared.options.freelist != FreelistStorage::Never;
-        if !stores || !writer.has_committed || writer.refuse_poisoned().is_err() {
+        if !stores || writer.refuse_poisoned().is_err() {
             return Ok(());
         }
         match commit::store_freelist(&mut writer) {
