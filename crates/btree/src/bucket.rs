@@ -5,7 +5,7 @@
 
 use pager::{Page, PageId, PageSource, u64_at};
 
-use crate::cursor::Entry;
+use crate::entry::Entry;
 use crate::error::Result;
 use crate::layout::{Elements, write_page};
 use crate::node::Node;

@@ -14,14 +14,16 @@ use crate::bucket::{
     BUCKET_FLAGS, BucketHeader, EntryKind, PAIR_FLAGS, entry_kind, fits_inline, inline_elements,
     inline_value,
 };
-use crate::cursor::Entry;
+use crate::counts::TreeCounts;
 use crate::emit;
+use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::layout::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::node::{Child, Node};
 use crate::settle::settle;
-use crate::statistics::TreeCounts;
-use crate::tree::{Fill, Tree};
+
+use crate::split::Fill;
+use crate::tree::Tree;
 use crate::tree_ref::TreeRef;
 use crate::walk::Walk;
 

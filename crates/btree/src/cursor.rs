@@ -5,33 +5,14 @@
 //! * at `Edge::On` the leaf's index names an entry; at `Edge::Behind` the cursor stands after the
 //!   last entry and the leaf's index is its count; at `Edge::Before` it stands before the first.
 
+use crate::depth::{DEPTH_MAX, too_deep};
+use crate::entry::Entry;
 use crate::error::Result;
 use crate::node_ref::NodeRef;
-use crate::tree::too_deep;
+
 use crate::tree_ref::TreeRef;
-use crate::walk::DEPTH_MAX;
+
 use pager::PageSource;
-
-/// An entry of a leaf. What its flags mean is for `bucket.rs` to say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry<'a> {
-    /// The key.
-    pub key: &'a [u8],
-    /// The value, or a bucket's header and inline page.
-    pub value: &'a [u8],
-    /// The element's flags.
-    pub flags: u32,
-}
-
-impl<'a> Entry<'a> {
-    pub(crate) fn at(node: NodeRef<'a>, index: usize) -> Result<Entry<'a>> {
-        Ok(Entry {
-            key: node.key(index)?,
-            value: node.value(index)?,
-            flags: node.flags(index)?,
-        })
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Edge {
@@ -59,14 +40,6 @@ pub struct Cursor<'a, S> {
 }
 
 impl<'a, S: PageSource> Cursor<'a, S> {
-    pub(crate) fn new(tree: TreeRef<'a, S>) -> Cursor<'a, S> {
-        Cursor {
-            tree,
-            stack: Vec::new(),
-            edge: Edge::On,
-        }
-    }
-
     /// Where the pages come from.
     pub fn source(&self) -> &'a S {
         self.tree.source()
@@ -291,5 +264,16 @@ impl<'a, S: PageSource> Cursor<'a, S> {
 
     fn leaf_is_empty(&self) -> bool {
         self.stack.last().is_none_or(|(node, _)| node.count() == 0)
+    }
+}
+
+impl<'a, S: PageSource> TreeRef<'a, S> {
+    /// A cursor over the tree, placed nowhere.
+    pub fn cursor(&self) -> Cursor<'a, S> {
+        Cursor {
+            tree: *self,
+            stack: Vec::new(),
+            edge: Edge::On,
+        }
     }
 }

@@ -10,13 +10,17 @@
 
 mod bucket;
 mod buckets;
+mod counts;
 mod cursor;
+mod depth;
 mod emit;
+mod entry;
 mod error;
 mod layout;
 mod node;
 mod node_ref;
 mod settle;
+mod split;
 mod statistics;
 mod tree;
 mod tree_ref;
@@ -24,9 +28,12 @@ mod walk;
 
 pub use bucket::{BUCKET_HEADER_BYTES, BucketHeader, EntryKind, entry_kind};
 pub use buckets::{BucketId, Buckets};
-pub use cursor::{Cursor, Entry};
+pub use counts::TreeCounts;
+pub use cursor::Cursor;
+pub use depth::DEPTH_MAX;
+pub use entry::Entry;
 pub use error::{Error, Result};
 pub use layout::{ELEMENTS_MAX, Elements, KEY_BYTES_MAX, VALUE_BYTES_MAX};
-pub use statistics::{BucketStatistics, TreeCounts, bucket_statistics};
+pub use statistics::{BucketStatistics, bucket_statistics};
 pub use tree_ref::TreeRef;
-pub use walk::{DEPTH_MAX, Walk, WalkStep};
+pub use walk::{Walk, WalkStep};

@@ -7,16 +7,9 @@
 use pager::PageSource;
 
 use crate::error::Result;
-use crate::layout::ELEMENTS_MAX;
 use crate::node::{Child, Node, NodeIndex};
-use crate::tree::{Fill, Tree};
-
-/// Up to so many pairs may share a run of pages instead of being split: values of about a page
-/// would otherwise waste half of their last page each.
-const SHARED_RUN_PAIRS_MAX: usize = 4;
-/// A pair above so many pages stands alone: rewriting it because a neighbour changed would cost
-/// more than the share of a page that sharing saves.
-const LONE_PAIR_PAGES: usize = 4;
+use crate::split::{Fill, share_of};
+use crate::tree::Tree;
 
 /// Settles the whole tree.
 pub(crate) fn settle<S: PageSource>(tree: &mut Tree, source: &S) -> Result<()> {
@@ -158,80 +151,4 @@ fn settle_root<S: PageSource>(tree: &mut Tree, source: &S) -> Result<()> {
         tree.grow_root(root, &extra)?;
     }
     Ok(())
-}
-
-/// Cuts a node until every piece fits.
-pub(crate) fn pieces(node: Node, page_bytes: usize, fill: Fill) -> Vec<Node> {
-    let mut done = Vec::new();
-    let mut rest = node;
-    while let Some(place) = split_place(&rest, page_bytes, fill) {
-        let right = rest.split_off(place);
-        done.push(std::mem::replace(&mut rest, right));
-    }
-    done.push(rest);
-    done
-}
-
-/// Where to cut a node that is too large; `None` if it may stay whole.
-fn split_place(node: &Node, page_bytes: usize, fill: Fill) -> Option<usize> {
-    let count = node.count();
-    let size = node.size_bytes();
-    if count > ELEMENTS_MAX {
-        return Some(ELEMENTS_MAX / 2);
-    }
-    match fill {
-        Fill::Share(share) => {
-            // A node of exactly one page is split too: that is bbolt's rule, to the byte.
-            let whole = count <= SHARED_RUN_PAIRS_MAX || size < page_bytes;
-            let room = share_of(page_bytes, share.clamp(0.1, 1.0));
-            (!whole).then(|| fill_left(node, room, 2, 3))
-        }
-        Fill::Adaptive if size <= page_bytes || count < 2 => None,
-        Fill::Adaptive => {
-            if let Some(place) = lone_pair(node, page_bytes) {
-                return Some(place);
-            }
-            if count <= SHARED_RUN_PAIRS_MAX {
-                return None;
-            }
-            let keep = if node.is_leaf() { 1 } else { 2 };
-            if node.appended_only {
-                return Some(fill_left(node, page_bytes, keep, keep));
-            }
-            let parts = size.div_ceil(page_bytes);
-            Some(fill_left(node, size / parts, keep, keep))
-        }
-    }
-}
-
-/// The cut that sets the first oversized pair of a leaf apart.
-fn lone_pair(node: &Node, page_bytes: usize) -> Option<usize> {
-    if !node.is_leaf() {
-        return None;
-    }
-    let large = |index: &usize| node.element_bytes(*index) > LONE_PAIR_PAGES * page_bytes;
-    (0..node.count()).find(large).map(|index| index.max(1))
-}
-
-/// Slots that fit `room`, at least `left_min`, leaving at least `right_min`.
-fn fill_left(node: &Node, room: usize, left_min: usize, right_min: usize) -> usize {
-    let last = node.count().saturating_sub(right_min).max(1);
-    let mut size = pager::HEADER_BYTES;
-    for index in 0..last {
-        size += node.element_bytes(index);
-        if index >= left_min && size > room {
-            return index;
-        }
-    }
-    last
-}
-
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "a share of at most one page of at most 16 MiB is exact enough in f64"
-)]
-fn share_of(page_bytes: usize, share: f64) -> usize {
-    (page_bytes as f64 * share) as usize
 }

@@ -1,7 +1,6 @@
-//! What is counted while a tree changes, and what can be measured about a bucket at rest.
+//! What can be measured about a bucket at rest.
 
-use std::iter::Sum;
-use std::ops::{Add, AddAssign};
+use std::ops::AddAssign;
 
 use pager::PageSource;
 
@@ -9,38 +8,6 @@ use crate::bucket::{BucketHeader, EntryKind, entry_kind, inline_elements};
 use crate::error::Result;
 use crate::layout::{Elements, packed_bytes};
 use crate::walk::Walk;
-
-/// What was counted while trees changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TreeCounts {
-    /// Pages brought into memory as nodes.
-    pub nodes: u64,
-    /// Nodes merged or dropped because too little was left in them.
-    pub rebalances: u64,
-    /// Nodes added by splits.
-    pub splits: u64,
-    /// Nodes written to pages.
-    pub spills: u64,
-}
-
-impl Add for TreeCounts {
-    type Output = TreeCounts;
-
-    fn add(self, other: TreeCounts) -> TreeCounts {
-        TreeCounts {
-            nodes: self.nodes + other.nodes,
-            rebalances: self.rebalances + other.rebalances,
-            splits: self.splits + other.splits,
-            spills: self.spills + other.spills,
-        }
-    }
-}
-
-impl Sum for TreeCounts {
-    fn sum<I: Iterator<Item = TreeCounts>>(counts: I) -> TreeCounts {
-        counts.fold(TreeCounts::default(), Add::add)
-    }
-}
 
 /// The shape of a bucket and of every bucket in it, as its pages stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -10,22 +10,14 @@ use std::sync::Arc;
 
 use pager::{PageId, PageSource};
 
+use crate::counts::TreeCounts;
+use crate::depth::{DEPTH_MAX, too_deep};
 use crate::error::Result;
 use crate::layout::Elements;
 use crate::node::{Child, Node, NodeIndex};
-use crate::settle::pieces;
-use crate::statistics::TreeCounts;
-use crate::tree_ref::{Root, TreeRef};
-use crate::walk::DEPTH_MAX;
+use crate::split::{Fill, pieces};
 
-/// How full a split leaves the left node.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Fill {
-    /// Nearly full behind appended keys, balanced elsewhere.
-    Adaptive,
-    /// This share of a page, by bbolt's own rule.
-    Share(f64),
-}
+use crate::tree_ref::{Root, TreeRef};
 
 /// One tree being changed.
 #[derive(Clone, Debug)]
@@ -289,10 +281,4 @@ impl Tree {
         self.root = Child::Node(root);
         Ok(root)
     }
-}
-
-pub(crate) fn too_deep() -> pager::Error {
-    pager::Error::file(format!(
-        "a tree deeper than {DEPTH_MAX} pages: its pages form a cycle"
-    ))
 }

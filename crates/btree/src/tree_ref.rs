@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use pager::{PageId, PageSource};
 
-use crate::cursor::{Cursor, Entry};
+use crate::depth::{DEPTH_MAX, too_deep};
+use crate::entry::Entry;
 use crate::error::Result;
 use crate::layout::Elements;
 use crate::node::{Child, Node};
 use crate::node_ref::NodeRef;
-use crate::tree::too_deep;
-use crate::walk::DEPTH_MAX;
 
 /// Where a tree begins.
 #[derive(Clone, Copy, Debug)]
@@ -133,10 +132,5 @@ impl<'a, S: PageSource> TreeRef<'a, S> {
             node = child;
         }
         Err(too_deep().into())
-    }
-
-    /// A cursor over the tree, placed nowhere.
-    pub fn cursor(&self) -> Cursor<'a, S> {
-        Cursor::new(*self)
     }
 }

@@ -2,12 +2,8 @@
 
 use pager::{PageId, PageSource};
 
+use crate::depth::{DEPTH_MAX, too_deep};
 use crate::layout::Elements;
-use crate::tree::too_deep;
-
-/// The deepest tree that is followed. With the least fan-out of two, a tree this deep would need
-/// more pages than a file can have.
-pub const DEPTH_MAX: usize = 64;
 
 /// One page run of a walk.
 #[derive(Clone, Copy, Debug)]

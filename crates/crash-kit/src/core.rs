@@ -15,8 +15,8 @@ use ::disk::LockKind;
 use crate::event::Event;
 use crate::fault::{Call, Faults, Passage};
 use crate::image::{IMAGE_BYTES_MAX, Image};
+use crate::lent::Lent;
 use crate::medium::Medium;
-use crate::view::Lent;
 use crate::volume::{Effect, ROOT, Volume};
 
 /// Devices of memory are numbered far above those of any machine, so that the process-wide

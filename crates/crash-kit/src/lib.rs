@@ -71,6 +71,7 @@ mod file;
 mod id;
 mod image;
 mod judge;
+mod lent;
 mod medium;
 mod model;
 mod plan;

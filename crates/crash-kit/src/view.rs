@@ -7,41 +7,16 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use ::disk::View;
 
 use crate::choice::SECTOR_BYTES;
 use crate::core::{Core, Shared, lock};
+use crate::lent::Lent;
 
 /// Sectors per group of the table.
 const GROUP_SECTORS: usize = 64;
-
-/// Ranges of one file that one view has lent.
-#[derive(Debug)]
-pub(crate) struct Lent {
-    pub(crate) inode: u64,
-    ranges: Mutex<Vec<(u64, u64)>>,
-}
-
-impl Lent {
-    fn with<T>(&self, look: impl FnOnce(&mut Vec<(u64, u64)>) -> T) -> T {
-        look(&mut self.ranges.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// The parts of `start..end` that are lent.
-    pub(crate) fn overlaps(&self, start: u64, end: u64) -> Vec<(u64, u64)> {
-        self.with(|ranges| {
-            let cut = ranges.iter().map(|(s, e)| (*s.max(&start), *e.min(&end)));
-            cut.filter(|(s, e)| s < e).collect()
-        })
-    }
-
-    /// A lent range that reaches past `len`.
-    pub(crate) fn beyond(&self, len: u64) -> Option<(u64, u64)> {
-        self.with(|ranges| ranges.iter().find(|(_, end)| *end > len).copied())
-    }
-}
 
 /// What was read at one sector; longer questions at the same place are read anew behind it.
 #[derive(Default)]
@@ -59,10 +34,7 @@ pub(crate) struct CrashView {
 
 impl CrashView {
     pub(crate) fn new(shared: &Shared, core: &mut Core, inode: u64, len: u64) -> CrashView {
-        let lent = Arc::new(Lent {
-            inode,
-            ranges: Mutex::default(),
-        });
+        let lent = Arc::new(Lent::new(inode));
         core.views.retain(|view| view.strong_count() > 0);
         core.views.push(Arc::downgrade(&lent));
         let sectors = len.div_ceil(SECTOR_BYTES as u64);
@@ -92,8 +64,7 @@ impl CrashView {
             ));
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.lent
-            .with(|ranges| ranges.push((start, start + len as u64)));
+        self.lent.add(start, start + len as u64);
         Ok(bytes.into_boxed_slice())
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use crate::PageId;
+use crate::id::PageId;
 
 /// What every fallible call of this layer returns.
 pub type Result<T> = std::result::Result<T, Error>;

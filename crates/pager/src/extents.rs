@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::page::PageId;
+use crate::id::PageId;
 
 /// Free pages as maximal runs. Every operation costs O(log runs).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,18 +67,36 @@ impl Extents {
         true
     }
 
+    /// Removes a run that is in the set; answers `false`, changing nothing, if part of it is not.
+    pub fn remove(&mut self, start: PageId, pages: u64) -> bool {
+        let end = start.0.saturating_add(pages);
+        let around = self
+            .by_start
+            .range(..=start.0)
+            .next_back()
+            .map(|(run, len)| (*run, *len));
+        let Some((run, len)) = around.filter(|(run, len)| run + len >= end) else {
+            return false;
+        };
+        self.remove_run(run, len);
+        for (rest, rest_len) in [(run, start.0 - run), (end, run + len - end)] {
+            if rest_len > 0 {
+                self.add_run(rest, rest_len);
+            }
+        }
+        true
+    }
+
     /// Takes `pages` adjacent pages: the lowest of the shortest runs that have as many.
     pub fn take(&mut self, pages: u64) -> Option<PageId> {
-        let (len, start) = self.by_length.range((pages, 0)..).next().copied()?;
-        self.take_from(start, len, pages);
-        Some(PageId(start))
+        let (_, start) = self.by_length.range((pages, 0)..).next().copied()?;
+        self.remove(PageId(start), pages).then_some(PageId(start))
     }
 
     /// Takes `pages` adjacent pages from the lowest run that has as many. Costs O(runs).
     pub fn take_lowest(&mut self, pages: u64) -> Option<PageId> {
-        let (start, len) = self.iter().find(|(_, len)| *len >= pages)?;
-        self.take_from(start.0, len, pages);
-        Some(start)
+        let (start, _) = self.iter().find(|(_, len)| *len >= pages)?;
+        self.remove(start, pages).then_some(start)
     }
 
     /// The longest run, lowest first among equals.
@@ -93,13 +111,6 @@ impl Extents {
         self.by_start
             .iter()
             .map(|(start, len)| (PageId(*start), *len))
-    }
-
-    fn take_from(&mut self, start: u64, len: u64, pages: u64) {
-        self.remove_run(start, len);
-        if len > pages {
-            self.add_run(start + pages, len - pages);
-        }
     }
 
     fn add_run(&mut self, start: u64, len: u64) {
@@ -125,16 +136,23 @@ mod tests {
 
     quickcheck! {
         /// The oracle is a plain set of numbers.
-        fn behaves_like_a_set(steps: Vec<(bool, u8, u8)>) -> bool {
+        fn behaves_like_a_set(steps: Vec<(u8, u8, u8)>) -> bool {
             let (mut extents, mut model) = (Extents::new(), BTreeSet::new());
-            steps.into_iter().all(|(insert, start, pages)| {
+            steps.into_iter().all(|(action, start, pages)| {
                 let (start, pages) = (u64::from(start), u64::from(pages % 9));
-                if insert {
+                if action % 3 == 0 {
                     let fresh = (start..start + pages).all(|id| !model.contains(&id));
                     if fresh {
                         model.extend(start..start + pages);
                     }
                     if extents.insert(PageId(start), pages) != fresh {
+                        return false;
+                    }
+                } else if action % 3 == 1 {
+                    let held = (start..start + pages).all(|id| model.contains(&id));
+                    let removes = held && (pages > 0 || model.contains(&start));
+                    model.retain(|id| !removes || !(start..start + pages).contains(id));
+                    if pages > 0 && extents.remove(PageId(start), pages) != removes {
                         return false;
                     }
                 } else if pages > 0 {

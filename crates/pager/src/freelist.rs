@@ -1,6 +1,7 @@
 //! The stored freelist: ascending numbers of every page that is free after a restart.
 
-use crate::page::{HEADER_BYTES, Page, PageId, PageKind, write_header};
+use crate::id::PageId;
+use crate::page::{HEADER_BYTES, Page, PageKind, write_header};
 use crate::wire::u64_at;
 use crate::{Error, Extents, Result};
 

@@ -4,7 +4,8 @@
 //! * the checksum covers the 56 bytes before it, so a torn record does not validate;
 //! * the valid record with the higher transaction number is the current one.
 
-use crate::page::{HEADER_BYTES, PageId, PageKind, TxId, write_header};
+use crate::id::{PageId, TxId};
+use crate::page::{HEADER_BYTES, PageKind, write_header};
 use crate::wire::{u32_at, u64_at};
 use crate::{Error, Result};
 

@@ -1,25 +1,11 @@
-//! A page: its number, its header, and the run of pages it may span.
+//! A page: its header, and the run of pages it may span.
 
+use crate::id::PageId;
 use crate::wire::{u16_at, u32_at, u64_at};
 use crate::{Error, Result};
 
 /// Bytes of the header at the beginning of a run.
 pub const HEADER_BYTES: usize = 16;
-
-/// A page's number: its byte offset divided by the page size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PageId(pub u64);
-
-/// A transaction's number, stamped on the meta it writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TxId(pub u64);
-
-impl TxId {
-    /// The number after this one.
-    pub fn next(self) -> TxId {
-        TxId(self.0.saturating_add(1))
-    }
-}
 
 /// What a page is for. On disk exactly one of these bits is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

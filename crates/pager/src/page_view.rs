@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use disk::View;
 
-use crate::page::{Page, PageId};
+use crate::id::PageId;
+use crate::page::Page;
 use crate::{Error, PageSource, Result};
 
 /// Pages below one high-water mark, read through one view. Cheap to clone.

@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use disk::{File, MapOptions, ReadView, View, read_exact_at, write_all_at, write_all_vectored_at};
 
+use crate::id::{PageId, TxId};
 use crate::meta::{Meta, Slot};
-use crate::page::{PageId, PageKind, TxId, write_header};
+use crate::page::{PageKind, write_header};
 use crate::page_view::PageView;
 use crate::probe::probe;
 use crate::{Error, Growth, PAGE_BYTES_MIN, Result};

@@ -1,7 +1,8 @@
 //! The two powers over pages: to read them, and to make and drop them.
 
 use crate::Result;
-use crate::page::{Page, PageId};
+use crate::id::PageId;
+use crate::page::Page;
 
 /// The power to read the pages of one version.
 pub trait PageSource {

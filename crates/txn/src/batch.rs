@@ -7,72 +7,15 @@
 //! twice.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use kv_api::{Error, Result};
 
+use crate::batch_queue::{Call, Gathering, Verdict};
 use crate::db::Db;
 use crate::transaction::Transaction;
-
-type Work = Box<dyn FnMut(&mut Transaction) -> Result<()> + Send>;
-
-/// What became of a call.
-enum Verdict {
-    /// It ran with the others, and this is how their commit ended.
-    Done(Result<()>),
-    /// It failed or panicked: its own thread must run it alone.
-    RunAlone(Work),
-}
-
-struct Call {
-    work: Work,
-    tell: Sender<Verdict>,
-}
-
-/// Calls gathering for one transaction.
-#[derive(Default)]
-struct Gathering {
-    calls: Mutex<Vec<Call>>,
-    full: Condvar,
-}
-
-impl Gathering {
-    fn calls(&self) -> MutexGuard<'_, Vec<Call>> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The calls of a database that are gathering now.
-#[derive(Default)]
-pub(crate) struct BatchQueue(Mutex<Option<Arc<Gathering>>>);
-
-impl BatchQueue {
-    /// Adds a call; answers the gathering if this call opened it and must see it through.
-    fn join(&self, call: Call, calls_max: usize) -> Option<Arc<Gathering>> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let opened = open.is_none();
-        let gathering = Arc::clone(open.get_or_insert_with(Arc::default));
-        let mut calls = gathering.calls();
-        calls.push(call);
-        if calls.len() >= calls_max {
-            *open = None;
-            gathering.full.notify_all();
-        }
-        drop(calls);
-        opened.then_some(gathering)
-    }
-
-    /// Lets no more calls join `gathering`, and takes those that have.
-    fn close(&self, gathering: &Arc<Gathering>) -> Vec<Call> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.as_ref().is_some_and(|now| Arc::ptr_eq(now, gathering)) {
-            *open = None;
-        }
-        std::mem::take(&mut *gathering.calls())
-    }
-}
 
 impl Db {
     /// Runs `write` in a transaction shared with other threads' calls, and returns when it is
@@ -91,9 +34,9 @@ impl Db {
             work: Box::new(write),
             tell,
         };
-        if let Some(gathering) = self.shared.batch.join(call, calls_max) {
+        if let Some(gathering) = self.batch.join(call, calls_max) {
             self.wait_until_full(&gathering, calls_max);
-            self.run_together(self.shared.batch.close(&gathering));
+            self.run_together(self.batch.close(&gathering));
         }
         self.heed(&verdict)
     }

@@ -1,12 +1,11 @@
 //! A bucket to read from and write to, through its transaction.
 
-use btree::{BucketId, TreeRef};
+use btree::{BucketId, Buckets, TreeRef};
 use kv_api::{Error, KeyRange, Range, Result};
 use pager::PageView;
 
 use crate::bucket::for_each;
 use crate::cursor::{Cursor, shown};
-use crate::cursor_mut::CursorMut;
 use crate::error::from_tree;
 use crate::pair_cursor::PairCursor;
 use crate::transaction::Transaction;
@@ -17,7 +16,7 @@ use crate::transaction::Transaction;
 /// [`Transaction::at`] switch between several without searching for them again.
 #[derive(Debug)]
 pub struct BucketMut<'t> {
-    transaction: &'t mut Transaction,
+    pub(crate) transaction: &'t mut Transaction,
     id: BucketId,
 }
 
@@ -180,11 +179,6 @@ impl<'t> BucketMut<'t> {
         Ok(Cursor::new(self.tree()?.cursor()))
     }
 
-    /// A cursor that can delete where it stands.
-    pub fn cursor_mut(&mut self) -> CursorMut<'_> {
-        CursorMut::new(self.transaction, self.id)
-    }
-
     /// The pairs whose keys are in `keys`, from either end.
     pub fn range(&self, keys: impl Into<KeyRange>) -> Result<Range<PairCursor<'_>>> {
         let (front, back) = (self.cursor()?, self.cursor()?);
@@ -227,6 +221,51 @@ impl<'t> BucketMut<'t> {
     /// Calls `visit` with the name of every bucket inside, in key order.
     pub fn for_each_bucket(&self, mut visit: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         self.for_each(|key, value| if value.is_none() { visit(key) } else { Ok(()) })
+    }
+}
+
+impl Transaction {
+    /// The top bucket, which holds the others.
+    pub fn root(&mut self) -> BucketMut<'_> {
+        BucketMut::new(self, Buckets::TOP)
+    }
+
+    /// The bucket with this id, as [`BucketMut::id`] gave it: a way to hold several at once.
+    pub fn at(&mut self, id: BucketId) -> BucketMut<'_> {
+        BucketMut::new(self, id)
+    }
+
+    /// The bucket called `name`.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is none, or if the name is a key's.
+    pub fn bucket(&mut self, name: impl AsRef<[u8]>) -> Result<BucketMut<'_>> {
+        self.root().into_bucket(name.as_ref())
+    }
+
+    /// Makes the bucket called `name`.
+    ///
+    /// # Errors
+    ///
+    /// `Exists` if there is one, `Incompatible` if a key has that name, `Invalid` for the empty
+    /// name.
+    pub fn create_bucket(&mut self, name: impl AsRef<[u8]>) -> Result<BucketMut<'_>> {
+        self.root().into_new_bucket(name.as_ref())
+    }
+
+    /// The bucket called `name`, made if it does not exist.
+    pub fn create_bucket_if_missing(&mut self, name: impl AsRef<[u8]>) -> Result<BucketMut<'_>> {
+        self.root().into_bucket_or_new(name.as_ref())
+    }
+
+    /// Removes the bucket called `name` with all it holds.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is none, `Incompatible` if the name is a key's.
+    pub fn delete_bucket(&mut self, name: impl AsRef<[u8]>) -> Result<()> {
+        self.root().delete_bucket(name)
     }
 }
 

@@ -29,6 +29,7 @@ use pager::{
 };
 
 use crate::error::{from_pager, from_tree};
+use crate::names::sync_parent;
 use crate::options::FreelistStorage;
 use crate::version::Version;
 use crate::write_set::WriteSet;
@@ -94,8 +95,7 @@ fn persist_base(writer: &mut Writer) -> Result<()> {
     sync_length(writer)?;
     // The file's name too: whoever made it may have died before syncing the directory.
     let lease = Arc::clone(&writer.current.lease);
-    crate::open::sync_parent(&*lease.disk, &lease.path)
-        .inspect_err(|error| writer.poison(error.clone()))?;
+    sync_parent(&*lease.disk, &lease.path).inspect_err(|error| writer.poison(error.clone()))?;
     writer.meta_persisted = true;
     Ok(())
 }
@@ -113,7 +113,7 @@ fn write_version(
     let pages = buckets.settle(&base.pages).map_err(from_tree)?;
     counters.add_time(&counters.settle_ns, settling.elapsed());
     let writing = Instant::now();
-    let mut set = WriteSet::new(writer);
+    let mut set = WriteSet::new(writer, sync_length);
     let written = stage(&mut set, buckets, &base, txid, pages, storage).and_then(|meta| {
         set.flush()?;
         let pages = set.writer.pager.view(meta.high_water).map_err(from_pager)?;
@@ -233,7 +233,7 @@ fn write_meta(writer: &mut Writer, slot: Slot, meta: &Meta) -> Result<()> {
 }
 
 /// Makes the file's new length durable, and whatever was written before.
-pub(crate) fn sync_length(writer: &mut Writer) -> Result<()> {
+fn sync_length(writer: &mut Writer) -> Result<()> {
     sync(writer, Pager::sync_all)?;
     writer.length_unsynced = false;
     Ok(())

@@ -5,7 +5,6 @@ use pager::PageView;
 
 use btree::{EntryKind, entry_kind};
 
-use crate::bucket::Bucket;
 use crate::error::from_tree;
 
 /// A key with its value, or a name with `None` for a bucket.
@@ -18,7 +17,7 @@ pub type Entry<'a> = (&'a [u8], Option<&'a [u8]>);
 /// seek starts afresh.
 #[derive(Debug)]
 pub struct Cursor<'a> {
-    inner: btree::Cursor<'a, PageView>,
+    pub(crate) inner: btree::Cursor<'a, PageView>,
     failed: Option<Error>,
 }
 
@@ -44,7 +43,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn go_on(&self) -> Result<()> {
+    pub(crate) fn go_on(&self) -> Result<()> {
         self.failed.clone().map_or(Ok(()), Err)
     }
 
@@ -95,18 +94,6 @@ impl<'a> Cursor<'a> {
         self.go_on()?;
         let moved = self.inner.current();
         self.keep(moved)
-    }
-
-    /// The bucket the cursor is on, if it is on one.
-    pub fn bucket(&mut self) -> Result<Option<Bucket<'a>>> {
-        self.go_on()?;
-        let Some(entry) = self.inner.current().map_err(from_tree)? else {
-            return Ok(None);
-        };
-        if entry_kind(entry.flags) == EntryKind::Pair {
-            return Ok(None);
-        }
-        Bucket::of_value(self.inner.source(), entry.value).map(Some)
     }
 }
 

@@ -145,3 +145,10 @@ impl<'t> CursorMut<'t> {
         }
     }
 }
+
+impl BucketMut<'_> {
+    /// A cursor that can delete where it stands.
+    pub fn cursor_mut(&mut self) -> CursorMut<'_> {
+        CursorMut::new(self.transaction, self.id())
+    }
+}

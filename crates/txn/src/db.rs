@@ -1,74 +1,22 @@
 //! The database handle: begin, run, sync, close.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
-use kv_api::{Durability, Error, Result};
+use kv_api::{Error, Result};
 use pager::PageSource;
 
-use crate::batch::BatchQueue;
+use crate::batch_queue::BatchQueue;
 use crate::commit;
-use crate::counters::Counters;
-use crate::gate::Gate;
-use crate::group::GroupQueue;
-use crate::options::{FreelistStorage, Options};
-use crate::snapshot::Snapshot;
+use crate::group_queue::GroupQueue;
+use crate::options::FreelistStorage;
+use crate::shared::Shared;
+use crate::snapshot::{Info, Snapshot};
 use crate::statistics::Statistics;
 use crate::transaction::Transaction;
-use crate::version::Version;
 use crate::writer::Writer;
-
-/// What all handles of one open database share.
-pub(crate) struct Shared {
-    pub path: PathBuf,
-    pub options: Options,
-    pub gate: Gate,
-    /// The version new readers get; none once the database is closed.
-    pub current: ArcSwapOption<Version>,
-    pub counters: Arc<Counters>,
-    pub batch: BatchQueue,
-    pub group: GroupQueue,
-    /// Distinguishes the readers of this database from those of every other in the process.
-    pub stamp: u64,
-    pub transactions_begun: AtomicU64,
-}
-
-impl Shared {
-    pub fn new(
-        path: PathBuf,
-        options: Options,
-        gate: Gate,
-        version: Arc<Version>,
-        counters: Arc<Counters>,
-    ) -> Shared {
-        static STAMP: AtomicU64 = AtomicU64::new(1);
-        Shared {
-            path,
-            options,
-            gate,
-            current: ArcSwapOption::new(Some(version)),
-            counters,
-            batch: BatchQueue::default(),
-            group: GroupQueue::default(),
-            stamp: STAMP.fetch_add(1, Ordering::Relaxed) << 40,
-            transactions_begun: AtomicU64::new(0),
-        }
-    }
-
-    pub fn version(&self) -> Result<Arc<Version>> {
-        self.current.load_full().ok_or(Error::Closed)
-    }
-
-    /// Shows a new version to readers, unless the database was closed meanwhile.
-    pub fn publish(&self, version: Arc<Version>) {
-        self.current
-            .rcu(|current| current.as_ref().map(|_| Arc::clone(&version)));
-    }
-}
 
 /// An open database. Cheap to clone; every clone is the same database.
 ///
@@ -99,6 +47,8 @@ impl Shared {
 #[derive(Clone)]
 pub struct Db {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) batch: Arc<BatchQueue>,
+    pub(crate) group: Arc<GroupQueue>,
 }
 
 /// A version that someone holds although a newer one exists.
@@ -114,33 +64,13 @@ pub struct HeldVersion {
     pub pinned_pages: u64,
 }
 
-/// What a database is, besides what it holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Info {
-    /// Bytes per page.
-    pub page_bytes: u32,
-    /// The current version's transaction number.
-    pub txid: u64,
-    /// The first page never used.
-    pub high_water: u64,
-    /// Bytes of all pages in use or free: the length of a backup.
-    pub size_bytes: u64,
-    /// Root page of the top bucket.
-    pub root_page: u64,
-    /// First page of the stored freelist, if one is stored.
-    pub freelist_page: Option<u64>,
-}
-
 impl Db {
     pub(crate) fn new(shared: Shared) -> Db {
         Db {
             shared: Arc::new(shared),
+            batch: Arc::default(),
+            group: Arc::default(),
         }
-    }
-
-    /// Opens the database at `path` with default [`Options`], making it if it does not exist.
-    pub fn open(path: impl AsRef<Path>) -> Result<Db> {
-        Options::new().open(path)
     }
 
     /// The path as it was opened.
@@ -270,22 +200,6 @@ impl Db {
                 pinned_pages,
             });
         Ok(listed.filter(|version| version.holders > 0).collect())
-    }
-
-    pub(crate) fn commit(
-        shared: &Shared,
-        writer: &mut Writer,
-        buckets: &mut btree::Buckets,
-        txid: pager::TxId,
-        durability: Durability,
-    ) -> Result<()> {
-        if buckets.is_modified() {
-            let version = commit::commit(writer, buckets, txid, durability)?;
-            shared.publish(version);
-        } else if durability != Durability::Deferred {
-            commit::sync_current(writer)?;
-        }
-        Ok(())
     }
 }
 

@@ -6,102 +6,20 @@
 //! alone, because it works behind a savepoint. There is no timer: a group is whoever came while
 //! the group before was being committed.
 //!
-//! Invariants:
-//! * `busy` is true exactly while some thread holds the baton or commits;
-//! * every member of a group is told its outcome once, by the member that commits, or by the
-//!   transaction's guard if that member never gets there.
+//! Invariant: every member of a group is told its outcome once, by the member that commits; if that member
+//! dies before, the channel closes and nothing was committed.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::channel;
 
 use kv_api::{Error, Result};
 
 use crate::db::Db;
+use crate::group_queue::{Baton, Finish, Turn};
 use crate::transaction::Transaction;
 
 /// A savepoint copies the list of changed nodes, so a group that has changed many is closed.
 const NODES_MAX: usize = 4096;
-
-/// An open transaction with those who have already run in it.
-struct Baton {
-    transaction: Transaction,
-    members: Vec<Sender<Result<()>>>,
-}
-
-/// What a waiter is woken with.
-enum Turn {
-    /// Go on in this transaction.
-    Baton(Box<Baton>),
-    /// Begin a new one.
-    Begin,
-}
-
-#[derive(Default)]
-struct Queue {
-    busy: bool,
-    waiting: VecDeque<Sender<Turn>>,
-}
-
-/// Threads waiting to run in a shared transaction.
-#[derive(Default)]
-pub(crate) struct GroupQueue(Mutex<Queue>);
-
-impl GroupQueue {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for a turn.
-    fn take_turn(&self) -> Turn {
-        let mut queue = self.queue();
-        if !queue.busy {
-            queue.busy = true;
-            return Turn::Begin;
-        }
-        let (wake, woken): (Sender<Turn>, Receiver<Turn>) = channel();
-        queue.waiting.push_back(wake);
-        drop(queue);
-        // The baton is never dropped on the way, so a closed channel means a fresh start.
-        woken.recv().unwrap_or(Turn::Begin)
-    }
-
-    /// Hands the baton to the next waiter; gives it back if there is none.
-    fn pass(&self, mut baton: Box<Baton>) -> Option<Box<Baton>> {
-        let mut queue = self.queue();
-        while let Some(next) = queue.waiting.pop_front() {
-            match next.send(Turn::Baton(baton)) {
-                Ok(()) => return None,
-                Err(returned) => match returned.0 {
-                    Turn::Baton(back) => baton = back,
-                    Turn::Begin => return None,
-                },
-            }
-        }
-        Some(baton)
-    }
-
-    /// Ends a group: wakes the next waiter to begin another.
-    fn finish(&self) {
-        let mut queue = self.queue();
-        while let Some(next) = queue.waiting.pop_front() {
-            if next.send(Turn::Begin).is_ok() {
-                return;
-            }
-        }
-        queue.busy = false;
-    }
-}
-
-/// Ends the group when dropped, whatever happened in between.
-struct Finish<'q>(&'q GroupQueue);
-
-impl Drop for Finish<'_> {
-    fn drop(&mut self) {
-        self.0.finish();
-    }
-}
 
 impl Db {
     /// Runs `write` once, in a transaction shared with the threads that call this at the same
@@ -129,7 +47,7 @@ impl Db {
         &self,
         write: impl FnOnce(&mut Transaction) -> Result<T>,
     ) -> Result<T> {
-        let group = &self.shared.group;
+        let group = &*self.group;
         let mut baton = match group.take_turn() {
             Turn::Baton(baton) => baton,
             Turn::Begin => {
@@ -165,7 +83,7 @@ impl Db {
 
     /// Passes the baton on, or commits for all.
     fn end_turn(&self, baton: Box<Baton>) {
-        let group = &self.shared.group;
+        let group = &*self.group;
         let full = baton.transaction.nodes_in_memory() > NODES_MAX;
         let kept = if full { Some(baton) } else { group.pass(baton) };
         let Some(baton) = kept else { return };

@@ -1,27 +1,55 @@
 //! Opening a database: find or make the file, claim it, lock it, choose its meta.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use disk::{Access, Claim, Create, Disk, File, LockKind, OpenOptions, write_all_at};
+use disk::{Access, Claim, Create, File, LockKind, OpenOptions, write_all_at};
 use kv_api::{Error, Result};
 use pager::{OpenedFile, PAGE_BYTES_MAX, PAGE_BYTES_MIN, Pager, initial_image};
 
 use crate::counters::Counters;
-use crate::db::{Db, Shared};
+use crate::db::Db;
 use crate::error::from_pager;
 use crate::gate::Gate;
+use crate::names::{sync_parent, temporary_name};
 use crate::options::Options;
+use crate::shared::Shared;
 use crate::version::{Lease, Version};
 use crate::writer::{CommitRules, Writer};
 
 /// How often a lock that another process holds is tried again.
 const LOCK_RETRY: Duration = Duration::from_millis(50);
 
-/// Opens the database at `path`.
-pub(crate) fn open(path: &Path, options: Options) -> Result<Db> {
+impl Db {
+    /// Opens the database at `path` with default [`Options`], making it if it does not exist.
+    pub fn open(path: impl AsRef<Path>) -> Result<Db> {
+        Options::new().open(path)
+    }
+}
+
+impl Options {
+    /// Opens the database at `path`, making it if it does not exist and may be written.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyOpen` if this process has it open, `Locked` if another does and the time to wait
+    /// has passed, `InterruptedInit` for a file whose creation was cut short, `Corrupt` for a
+    /// file that is not a database, `Io` for everything the system refuses.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Db> {
+        open(path.as_ref(), self)
+    }
+
+    /// Opens a file that nobody vouches for: for reading only, and without mapping it, so that
+    /// even a file that changes or shrinks meanwhile is an error and nothing worse.
+    pub fn open_untrusted(mut self, path: impl AsRef<Path>) -> Result<Db> {
+        self.read_only = true;
+        self.file.read_without_mapping = true;
+        self.open(path)
+    }
+}
+
+fn open(path: &Path, options: Options) -> Result<Db> {
     let span = tracing::debug_span!("open", path = %path.display());
     let _entered = span.enter();
     let page_bytes = new_page_bytes(&options)?;
@@ -108,30 +136,10 @@ fn create(path: &Path, options: &Options, page_bytes: u32) -> Result<bool> {
     made
 }
 
-/// A name beside `path` that nothing else uses.
-pub(crate) fn temporary_name(path: &Path) -> Result<PathBuf> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let name = path.file_name().ok_or(Error::Invalid {
-        what: "a path without a file name",
-    })?;
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let mut temporary = std::ffi::OsString::from(".");
-    temporary.push(name);
-    temporary.push(format!(".tmp-{}-{count}", std::process::id()));
-    Ok(path.with_file_name(temporary))
-}
-
 fn write_initial(file: &dyn File, page_bytes: u32) -> Result<()> {
     let failed = |error| Error::io("initialising the file", error);
     write_all_at(file, &initial_image(page_bytes), 0).map_err(failed)?;
     file.sync_all().map_err(failed)
-}
-
-/// Makes the name `path` durable.
-pub(crate) fn sync_parent(disk: &dyn Disk, path: &Path) -> Result<()> {
-    let parent = path.parent().unwrap_or(Path::new("."));
-    disk.sync_directory(parent)
-        .map_err(|error| Error::io("syncing the directory", error))
 }
 
 /// Waits for the file's lock as long as the options allow.

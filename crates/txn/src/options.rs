@@ -1,19 +1,15 @@
 //! What may be chosen when a database is opened.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use disk::{Disk, OsDisk};
-use kv_api::Result;
 use pager::{ALLOCATION_STEP_BYTES, FileOptions};
-
-use crate::db::Db;
 
 /// When the list of free pages is stored in the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FreelistStorage {
-    /// With each commit while it fits one page, and by [`Db::close`] in any case. In between, the
+    /// With each commit while it fits one page, and by [`Db::close`](crate::Db::close) in any case. In between, the
     /// file says that there is none, as etcd's files do, and opening it again walks the tree.
     #[default]
     WhileSmall,
@@ -102,25 +98,6 @@ impl Options {
     /// bbolt's defaults, but for the freelist: see [`FreelistStorage`].
     pub fn new() -> Options {
         Options::default()
-    }
-
-    /// Opens the database at `path`, making it if it does not exist and may be written.
-    ///
-    /// # Errors
-    ///
-    /// `AlreadyOpen` if this process has it open, `Locked` if another does and the time to wait
-    /// has passed, `InterruptedInit` for a file whose creation was cut short, `Corrupt` for a
-    /// file that is not a database, `Io` for everything the system refuses.
-    pub fn open(self, path: impl AsRef<Path>) -> Result<Db> {
-        crate::open::open(path.as_ref(), self)
-    }
-
-    /// Opens a file that nobody vouches for: for reading only, and without mapping it, so that
-    /// even a file that changes or shrinks meanwhile is an error and nothing worse.
-    pub fn open_untrusted(mut self, path: impl AsRef<Path>) -> Result<Db> {
-        self.read_only = true;
-        self.file.read_without_mapping = true;
-        self.open(path)
     }
 
     /// The file system to use: another one for tests, or with hooks of your own around opening.
@@ -235,13 +212,13 @@ impl Options {
         self
     }
 
-    /// The most calls that [`Db::batch`] runs in one transaction; 1000 by default, 0 for one.
+    /// The most calls that [`Db::batch`](crate::Db::batch) runs in one transaction; 1000 by default, 0 for one.
     pub fn batch_size_max(mut self, calls: usize) -> Options {
         self.batch_size_max = calls;
         self
     }
 
-    /// How long [`Db::batch`] waits for more calls; 10 ms by default.
+    /// How long [`Db::batch`](crate::Db::batch) waits for more calls; 10 ms by default.
     pub fn batch_delay(mut self, delay: Duration) -> Options {
         self.batch_delay = delay;
         self

@@ -5,7 +5,7 @@
 //! only on the youngest held version below T: if that one is older than B, so are all others.
 //!
 //! Invariants:
-//! * every run is in exactly one of `fresh` and one list of `blocked`;
+//! * every run is in exactly one of `fresh` and one list of `blocked`, and `all` is their union;
 //! * a run stands under the version that blocks it, and is looked at again only when that version
 //!   is gone, so a commit's cost does not grow with the pages that long readers pin.
 
@@ -26,15 +26,15 @@ struct FreedRun {
 pub(crate) struct Pending {
     fresh: Vec<FreedRun>,
     blocked: BTreeMap<TxId, Vec<FreedRun>>,
-    pages: u64,
+    all: Extents,
     births: HashMap<PageId, TxId>,
     births_in_order: BTreeMap<TxId, Vec<PageId>>,
 }
 
 impl Pending {
-    /// Pages in all.
-    pub fn pages(&self) -> u64 {
-        self.pages
+    /// The pages that wait.
+    pub fn all(&self) -> &Extents {
+        &self.all
     }
 
     /// Notes that version `born` wrote a run at `start`.
@@ -53,15 +53,7 @@ impl Pending {
             born,
             freed,
         });
-        self.pages += pages;
-    }
-
-    /// The runs, in no order.
-    pub fn runs(&self) -> impl Iterator<Item = (PageId, u64)> + '_ {
-        self.fresh
-            .iter()
-            .chain(self.blocked.values().flatten())
-            .map(|run| (run.start, run.pages))
+        self.all.insert(start, pages);
     }
 
     /// Pages pinned by the version `held`.
@@ -92,7 +84,7 @@ impl Pending {
                     self.blocked.entry(*youngest).or_default().push(run);
                 }
                 _ => {
-                    self.pages -= run.pages;
+                    self.all.remove(run.start, run.pages);
                     sound &= free.insert(run.start, run.pages);
                 }
             }

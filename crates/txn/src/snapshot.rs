@@ -8,8 +8,24 @@ use pager::{NO_FREELIST, PageView};
 
 use crate::bucket::Bucket;
 use crate::cursor::Cursor;
-use crate::db::Info;
 use crate::version::Version;
+
+/// What a database is, besides what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// Bytes per page.
+    pub page_bytes: u32,
+    /// The current version's transaction number.
+    pub txid: u64,
+    /// The first page never used.
+    pub high_water: u64,
+    /// Bytes of all pages in use or free: the length of a backup.
+    pub size_bytes: u64,
+    /// Root page of the top bucket.
+    pub root_page: u64,
+    /// First page of the stored freelist, if one is stored.
+    pub freelist_page: Option<u64>,
+}
 
 /// One version of the database, owned: it may be kept, cloned and sent to other threads. Writers
 /// never wait for it, nor it for them; pages it can see are not reused while it lives.

@@ -4,10 +4,9 @@
 //! digest of the same contents is the same in every engine. Buckets inside a space are passed
 //! over by cursors and never touched by `delete_range`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use btree::{BucketId, Buckets, Elements, EntryKind, TreeRef, entry_kind};
+use btree::{BucketId, Buckets, EntryKind, TreeRef, entry_kind};
 use kv_api::capability::{
     Backup, BucketVisitor, Check, CheckSummary, Finding, NestedReader, NestedWriter,
 };
@@ -19,74 +18,9 @@ use crate::db::Db;
 use crate::error::{from_pager, from_tree};
 use crate::pair_cursor::PairCursor;
 use crate::snapshot::Snapshot;
+use crate::space_table::Place;
 use crate::transaction::Transaction;
 use crate::version::Version;
-
-/// Where a space's bucket is found without another descent.
-#[derive(Clone, Copy, Debug)]
-enum Place {
-    /// Its tree begins at this page of the base version.
-    Root(PageId),
-    /// It lives inside this element of a leaf of the base version.
-    Inline(PageId, usize),
-    /// The transaction has opened it.
-    Opened(BucketId),
-    /// It was dropped.
-    Gone,
-}
-
-/// Above this, a leaf's number does not fit a space's id beside the place on it.
-const INLINE_LEAF_MAX: u64 = 1 << 46;
-
-impl Place {
-    /// The place of the bucket that `element` names.
-    fn of(elements: Elements<'_>, index: usize) -> Result<Place> {
-        let value = elements.value(index).map_err(from_pager)?;
-        let header = btree::BucketHeader::decode(value).map_err(from_tree)?;
-        Ok(if header.is_inline() {
-            Place::Inline(elements.id(), index)
-        } else {
-            Place::Root(header.root)
-        })
-    }
-
-    /// As a space's id: roots are even, inline places odd.
-    fn id(self) -> Result<u64> {
-        match self {
-            Place::Root(root) if root.0 < 1 << 62 => Ok(root.0 << 1),
-            Place::Inline(leaf, index) if leaf.0 < INLINE_LEAF_MAX && index <= 0xFFFF => {
-                Ok(leaf.0 << 17 | (index as u64) << 1 | 1)
-            }
-            _ => Err(Error::corrupt(
-                kv_api::Place::Store,
-                "a bucket at an impossible place",
-            )),
-        }
-    }
-
-    fn from_id(id: u64) -> Place {
-        if id & 1 == 0 {
-            return Place::Root(PageId(id >> 1));
-        }
-        let index = usize::try_from(id >> 1 & 0xFFFF).unwrap_or(usize::MAX);
-        Place::Inline(PageId(id >> 17), index)
-    }
-
-    fn tree(self, pages: &PageView) -> Result<TreeRef<'_, PageView>> {
-        match self {
-            Place::Root(root) => Ok(TreeRef::at_page(pages, root)),
-            Place::Inline(leaf, index) => {
-                let page = pages.page(leaf).map_err(from_pager)?;
-                let value = Elements::of(page).and_then(|elements| elements.value(index));
-                let value = value.map_err(from_pager)?;
-                TreeRef::of_bucket(pages, value)
-                    .map(|(_, tree)| tree)
-                    .map_err(from_tree)
-            }
-            Place::Opened(_) | Place::Gone => Err(Error::NotFound { what: "space" }),
-        }
-    }
-}
 
 fn names_of(cursor: Cursor<'_>) -> Result<Vec<Bytes>> {
     let mut names = Vec::new();
@@ -221,45 +155,6 @@ impl AsRef<[u8]> for Pinned {
     }
 }
 
-/// The spaces a transaction has resolved. Ids are never given twice.
-#[derive(Debug, Default)]
-pub(crate) struct SpaceTable {
-    places: Vec<Place>,
-    by_name: BTreeMap<Vec<u8>, usize>,
-}
-
-impl SpaceTable {
-    fn set(&mut self, name: &[u8], place: Place) -> usize {
-        match self.by_name.get(name) {
-            Some(index) => {
-                if let Some(known) = self.places.get_mut(*index) {
-                    *known = place;
-                }
-                *index
-            }
-            None => {
-                self.places.push(place);
-                self.by_name.insert(name.to_vec(), self.places.len() - 1);
-                self.places.len() - 1
-            }
-        }
-    }
-
-    fn drop_name(&mut self, name: &[u8]) {
-        if let Some(index) = self.by_name.remove(name)
-            && let Some(place) = self.places.get_mut(index)
-        {
-            *place = Place::Gone;
-        }
-    }
-
-    /// Makes every space given out so far stale.
-    pub(crate) fn forget(&mut self) {
-        self.by_name.clear();
-        self.places.fill(Place::Gone);
-    }
-}
-
 impl Transaction {
     fn place(&self, space: Space) -> Result<Place> {
         if space.is_default() {
@@ -268,14 +163,7 @@ impl Transaction {
         if space.owner() != self.stamp {
             return Err(Error::ForeignSpace);
         }
-        let index = usize::try_from(space.id()).unwrap_or(usize::MAX);
-        Ok(self
-            .spaces
-            .borrow()
-            .places
-            .get(index)
-            .copied()
-            .unwrap_or(Place::Gone))
+        Ok(self.spaces.borrow().place(space.id()))
     }
 
     fn space_tree(&self, space: Space) -> Result<TreeRef<'_, PageView>> {
@@ -291,10 +179,12 @@ impl Transaction {
             Place::Opened(id) => Ok(id),
             Place::Gone => Err(Error::NotFound { what: "space" }),
             Place::Root(_) | Place::Inline(..) => {
-                let index = usize::try_from(space.id()).unwrap_or(usize::MAX);
-                let table = self.spaces.get_mut();
-                let name = table.by_name.iter().find(|(_, known)| **known == index);
-                let name = name.ok_or(Error::NotFound { what: "space" })?.0.clone();
+                let name = self
+                    .spaces
+                    .get_mut()
+                    .name_of(space.id())
+                    .map(<[u8]>::to_vec);
+                let name = name.ok_or(Error::NotFound { what: "space" })?;
                 let id = self.bucket(&name)?.id();
                 self.spaces.get_mut().set(&name, Place::Opened(id));
                 Ok(id)
@@ -339,8 +229,8 @@ impl Reader for Transaction {
         let Some(place) = self.resolve(name)? else {
             return Ok(None);
         };
-        let index = self.spaces.borrow_mut().set(name, place);
-        Ok(Some(Space::new(index as u64, self.stamp)))
+        let id = self.spaces.borrow_mut().set(name, place);
+        Ok(Some(Space::new(id, self.stamp)))
     }
 
     fn space_names(&self) -> Result<Vec<Bytes>> {
@@ -366,8 +256,8 @@ impl Reader for Transaction {
 impl kv_api::Transaction for Transaction {
     fn create_space(&mut self, name: &[u8]) -> Result<Space> {
         let id = self.create_bucket_if_missing(name)?.id();
-        let index = self.spaces.get_mut().set(name, Place::Opened(id));
-        Ok(Space::new(index as u64, self.stamp))
+        let space = self.spaces.get_mut().set(name, Place::Opened(id));
+        Ok(Space::new(space, self.stamp))
     }
 
     fn drop_space(&mut self, name: &[u8]) -> Result<bool> {

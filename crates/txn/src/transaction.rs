@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use btree::{BucketId, Buckets};
+use btree::{BucketId, Buckets, TreeCounts};
 use kv_api::{Durability, Error, Result};
 use pager::TxId;
 
-use crate::bucket_mut::BucketMut;
-use crate::db::{Db, Shared};
 use crate::error::from_tree;
+use crate::shared::Shared;
+use crate::space_table::SpaceTable;
 use crate::version::Version;
 use crate::writer::Writer;
 
@@ -41,7 +41,7 @@ pub struct Transaction {
     pub(crate) base: Arc<Version>,
     pub(crate) buckets: Buckets,
     /// Spaces resolved through `kv-api`, by name and by id.
-    pub(crate) spaces: RefCell<crate::store::SpaceTable>,
+    pub(crate) spaces: RefCell<SpaceTable>,
     pub(crate) stamp: u64,
     writer: Option<Box<Writer>>,
     txid: TxId,
@@ -83,52 +83,14 @@ impl Transaction {
         self.txid.0
     }
 
+    /// What this transaction's changes have cost so far.
+    pub fn statistics(&self) -> TreeCounts {
+        self.buckets.counts()
+    }
+
     /// Bytes of all pages of the version this transaction began with.
     pub fn size_bytes(&self) -> u64 {
         self.base.meta.high_water.0 * u64::from(self.base.meta.page_bytes)
-    }
-
-    /// The top bucket, which holds the others.
-    pub fn root(&mut self) -> BucketMut<'_> {
-        BucketMut::new(self, Buckets::TOP)
-    }
-
-    /// The bucket with this id, as [`BucketMut::id`] gave it: a way to hold several at once.
-    pub fn at(&mut self, id: BucketId) -> BucketMut<'_> {
-        BucketMut::new(self, id)
-    }
-
-    /// The bucket called `name`.
-    ///
-    /// # Errors
-    ///
-    /// `NotFound` if there is none, or if the name is a key's.
-    pub fn bucket(&mut self, name: impl AsRef<[u8]>) -> Result<BucketMut<'_>> {
-        self.root().into_bucket(name.as_ref())
-    }
-
-    /// Makes the bucket called `name`.
-    ///
-    /// # Errors
-    ///
-    /// `Exists` if there is one, `Incompatible` if a key has that name, `Invalid` for the empty
-    /// name.
-    pub fn create_bucket(&mut self, name: impl AsRef<[u8]>) -> Result<BucketMut<'_>> {
-        self.root().into_new_bucket(name.as_ref())
-    }
-
-    /// The bucket called `name`, made if it does not exist.
-    pub fn create_bucket_if_missing(&mut self, name: impl AsRef<[u8]>) -> Result<BucketMut<'_>> {
-        self.root().into_bucket_or_new(name.as_ref())
-    }
-
-    /// Removes the bucket called `name` with all it holds.
-    ///
-    /// # Errors
-    ///
-    /// `NotFound` if there is none, `Incompatible` if the name is a key's.
-    pub fn delete_bucket(&mut self, name: impl AsRef<[u8]>) -> Result<()> {
-        self.root().delete_bucket(name)
     }
 
     /// Moves the bucket called `name` from one bucket into another, with everything this
@@ -174,7 +136,7 @@ impl Transaction {
             return Err(Error::Closed);
         };
         let (shared, buckets) = (&self.shared, &mut self.buckets);
-        let committed = Db::commit(shared, &mut writer, buckets, self.txid, durability);
+        let committed = shared.commit(&mut writer, buckets, self.txid, durability);
         shared.gate.put_back(writer);
         let counters = &shared.counters;
         let counts = self.buckets.counts();

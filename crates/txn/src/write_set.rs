@@ -14,17 +14,22 @@ use pager::{Error as PagerError, Extents, PageId, PageSink, TxId};
 use crate::options::FreelistKind;
 use crate::writer::Writer;
 
+/// The step of the commit protocol that follows growing the file.
+type SyncLength = fn(&mut Writer) -> Result<()>;
+
 /// Images are written out when so many bytes of them have gathered.
 const FLUSH_BYTES: usize = 8 << 20;
 
 /// The pages one commit makes and drops.
 pub(crate) struct WriteSet<'w> {
     pub writer: &'w mut Writer,
+    sync_length: SyncLength,
     pub high_water: PageId,
     pub pages_allocated: u64,
     allocated: Vec<(PageId, u64)>,
     taken: Vec<(PageId, u64)>,
     freed: Vec<(PageId, u64)>,
+    freed_pages: Extents,
     /// One run granted ahead for all pages to come.
     granted: Option<(PageId, u64)>,
     images: Vec<u8>,
@@ -32,16 +37,19 @@ pub(crate) struct WriteSet<'w> {
 }
 
 impl<'w> WriteSet<'w> {
-    pub fn new(writer: &'w mut Writer) -> WriteSet<'w> {
+    /// An empty set; `sync_length` makes the file's new length durable when it grows.
+    pub fn new(writer: &'w mut Writer, sync_length: SyncLength) -> WriteSet<'w> {
         let mut images = std::mem::take(&mut writer.images);
         images.clear();
         WriteSet {
             high_water: writer.current.meta.high_water,
             writer,
+            sync_length,
             pages_allocated: 0,
             allocated: Vec::new(),
             taken: Vec::new(),
             freed: Vec::new(),
+            freed_pages: Extents::new(),
             granted: None,
             images,
             runs: Vec::new(),
@@ -50,15 +58,15 @@ impl<'w> WriteSet<'w> {
 
     /// Pages that will be free after a restart if this set is kept.
     pub fn free_after_restart(&self) -> u64 {
-        let freed: u64 = self.freed.iter().map(|(_, pages)| pages).sum();
         let granted = self.granted.map_or(0, |(_, pages)| pages);
-        self.writer.free.pages() + self.writer.pending.pages() + freed + granted
+        let pending = self.writer.pending.all().pages();
+        self.writer.free.pages() + pending + self.freed_pages.pages() + granted
     }
 
     /// Their runs, in no order.
     pub fn runs_free_after_restart(&self) -> impl Iterator<Item = (PageId, u64)> + '_ {
         let writer = &*self.writer;
-        let waiting = writer.pending.runs().chain(self.freed.iter().copied());
+        let waiting = writer.pending.all().iter().chain(self.freed_pages.iter());
         writer.free.iter().chain(waiting).chain(self.granted)
     }
 
@@ -113,7 +121,7 @@ impl<'w> WriteSet<'w> {
             return Ok(());
         }
         writer.length_unsynced = true;
-        crate::commit::sync_length(writer)
+        (self.sync_length)(writer)
     }
 
     fn write_out(&mut self) -> Result<()> {
@@ -205,8 +213,14 @@ impl PageSink for WriteSet<'_> {
 
     fn free(&mut self, id: PageId, pages: u64) -> pager::Result<()> {
         let end = id.0.saturating_add(pages);
-        if id.0 < 2 || end > self.high_water.0 || self.writer.free.overlaps(id, pages) {
-            return Err(PagerError::page(id, "a page of the tree is also free"));
+        let inside = id.0 >= 2 && end <= self.high_water.0;
+        let free =
+            self.writer.free.overlaps(id, pages) || self.writer.pending.all().overlaps(id, pages);
+        if !inside || free || !self.freed_pages.insert(id, pages) {
+            return Err(PagerError::page(
+                id,
+                "a page of the tree is free, or in it twice",
+            ));
         }
         self.freed.push((id, pages));
         Ok(())

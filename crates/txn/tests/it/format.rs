@@ -22,18 +22,27 @@ fn a_fresh_file_is_bbolts_to_the_byte() {
 fn a_first_bucket_lands_where_bbolt_puts_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("widgets.db");
-    let options = Options::new().page_bytes(4096).freelist(FreelistStorage::Always);
+    let options = Options::new()
+        .page_bytes(4096)
+        .freelist(FreelistStorage::Always);
     let db = options.open(&path).unwrap();
-    db.update(|tx| tx.create_bucket("widgets").map(drop)).unwrap();
+    db.update(|tx| tx.create_bucket("widgets").map(drop))
+        .unwrap();
     db.close().unwrap();
     let bytes = std::fs::read(&path).unwrap();
     let root = hex(&bytes[4 * 4096..4 * 4096 + 71]);
     let header = "04000000000000000200010000000000";
     let element = "01000000100000000700000020000000";
     let inline = "0000000000000000".repeat(2) + "00000000000000000200000000000000";
-    assert_eq!(root, format!("{header}{element}{}{inline}", hex(b"widgets")));
+    assert_eq!(
+        root,
+        format!("{header}{element}{}{inline}", hex(b"widgets"))
+    );
     let freelist = hex(&bytes[5 * 4096..5 * 4096 + 32]);
-    assert_eq!(freelist, "0500000000000000100002000000000002000000000000000300000000000000");
+    assert_eq!(
+        freelist,
+        "0500000000000000100002000000000002000000000000000300000000000000"
+    );
     // Freelist, high-water mark, transaction and checksum of the meta in slot 0.
     let words = [5_u64, 6, 2, 0xeef9_6d7a_2c1b_336e];
     assert_eq!(bytes[48..80], words.map(u64::to_le_bytes).concat());

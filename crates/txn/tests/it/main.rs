@@ -6,9 +6,11 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::cast_possible_truncation,
+    clippy::print_stdout,
     reason = "tests fail by panicking"
 )]
 
 mod bucket_statistics;
+mod figures;
 mod format;
 mod model;

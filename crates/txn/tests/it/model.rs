@@ -17,7 +17,11 @@ fn read(bucket: &txn::Bucket<'_>) -> Model {
         .for_each(|key, value| {
             match value {
                 Some(value) => drop(model.pairs.insert(key.to_vec(), value.to_vec())),
-                None => drop(model.buckets.insert(key.to_vec(), read(&bucket.bucket(key)?))),
+                None => drop(
+                    model
+                        .buckets
+                        .insert(key.to_vec(), read(&bucket.bucket(key)?)),
+                ),
             }
             Ok(())
         })
@@ -32,7 +36,11 @@ fn clean(snapshot: &Snapshot) {
 }
 
 fn options(seed: u8) -> Options {
-    let freelist = [FreelistStorage::WhileSmall, FreelistStorage::Always, FreelistStorage::Never];
+    let freelist = [
+        FreelistStorage::WhileSmall,
+        FreelistStorage::Always,
+        FreelistStorage::Never,
+    ];
     Options::new()
         .page_bytes(1024)
         .no_sync(true)
@@ -49,7 +57,9 @@ fn apply(bucket: &mut txn::BucketMut<'_>, model: &mut Model, steps: &[(u8, u8, u
                 model.pairs.remove(&key);
             }
             2 => {
-                bucket.delete_range(key.clone()..vec![b'k', key[1].wrapping_add(4)]).unwrap();
+                bucket
+                    .delete_range(key.clone()..vec![b'k', key[1].wrapping_add(4)])
+                    .unwrap();
                 let end = vec![b'k', key[1].wrapping_add(4)];
                 model.pairs.retain(|held, _| *held < key || *held >= end);
             }
@@ -62,8 +72,11 @@ fn apply(bucket: &mut txn::BucketMut<'_>, model: &mut Model, steps: &[(u8, u8, u
     }
 }
 
+/// One transaction: where it works, whether it commits, and what it does.
+type Round = (u8, bool, Vec<(u8, u8, u16)>);
+
 quickcheck! {
-    fn commits_match_the_model(rounds: Vec<(u8, bool, Vec<(u8, u8, u16)>)>) -> TestResult {
+    fn commits_match_the_model(rounds: Vec<Round>) -> TestResult {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("model.db");
         let mut db: Db = options(rounds.len() as u8).open(&path).unwrap();
