@@ -92,13 +92,13 @@ impl Db {
     /// waits for itself: use [`try_begin`](Db::try_begin) where that could happen.
     pub fn begin(&self) -> Result<Transaction> {
         self.refuse_read_only()?;
-        Transaction::begin(Arc::clone(&self.shared), self.shared.gate.take()?)
+        Transaction::begin(Arc::clone(&self.shared), self.shared.gate.take_turn()?)
     }
 
     /// Starts the one write transaction, or answers `None` if another runs.
     pub fn try_begin(&self) -> Result<Option<Transaction>> {
         self.refuse_read_only()?;
-        let writer = self.shared.gate.try_take()?;
+        let writer = self.shared.gate.try_take_turn()?;
         writer
             .map(|writer| Transaction::begin(Arc::clone(&self.shared), writer))
             .transpose()
@@ -125,7 +125,8 @@ impl Db {
         Ok(value)
     }
 
-    /// Makes every commit that returned before this call durable.
+    /// Makes every commit that returned before this call durable. Waits for a commit on its way,
+    /// not for a transaction that is still open.
     pub fn sync(&self) -> Result<()> {
         self.refuse_read_only()?;
         self.with_writer(commit::sync_current)
@@ -154,7 +155,7 @@ impl Db {
     }
 
     fn close_writer(&self) -> Result<()> {
-        let mut writer = match self.shared.gate.take() {
+        let mut writer = match self.shared.gate.take_turn() {
             Ok(writer) => writer,
             Err(Error::Closed) => return Ok(()),
             Err(error) => return Err(error),
@@ -184,13 +185,11 @@ impl Db {
     }
 
     /// Older versions that someone still holds, oldest first: what keeps the file from reusing
-    /// pages. Waits for the write transaction to end.
+    /// pages. Waits for a commit on its way.
     pub fn held_versions(&self) -> Result<Vec<HeldVersion>> {
         self.refuse_read_only()?;
-        let mut writer = self.shared.gate.take()?;
-        let held = writer.prepare().map(|()| writer.held_versions());
-        self.shared.gate.put_back(writer);
-        let listed = held?
+        let listed = self
+            .with_writer(|writer| Ok(writer.held_versions()))?
             .into_iter()
             .map(|(version, pinned_pages)| HeldVersion {
                 txid: version.meta.txid.0,
