@@ -85,7 +85,7 @@ impl Db {
 
     /// The newest version, frozen: one atomic load, whatever writers do.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        Ok(Snapshot::new(self.shared.version()?, self.shared.stamp))
+        Ok(Snapshot::new(self.shared.version()?))
     }
 
     /// Starts the one write transaction; waits until no other runs. Begun twice on one thread, it

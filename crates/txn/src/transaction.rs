@@ -7,7 +7,6 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use btree::{BucketId, Buckets, TreeCounts};
@@ -16,7 +15,7 @@ use pager::TxId;
 
 use crate::error::from_tree;
 use crate::shared::Shared;
-use crate::space_table::SpaceTable;
+use crate::space_table::{SpaceTable, fresh_stamp};
 use crate::version::Version;
 use crate::writer::Writer;
 
@@ -66,14 +65,11 @@ impl Transaction {
             shared.gate.end_turn();
             return Err(error);
         }
-        let count = shared.transactions_begun.fetch_add(1, Ordering::Relaxed);
-        // Bit 39 sets a transaction's stamps apart from a snapshot's.
-        let stamp = shared.stamp | 1 << 39 | (count & 0x7F_FFFF_FFFF);
         Ok(Transaction {
             buckets: Buckets::new(base.meta.root, base.meta.root_sequence),
             txid,
             spaces: RefCell::default(),
-            stamp,
+            stamp: fresh_stamp(),
             base,
             has_turn: true,
             on_commit: Vec::new(),
