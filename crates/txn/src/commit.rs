@@ -98,8 +98,7 @@ fn persist_base(writer: &mut Writer) -> Result<()> {
     sync_length(writer)?;
     // The file's name too: whoever made it may have died before syncing the directory.
     let lease = Arc::clone(&writer.current.lease);
-    sync_parent(&*lease.disk, &lease.path)
-        .map_err(|failure| writer.stop(failure))?;
+    sync_parent(&*lease.disk, &lease.path).map_err(|failure| writer.stop(failure))?;
     writer.meta_persisted = true;
     Ok(())
 }
