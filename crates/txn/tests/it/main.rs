@@ -11,6 +11,7 @@
 )]
 
 mod bucket_statistics;
+mod crash;
 mod figures;
 mod format;
 mod model;
