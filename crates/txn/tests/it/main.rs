@@ -12,6 +12,7 @@
 
 mod bucket_statistics;
 mod conformance;
+mod crash;
 mod figures;
 mod format;
 mod model;
