@@ -91,9 +91,9 @@ impl<S: Subject> Run<'_, S> {
                 }
             }
         }
-        let struck = self.disk.struck();
-        match self.subject.close(store) {
-            Err(error) if struck == 0 => Err(other(format!("close: {error}"))),
+        let closed = self.subject.close(store);
+        match closed {
+            Err(error) if self.disk.struck() == 0 => Err(other(format!("close: {error}"))),
             _ => Ok(()),
         }
     }
@@ -110,12 +110,11 @@ impl<S: Subject> Run<'_, S> {
                 Ok(store) => {
                     self.may_refuse = false;
                     self.mark(Mark::Opened);
-                    let seen = self.inspect(&store, "open")?;
-                    if let Some(seen) = seen {
-                        self.mark(Mark::Seen(seen));
-                    }
-                    return Ok(Some(store));
+                    return Ok(self.see(&store)?.then_some(store));
                 }
+                // A fault before this opening cut the store's making short.
+                Err(error)
+                    if error.kind() == ErrorKind::InterruptedInit && !self.worlds.opened() => {}
                 Err(error) if self.disk.struck() == struck => {
                     return Err(other(format!("open of a running machine: {error}")));
                 }
@@ -123,6 +122,19 @@ impl<S: Subject> Run<'_, S> {
             }
         }
         Ok(None)
+    }
+
+    /// Notes what a store just opened shows; answers `false` if faults kept it from answering.
+    fn see(&mut self, store: &S::Store) -> Result<bool, judge::Fault> {
+        // The process before this one is dead, and with it what it had not made durable.
+        let worlds = self.worlds.after_crash();
+        for _ in 0..2 {
+            if let Some(seen) = self.inspect(store, &worlds, "open")? {
+                self.mark(Mark::Seen(seen));
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Runs one step; answers whether it was promised.
@@ -144,7 +156,7 @@ impl<S: Subject> Run<'_, S> {
             }
         }
         if promised {
-            self.inspect(store, "after a commit")?;
+            self.inspect(store, &self.worlds, "after a commit")?;
         }
         Ok(promised)
     }
@@ -169,12 +181,13 @@ impl<S: Subject> Run<'_, S> {
 
     /// Judges the running store; `None` if a fault kept it from answering.
     fn inspect(
-        &mut self,
+        &self,
         store: &S::Store,
+        worlds: &Worlds,
         when: &str,
     ) -> Result<Option<crate::model::Digest>, judge::Fault> {
         let struck = self.disk.struck();
-        match inspect(self.subject, store, &self.worlds, when) {
+        match inspect(self.subject, store, worlds, when) {
             Ok(digest) => Ok(Some(digest)),
             Err(_) if self.disk.struck() > struck => Ok(None),
             Err(failure) => Err(failure),

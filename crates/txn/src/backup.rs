@@ -8,7 +8,8 @@ use disk::{File, OpenOptions, read_exact_at, write_all_at};
 use kv_api::{Error, Result};
 use pager::{Slot, TxId};
 
-use crate::names::{sync_parent, temporary_name};
+use crate::error::from_pager;
+use crate::names::{new_temporary, sync_parent};
 use crate::snapshot::Snapshot;
 
 /// Bytes read at a time.
@@ -70,18 +71,8 @@ impl Snapshot {
     pub fn copy_file_with(&self, path: impl AsRef<Path>, options: BackupOptions) -> Result<u64> {
         let (path, lease) = (path.as_ref(), &self.version().lease);
         let failed = |error| Error::io("making the copy", error);
-        let temporary = temporary_name(path)?;
         let mode = lease.file.mode().map_err(failed)?;
-        let file = lease
-            .disk
-            .open(
-                &temporary,
-                &OpenOptions {
-                    mode,
-                    ..OpenOptions::NEW
-                },
-            )
-            .map_err(failed)?;
+        let (temporary, file) = new_temporary(&*lease.disk, path, mode)?;
         let mut sink = FileWriter {
             file: Arc::clone(&file),
             offset: 0,
@@ -89,7 +80,8 @@ impl Snapshot {
         let copied = self.write_to_with(&mut sink, options).and_then(|bytes| {
             file.sync_all().map_err(failed)?;
             lease.disk.rename(&temporary, path).map_err(failed)?;
-            sync_parent(&*lease.disk, path).map(|()| bytes)
+            sync_parent(&*lease.disk, path).map_err(from_pager)?;
+            Ok(bytes)
         });
         if copied.is_err() {
             // Best effort: the name is one that nothing ever opens.

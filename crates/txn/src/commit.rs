@@ -62,8 +62,10 @@ pub(crate) fn commit(
     Ok(version)
 }
 
-/// Makes the current version durable, if it is not.
+/// Makes the current version durable, if it is not; also one that this handle has only found in
+/// the system's cache.
 pub(crate) fn sync_current(writer: &mut Writer) -> Result<()> {
+    persist_base(writer)?;
     if writer.current.meta.txid == writer.durable.meta.txid {
         return Ok(());
     }
@@ -92,12 +94,13 @@ fn persist_base(writer: &mut Writer) -> Result<()> {
     if writer.meta_persisted || writer.rules.no_sync {
         return Ok(());
     }
+    writer.refuse_poisoned()?;
     let meta = writer.durable.meta;
     write_meta(writer, writer.durable_slot, &meta)?;
     sync_length(writer)?;
     // The file's name too: whoever made it may have died before syncing the directory.
     let lease = Arc::clone(&writer.current.lease);
-    sync_parent(&*lease.disk, &lease.path).inspect_err(|error| writer.poison(error.clone()))?;
+    sync_parent(&*lease.disk, &lease.path).map_err(|failure| writer.stop(failure))?;
     writer.meta_persisted = true;
     Ok(())
 }
@@ -140,8 +143,8 @@ fn write_version(
             Ok(version)
         }
         Err(error) => {
-            set.undo();
-            Err(error)
+            let first = set.undo();
+            Err(first.unwrap_or(error))
         }
     }
 }
@@ -157,6 +160,7 @@ fn stage(
 ) -> Result<Meta> {
     set.expect_pages(pages);
     let root = buckets.write(&base.pages, set).map_err(from_tree)?;
+    let root_sequence = buckets.sequence(Buckets::TOP).map_err(from_tree)?;
     if base.meta.freelist != NO_FREELIST {
         let old = base.pages.page(base.meta.freelist).map_err(from_pager)?;
         set.free(old.id, old.run_pages()).map_err(from_pager)?;
@@ -164,6 +168,7 @@ fn stage(
     let freelist = stage_freelist(set, storage).map_err(from_pager)?;
     Ok(Meta {
         root,
+        root_sequence,
         freelist,
         high_water: set.high_water,
         txid,
@@ -242,9 +247,9 @@ fn write_meta(writer: &mut Writer, slot: Slot, meta: &Meta) -> Result<()> {
     let counters = &writer.current.counters;
     counters.add(&counters.writes, 1);
     counters.add(&counters.bytes_written, writer.pager.page_bytes() as u64);
-    let written = writer.pager.write_meta(slot, meta).map_err(from_pager);
+    let written = writer.pager.write_meta(slot, meta);
     // Whatever the reason, even a full disk: part of it may be on its way.
-    written.inspect_err(|error| writer.poison(error.clone()))
+    written.map_err(|failure| writer.stop(failure))
 }
 
 /// Makes the file's new length durable, and whatever was written before.
@@ -265,9 +270,9 @@ fn sync(writer: &mut Writer, how: fn(&Pager) -> pager::Result<()>) -> Result<()>
         return Ok(());
     }
     let began = Instant::now();
-    let synced = how(&writer.pager).map_err(from_pager);
+    let synced = how(&writer.pager);
     let counters = &writer.current.counters;
     counters.add(&counters.syncs, 1);
     counters.add_time(&counters.sync_ns, began.elapsed());
-    synced.inspect_err(|error| writer.poison(error.clone()))
+    synced.map_err(|failure| writer.stop(failure))
 }

@@ -125,8 +125,10 @@ impl Db {
         Ok(value)
     }
 
-    /// Makes every commit that returned before this call durable. Waits for a commit on its way,
-    /// not for a transaction that is still open.
+    /// Makes every commit that returned before this call durable, those of earlier handles
+    /// included: what was found at opening may have been in the system's cache only, after a
+    /// commit in doubt or the death of a process. Waits for a commit on its way, not for a
+    /// transaction that is still open.
     pub fn sync(&self) -> Result<()> {
         self.refuse_read_only()?;
         self.with_writer(commit::sync_current)
@@ -161,9 +163,12 @@ impl Db {
             Err(error) => return Err(error),
         };
         // Dropped here, with the file it holds, whatever the steps answer.
+        if !writer.has_committed {
+            return Ok(());
+        }
         commit::sync_current(&mut writer)?;
         let stores = self.shared.options.freelist != FreelistStorage::Never;
-        if !stores || !writer.has_committed || writer.refuse_poisoned().is_err() {
+        if !stores || writer.refuse_poisoned().is_err() {
             return Ok(());
         }
         match commit::store_freelist(&mut writer) {

@@ -12,7 +12,7 @@ use crate::counters::Counters;
 use crate::db::Db;
 use crate::error::from_pager;
 use crate::gate::Gate;
-use crate::names::{sync_parent, temporary_name};
+use crate::names::{new_temporary, sync_parent};
 use crate::options::Options;
 use crate::shared::Shared;
 use crate::version::{Lease, Version};
@@ -61,7 +61,7 @@ fn open(path: &Path, options: Options) -> Result<Db> {
         path: path.to_path_buf(),
     })?;
     lock(&*file, path, &options)?;
-    let created = created || initialize_in_place(&*file, &options, page_bytes)?;
+    let created = created || initialize_if_empty(&*file, path, &options, page_bytes)?;
     let opened = open_pager(&file, path, &options, page_bytes)?;
     let disk = Arc::clone(&options.disk);
     let lease = Lease {
@@ -115,17 +115,10 @@ fn find_or_create(
 /// Answers `false` if someone else made it meanwhile.
 fn create(path: &Path, options: &Options, page_bytes: u32) -> Result<bool> {
     let disk = &*options.disk;
-    let temporary = temporary_name(path)?;
-    let how = OpenOptions {
-        mode: options.mode,
-        ..OpenOptions::NEW
-    };
-    let file = disk
-        .open(&temporary, &how)
-        .map_err(|error| Error::io("creating the file", error))?;
+    let (temporary, file) = new_temporary(disk, path, options.mode)?;
     let made =
         write_initial(&*file, page_bytes).and_then(|()| match disk.rename_new(&temporary, path) {
-            Ok(()) => sync_parent(disk, path).map(|()| true),
+            Ok(()) => sync_parent(disk, path).map_err(from_pager).map(|()| true),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(Error::io("naming the new file", error)),
         });
@@ -171,15 +164,39 @@ fn lock(file: &dyn File, path: &Path, options: &Options) -> Result<()> {
 }
 
 /// Initialises an existing empty file, whose name is its owner's choice and stays.
-fn initialize_in_place(file: &dyn File, options: &Options, page_bytes: u32) -> Result<bool> {
+fn initialize_if_empty(
+    file: &dyn File,
+    path: &Path,
+    options: &Options,
+    page_bytes: u32,
+) -> Result<bool> {
     let empty = file
         .is_empty()
         .map_err(|error| Error::io("reading the file's length", error))?;
     if !empty || options.read_only {
         return Ok(false);
     }
-    write_initial(file, page_bytes)?;
+    initialize_in_place(file, page_bytes)?;
+    // Whoever made the file need not have made its name durable.
+    sync_parent(&*options.disk, path).map_err(from_pager)?;
     Ok(true)
+}
+
+/// Initialises a file under the name it will be found by, so that a crash leaves either the
+/// remains that [`Pager::open`] knows or the whole. First nothing but a length, so that no page
+/// can be a stranger's bytes; then the pages; then the metas, which claim that the pages are there.
+fn initialize_in_place(file: &dyn File, page_bytes: u32) -> Result<()> {
+    let image = initial_image(page_bytes);
+    let metas_bytes = 2 * u64::from(page_bytes);
+    let (metas, pages) = image.split_at(image.len() / 2);
+    file.set_len(0)
+        .and_then(|()| file.set_len(image.len() as u64))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| write_all_at(file, pages, metas_bytes))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| write_all_at(file, metas, 0))
+        .and_then(|()| file.sync_all())
+        .map_err(|error| Error::io("initialising the file", error))
 }
 
 fn open_pager(
@@ -190,7 +207,7 @@ fn open_pager(
 ) -> Result<OpenedFile> {
     match Pager::open(Arc::clone(file), options.file) {
         Err(pager::Error::InterruptedInit) if options.initialize_interrupted => {
-            write_initial(&**file, page_bytes)?;
+            initialize_in_place(&**file, page_bytes)?;
             Pager::open(Arc::clone(file), options.file).map_err(from_pager)
         }
         Err(pager::Error::InterruptedInit) => Err(Error::InterruptedInit {

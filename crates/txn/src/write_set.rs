@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use kv_api::Result;
+use kv_api::{Error, Result};
 use pager::{Error as PagerError, Extents, PageId, PageSink, TxId};
 
 use crate::options::FreelistKind;
@@ -34,6 +34,8 @@ pub(crate) struct WriteSet<'w> {
     granted: Option<(PageId, u64)>,
     images: Vec<u8>,
     runs: Vec<(PageId, Range<usize>)>,
+    /// Why images could not be written out while the tree was, in words the tree does not have.
+    failed: Option<Error>,
 }
 
 impl<'w> WriteSet<'w> {
@@ -53,6 +55,7 @@ impl<'w> WriteSet<'w> {
             granted: None,
             images,
             runs: Vec::new(),
+            failed: None,
         }
     }
 
@@ -165,12 +168,14 @@ impl<'w> WriteSet<'w> {
         writer.images = images;
     }
 
-    /// Gives back every page that was taken.
-    pub fn undo(self) {
+    /// Gives back every page that was taken; answers why images could not be written, if that is
+    /// what went wrong.
+    pub fn undo(self) -> Option<Error> {
         for (id, pages) in self.taken {
             self.writer.free.insert(id, pages);
         }
         self.writer.images = self.images;
+        self.failed
     }
 }
 
@@ -200,9 +205,9 @@ impl PageSink for WriteSet<'_> {
             .and_then(|pages| pages.checked_mul(page_bytes));
         let len = len.ok_or_else(too_long)?;
         if self.images.len() + len > FLUSH_BYTES && !self.runs.is_empty() {
-            self.flush().map_err(|error| PagerError::Io {
-                doing: "writing pages",
-                source: error.into(),
+            self.flush().map_err(|error| {
+                self.failed = Some(error);
+                PagerError::page(id, "pages before this one could not be written")
             })?;
         }
         let start = self.images.len();

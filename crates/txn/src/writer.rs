@@ -122,6 +122,20 @@ impl Writer {
         self.poisoned.get_or_insert_with(|| Arc::new(cause));
     }
 
+    /// Stops all writing because of `failure`, and tells it.
+    pub fn stop(&mut self, failure: pager::Error) -> Error {
+        let error = match failure {
+            // Not `NoSpace`, whatever the system calls it: that promises a handle that lives on.
+            pager::Error::Io { doing, source } => Error::Io {
+                doing,
+                source: Arc::new(source),
+            },
+            other => from_pager(other),
+        };
+        self.poison(error.clone());
+        error
+    }
+
     /// Tells what a failed write means: a refusal for space changes nothing, anything else stops
     /// this handle.
     pub fn blame(&mut self, failure: pager::Error) -> Error {
