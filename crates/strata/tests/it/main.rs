@@ -8,6 +8,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod architecture;
 mod digests;
 mod flattening;
 mod place;

@@ -11,6 +11,8 @@
 )]
 
 mod bucket_statistics;
+mod conformance;
 mod figures;
 mod format;
 mod model;
+mod support;
