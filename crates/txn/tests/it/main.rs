@@ -18,6 +18,7 @@ mod format;
 mod lifecycle;
 mod model;
 mod opening;
+mod page_contents;
 mod real_files;
 mod second_process;
 mod support;
