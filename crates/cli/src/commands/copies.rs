@@ -55,6 +55,14 @@ fn unfinished(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// Makes the name `path` durable.
+fn sync_parent(path: &Path) -> Outcome {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    Ok(std::fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?)
+}
+
 pub fn compact(args: &CompactArgs, context: &Context, out: &mut Output) -> Outcome {
     must_not_exist(&args.target)?;
     let store = stores::reading(&args.source, context.timeout)?;
@@ -62,7 +70,8 @@ pub fn compact(args: &CompactArgs, context: &Context, out: &mut Output) -> Outco
     let unfinished = unfinished(&args.target);
     let done = pack(args, &snapshot, &unfinished).and_then(|()| {
         // Both names are in one directory, and the copy is durable: it was closed.
-        Ok(std::fs::rename(&unfinished, &args.target)?)
+        std::fs::rename(&unfinished, &args.target)?;
+        sync_parent(&args.target)
     });
     if done.is_err() {
         // Best effort: the name says what it is.
@@ -92,6 +101,7 @@ fn pack(args: &CompactArgs, snapshot: &txn::Snapshot, path: &Path) -> Outcome {
     let target = txn::Options::new()
         .page_bytes(page_bytes)
         .no_sync(true)
+        .no_grow_sync(true)
         .open(path)?;
     let bar = progress_bytes(snapshot.size_bytes(), "compacting");
     let options = CompactOptions {
