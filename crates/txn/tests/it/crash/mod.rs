@@ -6,6 +6,7 @@ mod creation;
 mod doors;
 mod explore;
 mod failures;
+mod full;
 mod lying_disk;
 mod stage;
 mod subject;
