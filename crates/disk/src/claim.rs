@@ -22,7 +22,8 @@ pub struct Claim(FileIdentity);
 impl Claim {
     /// Claims a file; `None` if this process holds it already.
     pub fn take(identity: FileIdentity) -> Option<Claim> {
-        claimed().insert(identity).then_some(Claim(identity))
+        // Made only when it is to be given: dropping one gives the claim up.
+        claimed().insert(identity).then(|| Claim(identity))
     }
 }
 

@@ -45,6 +45,8 @@ pub(crate) fn commit(
 ) -> Result<Arc<Version>> {
     let span = tracing::debug_span!("commit", txid = txid.0);
     let _entered = span.enter();
+    // A sync may have failed since the transaction began.
+    writer.refuse_poisoned()?;
     persist_base(writer)?;
     let storage = writer.rules.freelist;
     let storage = if durability == Durability::Deferred {
@@ -216,7 +218,10 @@ fn make_durable(writer: &mut Writer, version: &Arc<Version>) -> Result<()> {
     } else {
         sync_data(writer)?;
     }
-    let slot = writer.durable_slot.other();
+    let slot = Slot::of(version.meta.txid);
+    if slot == writer.durable_slot {
+        vacate(writer, slot)?;
+    }
     write_meta(writer, slot, &version.meta)
         .and_then(|()| sync_data(writer))
         .map_err(|cause| Error::InDoubt {
@@ -225,6 +230,16 @@ fn make_durable(writer: &mut Writer, version: &Arc<Version>) -> Result<()> {
         })?;
     writer.durable = Arc::clone(version);
     writer.durable_slot = slot;
+    Ok(())
+}
+
+/// Makes the durable meta stand in the other slot too, so that `slot` may be written. Needed only
+/// where a sync came between a transaction's beginning, when it took its number, and its commit.
+fn vacate(writer: &mut Writer, slot: Slot) -> Result<()> {
+    let (other, meta) = (slot.other(), writer.durable.meta);
+    write_meta(writer, other, &meta)?;
+    sync_data(writer)?;
+    writer.durable_slot = other;
     Ok(())
 }
 

@@ -85,20 +85,20 @@ impl Db {
 
     /// The newest version, frozen: one atomic load, whatever writers do.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        Ok(Snapshot::new(self.shared.version()?, self.shared.stamp))
+        Ok(Snapshot::new(self.shared.version()?))
     }
 
     /// Starts the one write transaction; waits until no other runs. Begun twice on one thread, it
     /// waits for itself: use [`try_begin`](Db::try_begin) where that could happen.
     pub fn begin(&self) -> Result<Transaction> {
         self.refuse_read_only()?;
-        Transaction::begin(Arc::clone(&self.shared), self.shared.gate.take()?)
+        Transaction::begin(Arc::clone(&self.shared), self.shared.gate.take_turn()?)
     }
 
     /// Starts the one write transaction, or answers `None` if another runs.
     pub fn try_begin(&self) -> Result<Option<Transaction>> {
         self.refuse_read_only()?;
-        let writer = self.shared.gate.try_take()?;
+        let writer = self.shared.gate.try_take_turn()?;
         writer
             .map(|writer| Transaction::begin(Arc::clone(&self.shared), writer))
             .transpose()
@@ -127,7 +127,8 @@ impl Db {
 
     /// Makes every commit that returned before this call durable, those of earlier handles
     /// included: what was found at opening may have been in the system's cache only, after a
-    /// commit in doubt or the death of a process.
+    /// commit in doubt or the death of a process. Waits for a commit on its way, not for a
+    /// transaction that is still open.
     pub fn sync(&self) -> Result<()> {
         self.refuse_read_only()?;
         self.with_writer(commit::sync_current)
@@ -156,7 +157,7 @@ impl Db {
     }
 
     fn close_writer(&self) -> Result<()> {
-        let mut writer = match self.shared.gate.take() {
+        let mut writer = match self.shared.gate.take_turn() {
             Ok(writer) => writer,
             Err(Error::Closed) => return Ok(()),
             Err(error) => return Err(error),
@@ -189,13 +190,11 @@ impl Db {
     }
 
     /// Older versions that someone still holds, oldest first: what keeps the file from reusing
-    /// pages. Waits for the write transaction to end.
+    /// pages. Waits for a commit on its way.
     pub fn held_versions(&self) -> Result<Vec<HeldVersion>> {
         self.refuse_read_only()?;
-        let mut writer = self.shared.gate.take()?;
-        let held = writer.prepare().map(|()| writer.held_versions());
-        self.shared.gate.put_back(writer);
-        let listed = held?
+        let listed = self
+            .with_writer(|writer| Ok(writer.held_versions()))?
             .into_iter()
             .map(|(version, pinned_pages)| HeldVersion {
                 txid: version.meta.txid.0,

@@ -1,4 +1,9 @@
-//! One writer at a time: whoever holds the [`Writer`] is it.
+//! One write transaction at a time, and the one [`Writer`] behind it.
+//!
+//! Two things are handed out: the turn, which a write transaction keeps from its beginning to its
+//! end, and the writer, which is taken only for as long as something is done with it. So what
+//! needs the writer alone, like a sync, does not wait for a transaction that is still being
+//! filled.
 //!
 //! The writer's state is a value that is taken out and put back, so there is no second way to
 //! reach it and nothing to unlock by hand.
@@ -12,6 +17,8 @@ use crate::writer::Writer;
 #[derive(Debug)]
 struct State {
     writer: Option<Box<Writer>>,
+    /// Someone has the turn.
+    busy: bool,
     closed: bool,
 }
 
@@ -19,7 +26,10 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Gate {
     state: Mutex<State>,
+    /// The writer was put back.
     returned: Condvar,
+    /// The turn is free and the writer there.
+    free: Condvar,
 }
 
 impl Gate {
@@ -28,9 +38,11 @@ impl Gate {
         Gate {
             state: Mutex::new(State {
                 writer,
+                busy: false,
                 closed: false,
             }),
             returned: Condvar::new(),
+            free: Condvar::new(),
         }
     }
 
@@ -39,42 +51,73 @@ impl Gate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the writer.
-    pub fn take(&self) -> Result<Box<Writer>> {
+    /// Waits for the turn, and takes the writer with it.
+    pub fn take_turn(&self) -> Result<Box<Writer>> {
         let mut state = self.state();
         loop {
             if state.closed {
                 return Err(Error::Closed);
             }
+            if !state.busy
+                && let Some(writer) = state.writer.take()
+            {
+                state.busy = true;
+                return Ok(writer);
+            }
+            let woken = self.free.wait(state);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The turn and the writer, if no one has either.
+    pub fn try_take_turn(&self) -> Result<Option<Box<Writer>>> {
+        let mut state = self.state();
+        if state.closed {
+            return Err(Error::Closed);
+        }
+        if state.busy {
+            return Ok(None);
+        }
+        let writer = state.writer.take();
+        state.busy = writer.is_some();
+        Ok(writer)
+    }
+
+    /// Waits for the writer, whoever has the turn. What holds it does not wait for anyone.
+    pub fn take(&self) -> Result<Box<Writer>> {
+        let mut state = self.state();
+        loop {
             if let Some(writer) = state.writer.take() {
                 return Ok(writer);
             }
-            state = self
-                .returned
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            if state.closed {
+                return Err(Error::Closed);
+            }
+            let woken = self.returned.wait(state);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// The writer, if no one has it.
-    pub fn try_take(&self) -> Result<Option<Box<Writer>>> {
-        let mut state = self.state();
-        if state.closed {
-            Err(Error::Closed)
-        } else {
-            Ok(state.writer.take())
-        }
-    }
-
-    /// Gives the writer back.
+    /// Gives the writer back. Whoever has the turn keeps it.
     pub fn put_back(&self, writer: Box<Writer>) {
-        self.state().writer = Some(writer);
+        let mut state = self.state();
+        state.writer = Some(writer);
         self.returned.notify_one();
+        if !state.busy {
+            self.free.notify_one();
+        }
+    }
+
+    /// Ends the turn. The writer has been put back before.
+    pub fn end_turn(&self) {
+        self.state().busy = false;
+        self.free.notify_one();
     }
 
     /// Lets no one through any more.
     pub fn close(&self) {
         self.state().closed = true;
         self.returned.notify_all();
+        self.free.notify_all();
     }
 }

@@ -206,7 +206,9 @@ fn open_pager(
     page_bytes: u32,
 ) -> Result<OpenedFile> {
     match Pager::open(Arc::clone(file), options.file) {
-        Err(pager::Error::InterruptedInit) if options.initialize_interrupted => {
+        Err(pager::Error::InterruptedInit)
+            if options.initialize_interrupted && !options.read_only =>
+        {
             initialize_in_place(&**file, page_bytes)?;
             Pager::open(Arc::clone(file), options.file).map_err(from_pager)
         }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use btree::Buckets;
@@ -24,9 +23,6 @@ pub(crate) struct Shared {
     /// The version new readers get; none once the database is closed.
     pub current: ArcSwapOption<Version>,
     pub counters: Arc<Counters>,
-    /// Distinguishes the readers of this database from those of every other in the process.
-    pub stamp: u64,
-    pub transactions_begun: AtomicU64,
 }
 
 impl Shared {
@@ -37,15 +33,12 @@ impl Shared {
         version: Arc<Version>,
         counters: Arc<Counters>,
     ) -> Shared {
-        static STAMP: AtomicU64 = AtomicU64::new(1);
         Shared {
             path,
             options,
             gate,
             current: ArcSwapOption::new(Some(version)),
             counters,
-            stamp: STAMP.fetch_add(1, Ordering::Relaxed) << 40,
-            transactions_begun: AtomicU64::new(0),
         }
     }
 

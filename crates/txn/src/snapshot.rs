@@ -1,6 +1,6 @@
 //! One version of the database, to read from.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use btree::{BucketHeader, TreeRef};
 use kv_api::Result;
@@ -8,6 +8,7 @@ use pager::{NO_FREELIST, PageView};
 
 use crate::bucket::Bucket;
 use crate::cursor::Cursor;
+use crate::space_table::fresh_stamp;
 use crate::version::Version;
 
 /// What a database is, besides what it holds.
@@ -32,15 +33,21 @@ pub struct Info {
 #[derive(Debug)]
 pub struct Snapshot {
     version: Arc<Version>,
-    pub(crate) stamp: u64,
+    /// Sets this snapshot's spaces apart from every other reader's; drawn when the first is
+    /// resolved, so that a snapshot without spaces costs nothing for it.
+    stamp: OnceLock<u64>,
 }
 
 impl Snapshot {
-    pub(crate) fn new(version: Arc<Version>, stamp: u64) -> Snapshot {
+    pub(crate) fn new(version: Arc<Version>) -> Snapshot {
         let counters = &version.counters;
         counters.add(&counters.snapshots_begun, 1);
-        let stamp = stamp | (version.meta.txid.0 & 0x7F_FFFF_FFFF);
+        let stamp = OnceLock::new();
         Snapshot { version, stamp }
+    }
+
+    pub(crate) fn stamp(&self) -> u64 {
+        *self.stamp.get_or_init(fresh_stamp)
     }
 
     pub(crate) fn version(&self) -> &Arc<Version> {
@@ -112,7 +119,7 @@ impl Snapshot {
 
 impl Clone for Snapshot {
     fn clone(&self) -> Snapshot {
-        Snapshot::new(Arc::clone(&self.version), self.stamp)
+        Snapshot::new(Arc::clone(&self.version))
     }
 }
 

@@ -1,12 +1,20 @@
 //! Spaces as small ids: where the bucket behind each is found without another descent.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use btree::{BucketId, Elements, TreeRef};
 use kv_api::{Error, Result};
 use pager::{PageId, PageSource, PageView};
 
 use crate::error::{from_pager, from_tree};
+
+/// A stamp that no other reader of this process has.
+pub(crate) fn fresh_stamp() -> u64 {
+    // From 1, because 0 stands for the default space, which belongs to everyone.
+    static STAMP: AtomicU64 = AtomicU64::new(1);
+    STAMP.fetch_add(1, Ordering::Relaxed)
+}
 
 /// Where a space's bucket is found without another descent.
 #[derive(Clone, Copy, Debug)]

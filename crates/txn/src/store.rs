@@ -63,7 +63,7 @@ impl Snapshot {
         if space.is_default() {
             return Ok(TreeRef::at_page(self.pages(), self.version().meta.root));
         }
-        if space.owner() != self.stamp {
+        if space.owner() != self.stamp() {
             return Err(Error::ForeignSpace);
         }
         Place::from_id(space.id()).tree(self.pages())
@@ -84,7 +84,7 @@ impl Reader for Snapshot {
         }
         Ok(Some(Space::new(
             Place::of(elements, index)?.id()?,
-            self.stamp,
+            self.stamp(),
         )))
     }
 

@@ -1,21 +1,21 @@
 //! The write transaction: changes on their way.
 //!
 //! Invariants:
-//! * it holds the writer, so it is the only one; dropping it gives the writer back unchanged;
+//! * it has the turn, so it is the only one; it takes the writer when it begins and when it
+//!   commits, and dropping it touches nothing of it;
 //! * its base version stays as it is while it runs: it is the current one and held.
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use btree::{BucketId, Buckets, TreeCounts};
-use kv_api::{Durability, Error, Result};
+use kv_api::{Durability, Result};
 use pager::TxId;
 
 use crate::error::from_tree;
 use crate::shared::Shared;
-use crate::space_table::SpaceTable;
+use crate::space_table::{SpaceTable, fresh_stamp};
 use crate::version::Version;
 use crate::writer::Writer;
 
@@ -43,7 +43,8 @@ pub struct Transaction {
     /// Spaces resolved through `kv-api`, by name and by id.
     pub(crate) spaces: RefCell<SpaceTable>,
     pub(crate) stamp: u64,
-    writer: Option<Box<Writer>>,
+    /// Whether the turn is still to be ended.
+    has_turn: bool,
     txid: TxId,
     on_commit: Vec<CommitHandler>,
     began: Instant,
@@ -57,21 +58,20 @@ pub(crate) struct Savepoint {
 
 impl Transaction {
     pub(crate) fn begin(shared: Arc<Shared>, mut writer: Box<Writer>) -> Result<Transaction> {
-        if let Err(error) = writer.prepare() {
-            shared.gate.put_back(writer);
+        let prepared = writer.prepare();
+        let (base, txid) = (Arc::clone(&writer.current), writer.next_txid());
+        shared.gate.put_back(writer);
+        if let Err(error) = prepared {
+            shared.gate.end_turn();
             return Err(error);
         }
-        let base = Arc::clone(&writer.current);
-        let count = shared.transactions_begun.fetch_add(1, Ordering::Relaxed);
-        // Bit 39 sets a transaction's stamps apart from a snapshot's.
-        let stamp = shared.stamp | 1 << 39 | (count & 0x7F_FFFF_FFFF);
         Ok(Transaction {
             buckets: Buckets::new(base.meta.root, base.meta.root_sequence),
-            txid: writer.next_txid(),
+            txid,
             spaces: RefCell::default(),
-            stamp,
+            stamp: fresh_stamp(),
             base,
-            writer: Some(writer),
+            has_turn: true,
             on_commit: Vec::new(),
             began: Instant::now(),
             shared,
@@ -132,12 +132,12 @@ impl Transaction {
     ///
     /// At `Deferred` nothing is synced and the file keeps naming the last durable version.
     pub fn commit_with(mut self, durability: Durability) -> Result<()> {
-        let Some(mut writer) = self.writer.take() else {
-            return Err(Error::Closed);
-        };
         let (shared, buckets) = (&self.shared, &mut self.buckets);
+        let mut writer = shared.gate.take()?;
         let committed = shared.commit(&mut writer, buckets, self.txid, durability);
         shared.gate.put_back(writer);
+        self.has_turn = false;
+        shared.gate.end_turn();
         let counters = &shared.counters;
         let counts = self.buckets.counts();
         counters.add(&counters.nodes, counts.nodes);
@@ -185,10 +185,10 @@ impl Transaction {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        if let Some(writer) = self.writer.take() {
+        if self.has_turn {
             let counters = &self.shared.counters;
             counters.add(&counters.rollbacks, 1);
-            self.shared.gate.put_back(writer);
+            self.shared.gate.end_turn();
         }
     }
 }

@@ -18,8 +18,14 @@ fn words(cell: &str) -> BTreeSet<String> {
 /// The rows of the table under the heading `## Arrows`.
 fn documented() -> Arrows {
     let text = std::fs::read_to_string(root().join("docs/architecture.md")).unwrap();
-    let section = text.split("\n## ").find(|section| section.starts_with("Arrows")).unwrap();
-    let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let section = text
+        .split("\n## ")
+        .find(|section| section.starts_with("Arrows"))
+        .unwrap();
+    let rows = section
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(1);
     rows.map(|row| {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
         assert_eq!(cells.len(), 3, "{row}");
@@ -31,11 +37,21 @@ fn documented() -> Arrows {
 /// The workspace's own dependencies, as cargo knows them.
 fn real() -> Arrows {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"])
+        .args([
+            "metadata",
+            "--no-deps",
+            "--format-version",
+            "1",
+            "--manifest-path",
+        ])
         .arg(root().join("Cargo.toml"))
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     let name_of = |value: &serde_json::Value| value["name"].as_str().unwrap().to_owned();
@@ -48,7 +64,11 @@ fn real() -> Arrows {
             if !members.contains(&name) {
                 continue;
             }
-            let group = if dependency["kind"] == "dev" { &mut *dev } else { &mut *uses };
+            let group = if dependency["kind"] == "dev" {
+                &mut *dev
+            } else {
+                &mut *uses
+            };
             group.insert(name);
         }
         *dev = dev.difference(uses).cloned().collect();
@@ -71,7 +91,10 @@ fn no_arrow_points_up() {
             .filter(|(name, (uses, _))| !settled.contains(*name) && uses.is_subset(&settled))
             .map(|(name, _)| name.clone())
             .collect();
-        assert!(!ready.is_empty(), "a cycle among the crates not in {settled:?}");
+        assert!(
+            !ready.is_empty(),
+            "a cycle among the crates not in {settled:?}"
+        );
         settled.extend(ready);
     }
 }

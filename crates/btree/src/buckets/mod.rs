@@ -1,0 +1,291 @@
+//! The buckets a write transaction has opened, each a tree being changed.
+//!
+//! Invariants:
+//! * a bucket is opened at most once: `children` of its parent names it;
+//! * an opened bucket's entry in its parent is out of date until [`Buckets::settle`] and
+//!   [`Buckets::write`] have run, and only then;
+//! * the top bucket is never inside another and never inline.
+
+mod removal;
+mod settling;
+
+use std::collections::BTreeMap;
+
+use pager::{PageId, PageSource};
+
+use crate::bucket::{
+    BUCKET_FLAGS, BucketHeader, EntryKind, PAIR_FLAGS, entry_kind, inline_elements, inline_value,
+};
+use crate::counts::TreeCounts;
+use crate::entry::Entry;
+use crate::error::{Error, Result};
+use crate::layout::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::node::Node;
+
+use crate::split::Fill;
+use crate::tree::Tree;
+use crate::tree_ref::TreeRef;
+
+/// An opened bucket, for as long as its transaction lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BucketId(u32);
+
+#[derive(Clone, Debug)]
+struct Bucket {
+    parent: Option<BucketId>,
+    name: Vec<u8>,
+    sequence: u64,
+    tree: Tree,
+    children: BTreeMap<Vec<u8>, BucketId>,
+    /// The entry in the parent must be written although the tree did not change.
+    entry_changed: bool,
+    inline: bool,
+}
+
+/// The buckets a write transaction has opened. Cloning is cheap while few nodes are in memory,
+/// and makes a point to come back to.
+#[derive(Clone, Debug)]
+pub struct Buckets {
+    list: Vec<Option<Bucket>>,
+    orphans: Vec<(PageId, u64)>,
+}
+
+impl Buckets {
+    /// The top bucket.
+    pub const TOP: BucketId = BucketId(0);
+
+    /// The buckets below the top bucket at page `root`.
+    pub fn new(root: PageId, sequence: u64) -> Buckets {
+        let top = Bucket {
+            parent: None,
+            name: Vec::new(),
+            sequence,
+            tree: Tree::at_page(root),
+            children: BTreeMap::new(),
+            entry_changed: false,
+            inline: false,
+        };
+        Buckets {
+            list: vec![Some(top)],
+            orphans: Vec::new(),
+        }
+    }
+
+    fn bucket(&self, id: BucketId) -> Result<&Bucket> {
+        let bucket = self.list.get(id.0 as usize).and_then(Option::as_ref);
+        bucket.ok_or(Error::NotFound("bucket"))
+    }
+
+    fn bucket_mut(&mut self, id: BucketId) -> Result<&mut Bucket> {
+        let bucket = self.list.get_mut(id.0 as usize).and_then(Option::as_mut);
+        bucket.ok_or(Error::NotFound("bucket"))
+    }
+
+    fn add(&mut self, bucket: Bucket) -> Result<BucketId> {
+        let id = u32::try_from(self.list.len())
+            .map_err(|_| Error::Invalid("a transaction that opens 2^32 buckets"))?;
+        self.list.push(Some(bucket));
+        Ok(BucketId(id))
+    }
+
+    /// The tree of bucket `id`, to read from.
+    pub fn tree<'a, S: PageSource>(
+        &'a self,
+        source: &'a S,
+        id: BucketId,
+    ) -> Result<TreeRef<'a, S>> {
+        Ok(self.bucket(id)?.tree.read(source))
+    }
+
+    /// The bucket inside `parent` that has been opened as `name`, if it has.
+    pub fn opened(&self, parent: BucketId, name: &[u8]) -> Option<BucketId> {
+        self.bucket(parent).ok()?.children.get(name).copied()
+    }
+
+    /// Nodes in memory, over all buckets.
+    pub fn nodes_in_memory(&self) -> usize {
+        self.list
+            .iter()
+            .flatten()
+            .map(|bucket| bucket.tree.nodes_in_memory())
+            .sum()
+    }
+
+    /// Whether anything would be written.
+    pub fn is_modified(&self) -> bool {
+        self.list
+            .iter()
+            .flatten()
+            .any(|bucket| bucket.tree.is_modified() || bucket.entry_changed)
+            || !self.orphans.is_empty()
+    }
+
+    /// What was counted, over all buckets.
+    pub fn counts(&self) -> TreeCounts {
+        self.list
+            .iter()
+            .flatten()
+            .map(|bucket| bucket.tree.counts)
+            .sum()
+    }
+
+    /// Opens the bucket called `name` inside `parent`.
+    pub fn open<S: PageSource>(
+        &mut self,
+        source: &S,
+        parent: BucketId,
+        name: &[u8],
+    ) -> Result<Option<BucketId>> {
+        if let Some(id) = self.bucket(parent)?.children.get(name) {
+            return Ok(Some(*id));
+        }
+        let Some(entry) = self.tree(source, parent)?.get(name)? else {
+            return Ok(None);
+        };
+        if entry_kind(entry.flags) == EntryKind::Pair {
+            return Ok(None);
+        }
+        let header = BucketHeader::decode(entry.value)?;
+        let tree = if header.is_inline() {
+            Tree::at_node(Node::read(inline_elements(entry.value)?, None)?)
+        } else {
+            Tree::at_page(header.root)
+        };
+        let inline = header.is_inline();
+        self.adopt(parent, name, header.sequence, tree, inline)
+            .map(Some)
+    }
+
+    fn adopt(
+        &mut self,
+        parent: BucketId,
+        name: &[u8],
+        sequence: u64,
+        tree: Tree,
+        inline: bool,
+    ) -> Result<BucketId> {
+        let id = self.add(Bucket {
+            parent: Some(parent),
+            name: name.to_vec(),
+            sequence,
+            tree,
+            children: BTreeMap::new(),
+            entry_changed: false,
+            inline,
+        })?;
+        self.bucket_mut(parent)?.children.insert(name.to_vec(), id);
+        Ok(id)
+    }
+
+    /// Makes a bucket called `name` inside `parent`.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for an empty name, `TooLarge` for one longer than a key may be, `Exists` and
+    /// `Incompatible` for a name taken by a bucket or a pair.
+    pub fn create<S: PageSource>(
+        &mut self,
+        source: &S,
+        parent: BucketId,
+        name: &[u8],
+    ) -> Result<BucketId> {
+        if name.is_empty() {
+            return Err(Error::Invalid("bucket name required"));
+        }
+        check_len("bucket name", name.len(), KEY_BYTES_MAX)?;
+        if let Some(entry) = self.tree(source, parent)?.get(name)? {
+            return Err(match entry_kind(entry.flags) {
+                EntryKind::Bucket => Error::Exists("bucket"),
+                EntryKind::Pair => Error::Incompatible("a key has that name"),
+            });
+        }
+        let value = inline_value(&Node::new(true), 0)?;
+        self.bucket_mut(parent)?
+            .tree
+            .put(source, name, &value, BUCKET_FLAGS)?;
+        self.adopt(parent, name, 0, Tree::at_node(Node::new(true)), true)
+    }
+
+    /// The entry of `key` in bucket `id`.
+    pub fn get<'a, S: PageSource>(
+        &'a self,
+        source: &'a S,
+        id: BucketId,
+        key: &[u8],
+    ) -> Result<Option<Entry<'a>>> {
+        self.tree(source, id)?.get(key)
+    }
+
+    /// Puts a pair into bucket `id`.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for an empty key, `TooLarge` for a key or value above its limit, `Incompatible`
+    /// for a key that names a bucket.
+    pub fn put<S: PageSource>(
+        &mut self,
+        source: &S,
+        id: BucketId,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<()> {
+        if key.is_empty() {
+            return Err(Error::Invalid("key required"));
+        }
+        check_len("key", key.len(), KEY_BYTES_MAX)?;
+        check_len("value", value.len(), VALUE_BYTES_MAX)?;
+        self.refuse_bucket(source, id, key)?;
+        self.bucket_mut(id)?
+            .tree
+            .put(source, key, value, PAIR_FLAGS)
+    }
+
+    /// Removes a pair from bucket `id`; its absence is no error.
+    ///
+    /// # Errors
+    ///
+    /// `Incompatible` for a key that names a bucket.
+    pub fn remove<S: PageSource>(&mut self, source: &S, id: BucketId, key: &[u8]) -> Result<bool> {
+        self.refuse_bucket(source, id, key)?;
+        self.bucket_mut(id)?.tree.delete(source, key)
+    }
+
+    fn refuse_bucket<S: PageSource>(&self, source: &S, id: BucketId, key: &[u8]) -> Result<()> {
+        match self.get(source, id, key)? {
+            Some(entry) if entry_kind(entry.flags) == EntryKind::Bucket => {
+                Err(Error::Incompatible("the key names a bucket"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The sequence number of bucket `id`.
+    pub fn sequence(&self, id: BucketId) -> Result<u64> {
+        Ok(self.bucket(id)?.sequence)
+    }
+
+    /// Sets the sequence number of bucket `id`.
+    pub fn set_sequence(&mut self, id: BucketId, sequence: u64) -> Result<()> {
+        let bucket = self.bucket_mut(id)?;
+        bucket.sequence = sequence;
+        bucket.entry_changed = true;
+        Ok(())
+    }
+
+    /// How full splits leave pages of bucket `id`: bbolt's fill percent, as a share.
+    pub fn set_fill_share(&mut self, id: BucketId, share: f64) -> Result<()> {
+        self.bucket_mut(id)?.tree.fill = Fill::Share(share);
+        Ok(())
+    }
+}
+
+fn check_len(what: &'static str, len: usize, len_max: usize) -> Result<()> {
+    if len > len_max {
+        return Err(Error::TooLarge {
+            what,
+            bytes: len as u64,
+            bytes_max: len_max as u64,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! What an engine tells about itself to stand behind an [`AnyStore`](crate::AnyStore).
+
+use kv_api::capability::{Backup, Check, NestedReader, NestedWriter};
+use kv_api::{Error, Reader, Result, Store, Transaction};
+
+use crate::any_bucket::AnyBucket;
+use crate::spaces::{SpaceBucket, SpacesBucket};
+
+/// An engine that can stand behind an [`AnyStore`](crate::AnyStore).
+///
+/// What is not said is answered for an engine with spaces and nothing more: a path of one name is
+/// a space, the empty path is the default space with the other spaces as buckets in it.
+pub trait Adapt: Store {
+    /// The engine's name.
+    fn engine_name(&self) -> &'static str;
+
+    /// The power to look for damage.
+    fn as_check(&self) -> Option<&dyn Check> {
+        None
+    }
+
+    /// The power to be copied while in use.
+    fn as_backup(&self) -> Option<&dyn Backup> {
+        None
+    }
+
+    /// A snapshot's buckets inside buckets.
+    fn as_nested_reader(_snapshot: &Self::Snapshot) -> Option<&dyn NestedReader> {
+        None
+    }
+
+    /// A transaction's buckets inside buckets.
+    fn as_nested_writer(_transaction: &mut Self::Transaction) -> Option<&mut dyn NestedWriter> {
+        None
+    }
+
+    /// The bucket at `path`, if there is one.
+    fn bucket_at<'s>(
+        snapshot: &'s Self::Snapshot,
+        path: &[&[u8]],
+    ) -> Result<Option<AnyBucket<'s>>> {
+        match path {
+            [] => Ok(Some(AnyBucket::new(SpacesBucket::new(snapshot)))),
+            [name] => Ok(snapshot
+                .space(name)?
+                .map(|space| AnyBucket::new(SpaceBucket::new(snapshot, space)))),
+            _ => Ok(None),
+        }
+    }
+
+    /// Sets a pair in the bucket at `path`, making buckets on the way.
+    fn put_at(
+        transaction: &mut Self::Transaction,
+        path: &[&[u8]],
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<()> {
+        let space = match path {
+            [] => kv_api::Space::DEFAULT,
+            [name] => transaction.create_space(name)?,
+            _ => return Err(no_nesting()),
+        };
+        transaction.put(space, key, value)
+    }
+
+    /// Removes a pair of the bucket at `path`; answers whether there was one.
+    fn delete_at(transaction: &mut Self::Transaction, path: &[&[u8]], key: &[u8]) -> Result<bool> {
+        let space = match path {
+            [] => Some(kv_api::Space::DEFAULT),
+            [name] => transaction.space(name)?,
+            _ => None,
+        };
+        let space = space.ok_or(Error::NotFound { what: "bucket" })?;
+        let found = transaction.get(space, key)?.is_some();
+        transaction.delete(space, key)?;
+        Ok(found)
+    }
+}
+
+pub(crate) fn no_nesting() -> Error {
+    Error::Unsupported {
+        what: "buckets inside buckets",
+    }
+}

@@ -1,0 +1,44 @@
+//! One version of a store whose engine is known at run time only.
+
+use kv_api::Result;
+use kv_api::capability::{BucketVisitor, NestedReader};
+
+use crate::any_bucket::AnyBucket;
+use crate::digest::{Digest, Digester};
+use crate::erased::ErasedSnapshot;
+
+/// One version of a store, owned: it may outlive what made it and move to any thread.
+pub struct AnySnapshot {
+    inner: Box<dyn ErasedSnapshot>,
+}
+
+impl AnySnapshot {
+    pub(crate) fn new(inner: Box<dyn ErasedSnapshot>) -> AnySnapshot {
+        AnySnapshot { inner }
+    }
+
+    /// The bucket at `path`, if there is one; the empty path is the root. In an engine without
+    /// nested buckets a path of one name is a space.
+    pub fn bucket_at(&self, path: &[&[u8]]) -> Result<Option<AnyBucket<'_>>> {
+        self.inner.bucket_at(path)
+    }
+
+    /// Shows `visitor` everything in key order: buckets inside buckets where the engine has them,
+    /// else spaces as buckets of sequence 0.
+    pub fn walk(&self, visitor: &mut dyn BucketVisitor) -> Result<()> {
+        self.inner.walk(visitor)
+    }
+
+    /// The digest of everything in this version. Equal contents give equal digests in every
+    /// engine.
+    pub fn digest(&self) -> Result<Digest> {
+        let mut digester = Digester::new();
+        self.walk(&mut digester)?;
+        Ok(digester.finish())
+    }
+
+    /// Buckets inside buckets, if the engine has them.
+    pub fn as_nested(&self) -> Option<&dyn NestedReader> {
+        self.inner.as_nested()
+    }
+}

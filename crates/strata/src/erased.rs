@@ -1,0 +1,119 @@
+//! The face of an engine without its types: what `kv-api` cannot say as a trait object.
+
+use std::any::Any;
+
+use kv_api::capability::{Backup, BucketVisitor, Check, NestedReader, NestedWriter};
+use kv_api::{Durability, Result, Store, Transaction};
+
+use crate::adapt::Adapt;
+use crate::any_bucket::AnyBucket;
+use crate::spaces::visit_spaces;
+
+pub(crate) trait ErasedStore: Send + Sync {
+    fn engine_name(&self) -> &'static str;
+    fn open_snapshot(&self) -> Result<Box<dyn ErasedSnapshot>>;
+    fn begin_write(&self) -> Result<Box<dyn ErasedTransaction>>;
+    fn sync(&self) -> Result<()>;
+    fn close(&self) -> Result<()>;
+    fn as_check(&self) -> Option<&dyn Check>;
+    fn as_backup(&self) -> Option<&dyn Backup>;
+    fn as_any(&self) -> &dyn Any;
+}
+
+pub(crate) trait ErasedSnapshot: Send + Sync {
+    fn as_nested(&self) -> Option<&dyn NestedReader>;
+    fn walk(&self, visitor: &mut dyn BucketVisitor) -> Result<()>;
+    fn bucket_at(&self, path: &[&[u8]]) -> Result<Option<AnyBucket<'_>>>;
+}
+
+pub(crate) trait ErasedTransaction: Send {
+    fn as_nested(&mut self) -> Option<&mut dyn NestedWriter>;
+    fn put_at(&mut self, path: &[&[u8]], key: &[u8], value: &[u8]) -> Result<()>;
+    fn delete_at(&mut self, path: &[&[u8]], key: &[u8]) -> Result<bool>;
+    fn create_space(&mut self, name: &[u8]) -> Result<()>;
+    fn drop_space(&mut self, name: &[u8]) -> Result<bool>;
+    fn commit(self: Box<Self>, durability: Durability) -> Result<()>;
+}
+
+/// A snapshot of the engine `A`.
+struct SnapshotOf<A: Adapt>(A::Snapshot);
+
+/// A transaction of the engine `A`.
+struct TransactionOf<A: Adapt>(A::Transaction);
+
+impl<A: Adapt> ErasedStore for A {
+    fn engine_name(&self) -> &'static str {
+        Adapt::engine_name(self)
+    }
+
+    fn open_snapshot(&self) -> Result<Box<dyn ErasedSnapshot>> {
+        Ok(Box::new(SnapshotOf::<A>(self.snapshot()?)))
+    }
+
+    fn begin_write(&self) -> Result<Box<dyn ErasedTransaction>> {
+        Ok(Box::new(TransactionOf::<A>(self.begin()?)))
+    }
+
+    fn sync(&self) -> Result<()> {
+        Store::sync(self)
+    }
+
+    fn close(&self) -> Result<()> {
+        Store::close(self)
+    }
+
+    fn as_check(&self) -> Option<&dyn Check> {
+        Adapt::as_check(self)
+    }
+
+    fn as_backup(&self) -> Option<&dyn Backup> {
+        Adapt::as_backup(self)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl<A: Adapt> ErasedSnapshot for SnapshotOf<A> {
+    fn as_nested(&self) -> Option<&dyn NestedReader> {
+        A::as_nested_reader(&self.0)
+    }
+
+    fn walk(&self, visitor: &mut dyn BucketVisitor) -> Result<()> {
+        match self.as_nested() {
+            Some(nested) => nested.visit(visitor),
+            None => visit_spaces(&self.0, visitor),
+        }
+    }
+
+    fn bucket_at(&self, path: &[&[u8]]) -> Result<Option<AnyBucket<'_>>> {
+        A::bucket_at(&self.0, path)
+    }
+}
+
+impl<A: Adapt> ErasedTransaction for TransactionOf<A> {
+    fn as_nested(&mut self) -> Option<&mut dyn NestedWriter> {
+        A::as_nested_writer(&mut self.0)
+    }
+
+    fn put_at(&mut self, path: &[&[u8]], key: &[u8], value: &[u8]) -> Result<()> {
+        A::put_at(&mut self.0, path, key, value)
+    }
+
+    fn delete_at(&mut self, path: &[&[u8]], key: &[u8]) -> Result<bool> {
+        A::delete_at(&mut self.0, path, key)
+    }
+
+    fn create_space(&mut self, name: &[u8]) -> Result<()> {
+        self.0.create_space(name).map(drop)
+    }
+
+    fn drop_space(&mut self, name: &[u8]) -> Result<bool> {
+        self.0.drop_space(name)
+    }
+
+    fn commit(self: Box<Self>, durability: Durability) -> Result<()> {
+        self.0.commit(durability)
+    }
+}

@@ -1,0 +1,72 @@
+//! Finding out which engine a file or directory belongs to.
+
+use std::io;
+use std::path::Path;
+
+use disk::{Disk, OpenOptions, OsDisk};
+use kv_api::{Error, Place, Result};
+
+use crate::engine::Engine;
+
+/// The magic number at the beginning of a bolt meta, as it stands on disk, behind a page header.
+#[cfg(feature = "bolt")]
+const BOLT_MAGIC: [u8; 4] = [0xED, 0xDA, 0x0C, 0xED];
+/// Bytes of the page header in front of it.
+#[cfg(feature = "bolt")]
+const BOLT_PAGE_HEADER_BYTES: u64 = 16;
+
+/// Which engine the store at `path` belongs to, without being told. Takes no lock, and says
+/// nothing about whether the store is sound.
+///
+/// # Errors
+///
+/// `Corrupt` for what is no store of any engine, `Unsupported` for one of an engine that this
+/// build does not have, `Io` where the system refuses, `NotFound` among it.
+pub fn recognise(path: impl AsRef<Path>) -> Result<Engine> {
+    let path = path.as_ref();
+    let file = match OsDisk.open(path, &OpenOptions::READ) {
+        Ok(file) => file,
+        // A directory is refused as a file; only engines to come keep their stores in one.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            return match OsDisk.list(path) {
+                Ok(_) => Err(Error::Unsupported {
+                    what: "a directory as a store",
+                }),
+                Err(_) => Err(not_a_store("it is not a regular file")),
+            };
+        }
+        Err(error) => return Err(Error::io("opening the file", error)),
+    };
+    #[cfg(feature = "bolt")]
+    if looks_like_bolt(&*file)? {
+        return Ok(Engine::Bolt);
+    }
+    let _ = file;
+    Err(not_a_store("no engine recognises its contents"))
+}
+
+fn not_a_store(why: &str) -> Error {
+    Error::corrupt(Place::Store, format!("not a store: {why}"))
+}
+
+/// Whether a meta of either slot shows its magic number at any page size, or the file is what an
+/// interrupted creation leaves behind.
+#[cfg(feature = "bolt")]
+fn looks_like_bolt(file: &dyn disk::File) -> Result<bool> {
+    let reading = |error| Error::io("reading the file", error);
+    let page_sizes = (10..=24).map(|power| 1_u64 << power);
+    for page in std::iter::once(0).chain(page_sizes) {
+        let mut magic = [0; 4];
+        let offset = page + BOLT_PAGE_HEADER_BYTES;
+        disk::read_up_to_at(file, &mut magic, offset).map_err(reading)?;
+        if magic == BOLT_MAGIC {
+            return Ok(true);
+        }
+    }
+    // Zeros where a small file's metas should be: bolt's own opening tells the rest.
+    let len = file.len().map_err(reading)?;
+    let mut head = vec![0; 1 << 12];
+    let read = disk::read_up_to_at(file, &mut head, 0).map_err(reading)?;
+    let zeros = head.iter().take(read).all(|byte| *byte == 0);
+    Ok(zeros && len <= 4 << 16)
+}

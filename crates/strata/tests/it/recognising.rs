@@ -1,0 +1,71 @@
+//! What is taken for a store, and what is not.
+
+use kv_api::ErrorKind;
+use strata::{AnyStore, Engine, OpenOptions, recognise};
+
+use crate::place::{Place, fill};
+
+#[test]
+fn what_is_no_store_is_damage_with_a_reason() {
+    let place = Place::new(Engine::Bolt);
+    let text = place.path("text");
+    std::fs::write(&text, "just some text\n".repeat(1000)).unwrap();
+    for open in [
+        recognise(&text).map(drop),
+        AnyStore::open(&text).map(drop),
+        OpenOptions::new().untrusted(true).open(&text).map(drop),
+    ] {
+        let refused = open.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Corrupt);
+        assert!(refused.to_string().contains("not a store"), "{refused}");
+    }
+    // Told that it is one, the engine itself refuses it.
+    let told = AnyStore::open(format!("bolt:{}", text.display())).map(drop);
+    assert_eq!(told.unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(
+        std::fs::read(&text).unwrap().len(),
+        15_000,
+        "and left alone"
+    );
+}
+
+#[test]
+fn engines_to_come_are_unsupported_and_so_are_directories() {
+    let place = Place::new(Engine::Bolt);
+    for text in ["lsm:some/where", "flat:some/where"] {
+        let refused = AnyStore::open(text).map(drop).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unsupported, "{text}: {refused}");
+    }
+    let refused = AnyStore::open(place.path(".")).map(drop).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
+}
+
+#[test]
+fn a_file_with_one_meta_left_is_still_recognised_and_opens() {
+    let place = Place::new(Engine::Bolt);
+    let store = place.open("a");
+    fill(&store);
+    fill(&store);
+    store.shut_down().unwrap();
+    drop(store);
+    let bytes = std::fs::read(place.path("a")).unwrap();
+    for page in [0, 1] {
+        let mut damaged = bytes.clone();
+        damaged[page * 4096..page * 4096 + 80].fill(0xFF);
+        std::fs::write(place.path("damaged"), damaged).unwrap();
+        assert_eq!(recognise(place.path("damaged")).unwrap(), Engine::Bolt);
+        let store = AnyStore::open(place.path("damaged")).unwrap();
+        assert_eq!(store.open_snapshot().unwrap().digest().unwrap().keys, 600);
+    }
+}
+
+#[test]
+fn an_empty_file_becomes_a_store_and_a_cut_creation_is_told() {
+    let place = Place::new(Engine::Bolt);
+    std::fs::write(place.path("empty"), b"").unwrap();
+    fill(&AnyStore::open(place.path("empty")).unwrap());
+    assert_eq!(recognise(place.path("empty")).unwrap(), Engine::Bolt);
+    std::fs::write(place.path("cut"), vec![0; 16_384]).unwrap();
+    let refused = AnyStore::open(place.path("cut")).map(drop).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InterruptedInit);
+}
