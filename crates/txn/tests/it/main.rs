@@ -11,12 +11,17 @@
 )]
 
 mod bucket_statistics;
+mod buckets;
 mod conformance;
+mod cursors;
 mod figures;
 mod format;
 mod lifecycle;
 mod model;
+mod moving;
 mod opening;
+mod pairs;
+mod ranges;
 mod real_files;
 mod second_process;
 mod support;
