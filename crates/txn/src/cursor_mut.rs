@@ -16,6 +16,7 @@ enum Place {
     On(Vec<u8>),
     /// Where this key was deleted.
     Gap(Vec<u8>),
+    Before,
     Behind,
 }
 
@@ -85,11 +86,17 @@ impl<'t> CursorMut<'t> {
         self.go(|cursor| cursor.seek(key), Place::Behind)
     }
 
+    /// Moves to the last entry at or before `key`.
+    pub fn seek_for_prev(&mut self, key: impl AsRef<[u8]>) -> Moved<'_> {
+        self.go(|cursor| cursor.seek_for_prev(key), Place::Before)
+    }
+
     /// Moves to the following entry; at the last one stays there and answers `None`.
     pub fn next(&mut self) -> Moved<'_> {
         let stay = self.place.clone();
         match stay.clone() {
             Place::Nowhere | Place::Behind => Ok(None),
+            Place::Before => self.go(Cursor::first, stay),
             Place::Gap(gap) => self.go(|cursor| cursor.seek(gap), stay),
             Place::On(key) => self.go(
                 |cursor| match cursor.seek(&key)? {
@@ -105,7 +112,7 @@ impl<'t> CursorMut<'t> {
     pub fn prev(&mut self) -> Moved<'_> {
         let stay = self.place.clone();
         match stay.clone() {
-            Place::Nowhere => Ok(None),
+            Place::Nowhere | Place::Before => Ok(None),
             Place::Behind => self.go(Cursor::last, stay),
             Place::Gap(gap) => self.go(|cursor| cursor.seek_for_prev(gap), stay),
             Place::On(key) => self.go(
@@ -119,7 +126,8 @@ impl<'t> CursorMut<'t> {
     }
 
     /// Deletes the pair the cursor is on; afterwards `next` comes to its successor and `prev` to
-    /// its predecessor. Behind the last entry, or where a pair was just deleted, does nothing.
+    /// its predecessor. Before the first entry, behind the last one, or where a pair was just
+    /// deleted, does nothing.
     ///
     /// # Errors
     ///
@@ -138,7 +146,7 @@ impl<'t> CursorMut<'t> {
                 };
                 deleted
             }
-            place @ (Place::Gap(_) | Place::Behind) => {
+            place @ (Place::Gap(_) | Place::Before | Place::Behind) => {
                 self.place = place;
                 Ok(())
             }
