@@ -12,7 +12,12 @@
 
 mod bucket_statistics;
 mod conformance;
+mod crash;
 mod figures;
 mod format;
+mod lifecycle;
 mod model;
+mod opening;
+mod real_files;
+mod second_process;
 mod support;
