@@ -33,11 +33,6 @@ impl<'a> Bucket<'a> {
         Bucket { header, tree }
     }
 
-    pub(crate) fn of_value(pages: &'a PageView, value: &'a [u8]) -> Result<Bucket<'a>> {
-        let (header, tree) = TreeRef::of_bucket(pages, value).map_err(from_tree)?;
-        Ok(Bucket { header, tree })
-    }
-
     /// The value of `key`; none if it is absent or names a bucket.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<&'a [u8]>> {
         let entry = self.tree.get(key.as_ref()).map_err(from_tree)?;
@@ -58,7 +53,8 @@ impl<'a> Bucket<'a> {
     pub fn bucket_if_exists(&self, name: impl AsRef<[u8]>) -> Result<Option<Bucket<'a>>> {
         match self.tree.get(name.as_ref()).map_err(from_tree)? {
             Some(entry) if entry_kind(entry.flags) == EntryKind::Bucket => {
-                Bucket::of_value(self.tree.source(), entry.value).map(Some)
+                let (header, tree) = self.tree.open_bucket(entry).map_err(from_tree)?;
+                Ok(Some(Bucket::new(header, tree)))
             }
             _ => Ok(None),
         }

@@ -100,13 +100,8 @@ impl<'a> Cursor<'a> {
     /// The bucket the cursor is on, if it is on one.
     pub fn bucket(&mut self) -> Result<Option<Bucket<'a>>> {
         self.go_on()?;
-        let Some(entry) = self.inner.current().map_err(from_tree)? else {
-            return Ok(None);
-        };
-        if entry_kind(entry.flags) == EntryKind::Pair {
-            return Ok(None);
-        }
-        Bucket::of_value(self.inner.source(), entry.value).map(Some)
+        let bucket = self.inner.bucket().map_err(from_tree)?;
+        Ok(bucket.map(|(header, tree)| Bucket::new(header, tree)))
     }
 }
 
