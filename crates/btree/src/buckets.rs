@@ -4,15 +4,18 @@
 //! * a bucket is opened at most once: `children` of its parent names it;
 //! * an opened bucket's entry in its parent is out of date until [`Buckets::settle`] and
 //!   [`Buckets::write`] have run, and only then;
-//! * the top bucket is never inside another and never inline.
+//! * the top bucket is never inside another and never inline;
+//! * once a change has met a page it could not read, `spoiled` says so and nothing is written: the
+//!   change may have been made in part.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use pager::{PageId, PageSink, PageSource};
 
 use crate::bucket::{
-    BUCKET_FLAGS, BucketHeader, EntryKind, PAIR_FLAGS, entry_kind, fits_inline, inline_elements,
-    inline_value,
+    BUCKET_FLAGS, BucketHeader, EntryKind, PAIR_FLAGS, bucket_in_inline_bucket, entry_kind,
+    fits_inline, inline_elements, inline_value,
 };
 use crate::counts::TreeCounts;
 use crate::emit;
@@ -25,22 +28,21 @@ use crate::settle::settle;
 use crate::split::Fill;
 use crate::tree::Tree;
 use crate::tree_ref::TreeRef;
-use crate::walk::Walk;
 
 /// An opened bucket, for as long as its transaction lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BucketId(u32);
+pub struct BucketId(pub(crate) u32);
 
 /// A root that stands in a bucket's entry until the real one is known.
 const ROOT_TO_COME: PageId = PageId(u64::MAX);
 
 #[derive(Clone, Debug)]
-struct Bucket {
+pub(crate) struct Bucket {
     parent: Option<BucketId>,
     name: Vec<u8>,
     sequence: u64,
-    tree: Tree,
-    children: BTreeMap<Vec<u8>, BucketId>,
+    pub(crate) tree: Tree,
+    pub(crate) children: BTreeMap<Vec<u8>, BucketId>,
     /// The entry in the parent must be written although the tree did not change.
     entry_changed: bool,
     inline: bool,
@@ -50,8 +52,10 @@ struct Bucket {
 /// and makes a point to come back to.
 #[derive(Clone, Debug)]
 pub struct Buckets {
-    list: Vec<Option<Bucket>>,
-    orphans: Vec<(PageId, u64)>,
+    pub(crate) list: Vec<Option<Bucket>>,
+    /// Runs of buckets that were deleted.
+    pub(crate) orphans: Vec<(PageId, u64)>,
+    spoiled: Option<Arc<pager::Error>>,
 }
 
 impl Buckets {
@@ -72,7 +76,28 @@ impl Buckets {
         Buckets {
             list: vec![Some(top)],
             orphans: Vec::new(),
+            spoiled: None,
         }
+    }
+
+    /// Refuses to go on after a change that failed half-way.
+    ///
+    /// # Errors
+    ///
+    /// That change's own.
+    pub fn refuse_spoiled(&self) -> Result<()> {
+        match &self.spoiled {
+            Some(error) => Err(error.again().into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Remembers a change that damage stopped.
+    fn or_spoil<T>(&mut self, changed: Result<T>) -> Result<T> {
+        if let Err(Error::Page(error)) = &changed {
+            self.spoiled.get_or_insert_with(|| Arc::new(error.again()));
+        }
+        changed
     }
 
     fn bucket(&self, id: BucketId) -> Result<&Bucket> {
@@ -122,6 +147,7 @@ impl Buckets {
             .flatten()
             .any(|bucket| bucket.tree.is_modified() || bucket.entry_changed)
             || !self.orphans.is_empty()
+            || self.spoiled.is_some()
     }
 
     /// What was counted, over all buckets.
@@ -151,7 +177,7 @@ impl Buckets {
         }
         let header = BucketHeader::decode(entry.value)?;
         let tree = if header.is_inline() {
-            Tree::at_node(Node::read(inline_elements(entry.value)?, None)?)
+            Tree::at_node(inline_node(entry.value)?)
         } else {
             Tree::at_page(header.root)
         };
@@ -193,6 +219,16 @@ impl Buckets {
         parent: BucketId,
         name: &[u8],
     ) -> Result<BucketId> {
+        let changed = self.create_unless_taken(source, parent, name);
+        self.or_spoil(changed)
+    }
+
+    fn create_unless_taken<S: PageSource>(
+        &mut self,
+        source: &S,
+        parent: BucketId,
+        name: &[u8],
+    ) -> Result<BucketId> {
         if name.is_empty() {
             return Err(Error::Invalid("bucket name required"));
         }
@@ -212,6 +248,16 @@ impl Buckets {
 
     /// Removes the bucket called `name` inside `parent`, with every bucket in it.
     pub fn delete<S: PageSource>(
+        &mut self,
+        source: &S,
+        parent: BucketId,
+        name: &[u8],
+    ) -> Result<()> {
+        let changed = self.delete_if_bucket(source, parent, name);
+        self.or_spoil(changed)
+    }
+
+    fn delete_if_bucket<S: PageSource>(
         &mut self,
         source: &S,
         parent: BucketId,
@@ -239,44 +285,6 @@ impl Buckets {
         })
     }
 
-    /// Forgets bucket `id` and every bucket below it; all their pages are to be freed.
-    fn release<S: PageSource>(&mut self, source: &S, id: BucketId) -> Result<()> {
-        let mut open = vec![id];
-        let mut unopened = Vec::new();
-        while let Some(id) = open.pop() {
-            let bucket = self.list.get_mut(id.0 as usize).and_then(Option::take);
-            let mut bucket = bucket.ok_or(Error::NotFound("bucket"))?;
-            open.extend(bucket.children.values());
-            self.orphans.extend(bucket.tree.take_orphans());
-            let known = |name: &[u8]| bucket.children.contains_key(name);
-            let mut roots = vec![bucket.tree.root()];
-            while let Some(child) = roots.pop() {
-                match child {
-                    Child::Page(root) => {
-                        collect_runs(source, root, &known, &mut self.orphans, &mut unopened)?;
-                    }
-                    Child::Node(index) => {
-                        let Some(node) = bucket.tree.node(index) else {
-                            continue;
-                        };
-                        self.orphans.extend(node.origin);
-                        let children = (0..node.count()).filter_map(|place| node.child(place));
-                        roots.extend(children.filter(|_| !node.is_leaf()));
-                        collect_node_buckets(node, &known, &mut unopened)?;
-                    }
-                }
-            }
-        }
-        while let Some(root) = unopened.pop() {
-            collect_runs(source, root, &|_| false, &mut self.orphans, &mut unopened)?;
-            // Each run is at least one page, and no honest file has more pages than it has.
-            if self.orphans.len() as u64 > source.high_water().0 {
-                return Err(pager::Error::page(root, "buckets that contain each other").into());
-            }
-        }
-        Ok(())
-    }
-
     /// Moves the bucket called `name` from `from` into `to`, with all that was done to it.
     ///
     /// # Errors
@@ -284,6 +292,17 @@ impl Buckets {
     /// `NotFound`, `Exists`, `Incompatible` for names that are not as they must be, `Invalid` for
     /// moving a bucket to where it is, or into itself.
     pub fn rename<S: PageSource>(
+        &mut self,
+        source: &S,
+        from: BucketId,
+        name: &[u8],
+        to: BucketId,
+    ) -> Result<()> {
+        let changed = self.rename_if_bucket(source, from, name, to);
+        self.or_spoil(changed)
+    }
+
+    fn rename_if_bucket<S: PageSource>(
         &mut self,
         source: &S,
         from: BucketId,
@@ -348,6 +367,17 @@ impl Buckets {
         key: &[u8],
         value: &[u8],
     ) -> Result<()> {
+        let changed = self.put_if_fits(source, id, key, value);
+        self.or_spoil(changed)
+    }
+
+    fn put_if_fits<S: PageSource>(
+        &mut self,
+        source: &S,
+        id: BucketId,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<()> {
         if key.is_empty() {
             return Err(Error::Invalid("key required"));
         }
@@ -365,6 +395,16 @@ impl Buckets {
     ///
     /// `Incompatible` for a key that names a bucket.
     pub fn remove<S: PageSource>(&mut self, source: &S, id: BucketId, key: &[u8]) -> Result<bool> {
+        let changed = self.remove_if_pair(source, id, key);
+        self.or_spoil(changed)
+    }
+
+    fn remove_if_pair<S: PageSource>(
+        &mut self,
+        source: &S,
+        id: BucketId,
+        key: &[u8],
+    ) -> Result<bool> {
         self.refuse_bucket(source, id, key)?;
         self.bucket_mut(id)?.tree.delete(source, key)
     }
@@ -419,6 +459,7 @@ impl Buckets {
 
     /// Makes every changed bucket ready to be written; answers how many pages that will take.
     pub fn settle<S: PageSource>(&mut self, source: &S) -> Result<u64> {
+        self.refuse_spoiled()?;
         let page_bytes = source.page_bytes();
         let mut pages = 0;
         for id in self.innermost_first() {
@@ -514,6 +555,15 @@ impl Bucket {
     }
 }
 
+/// The node of a bucket that lives inside its entry's value.
+fn inline_node(value: &[u8]) -> Result<Node> {
+    let node = Node::read(inline_elements(value)?, None)?;
+    if (0..node.count()).any(|index| entry_kind(node.flags(index)) == EntryKind::Bucket) {
+        return Err(bucket_in_inline_bucket().into());
+    }
+    Ok(node)
+}
+
 fn check_len(what: &'static str, len: usize, len_max: usize) -> Result<()> {
     if len > len_max {
         return Err(Error::TooLarge {
@@ -521,48 +571,6 @@ fn check_len(what: &'static str, len: usize, len_max: usize) -> Result<()> {
             bytes: len as u64,
             bytes_max: len_max as u64,
         });
-    }
-    Ok(())
-}
-
-/// Collects the runs below `root`, and the roots of buckets in it that are not `known`.
-fn collect_runs<S: PageSource>(
-    source: &S,
-    root: PageId,
-    known: &dyn Fn(&[u8]) -> bool,
-    runs: &mut Vec<(PageId, u64)>,
-    buckets: &mut Vec<PageId>,
-) -> Result<()> {
-    for step in Walk::new(source, root) {
-        let step = step?;
-        runs.push((step.id, step.pages));
-        for index in 0..if step.elements.is_leaf() {
-            step.elements.count()
-        } else {
-            0
-        } {
-            if entry_kind(step.elements.flags(index)?) == EntryKind::Bucket
-                && !known(step.elements.key(index)?)
-            {
-                let header = BucketHeader::decode(step.elements.value(index)?)?;
-                buckets.extend(Some(header.root).filter(|_| !header.is_inline()));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Collects the roots of buckets in a leaf in memory that are not `known`.
-fn collect_node_buckets(
-    node: &Node,
-    known: &dyn Fn(&[u8]) -> bool,
-    buckets: &mut Vec<PageId>,
-) -> Result<()> {
-    for index in 0..if node.is_leaf() { node.count() } else { 0 } {
-        if entry_kind(node.flags(index)) == EntryKind::Bucket && !known(node.key(index)) {
-            let header = BucketHeader::decode(node.value(index))?;
-            buckets.extend(Some(header.root).filter(|_| !header.is_inline()));
-        }
     }
     Ok(())
 }
