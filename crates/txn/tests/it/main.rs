@@ -12,4 +12,5 @@
 
 mod figures;
 mod format;
+mod hostile;
 mod model;
