@@ -17,6 +17,7 @@ mod crash;
 mod cursors;
 mod figures;
 mod format;
+mod hostile;
 mod lifecycle;
 mod model;
 mod moving;
