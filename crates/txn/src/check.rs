@@ -243,7 +243,9 @@ impl<'a, 'r> Checker<'a, 'r> {
                             "an inline bucket's keys out of order",
                         ));
                     }
-                    tree.open_bucket(found).map_err(from_tree)?;
+                    if entry_kind(found.flags) == EntryKind::Bucket {
+                        tree.open_bucket(found).map_err(from_tree)?;
+                    }
                     previous = Some(found.key);
                     entry = cursor.next().map_err(from_tree)?;
                 }
