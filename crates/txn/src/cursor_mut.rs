@@ -16,6 +16,7 @@ enum Place {
     On(Vec<u8>),
     /// Where this key was deleted.
     Gap(Vec<u8>),
+    Before,
     Behind,
 }
 
@@ -45,6 +46,17 @@ enum Place {
 pub struct CursorMut<'t> {
     bucket: BucketMut<'t>,
     place: Place,
+}
+
+/// Passes an entry on whose key lies where the move was to lead. In a damaged tree it may not, and
+/// then a cursor that remembers keys could go round in circles.
+fn only_if<'c>(entry: Option<Entry<'c>>, lies_there: impl Fn(&[u8]) -> bool) -> Moved<'c> {
+    match entry {
+        Some((key, _)) if !lies_there(key) => {
+            Err(Error::corrupt(kv_api::Place::Store, "keys in no order"))
+        }
+        entry => Ok(entry),
+    }
 }
 
 /// What a move answers.
@@ -85,16 +97,28 @@ impl<'t> CursorMut<'t> {
         self.go(|cursor| cursor.seek(key), Place::Behind)
     }
 
+    /// Moves to the last entry at or before `key`.
+    pub fn seek_for_prev(&mut self, key: impl AsRef<[u8]>) -> Moved<'_> {
+        self.go(|cursor| cursor.seek_for_prev(key), Place::Before)
+    }
+
     /// Moves to the following entry; at the last one stays there and answers `None`.
     pub fn next(&mut self) -> Moved<'_> {
         let stay = self.place.clone();
         match stay.clone() {
             Place::Nowhere | Place::Behind => Ok(None),
-            Place::Gap(gap) => self.go(|cursor| cursor.seek(gap), stay),
+            Place::Before => self.go(Cursor::first, stay),
+            Place::Gap(gap) => self.go(
+                |cursor| only_if(cursor.seek(&gap)?, |found| found >= &gap[..]),
+                stay,
+            ),
             Place::On(key) => self.go(
-                |cursor| match cursor.seek(&key)? {
-                    Some((found, _)) if found == key => cursor.next(),
-                    successor => Ok(successor),
+                |cursor| {
+                    let moved = match cursor.seek(&key)? {
+                        Some((found, _)) if found == key => cursor.next()?,
+                        successor => successor,
+                    };
+                    only_if(moved, |found| found > &key[..])
                 },
                 stay,
             ),
@@ -105,13 +129,19 @@ impl<'t> CursorMut<'t> {
     pub fn prev(&mut self) -> Moved<'_> {
         let stay = self.place.clone();
         match stay.clone() {
-            Place::Nowhere => Ok(None),
+            Place::Nowhere | Place::Before => Ok(None),
             Place::Behind => self.go(Cursor::last, stay),
-            Place::Gap(gap) => self.go(|cursor| cursor.seek_for_prev(gap), stay),
+            Place::Gap(gap) => self.go(
+                |cursor| only_if(cursor.seek_for_prev(&gap)?, |found| found <= &gap[..]),
+                stay,
+            ),
             Place::On(key) => self.go(
-                |cursor| match cursor.seek_for_prev(&key)? {
-                    Some((found, _)) if found == key => cursor.prev(),
-                    predecessor => Ok(predecessor),
+                |cursor| {
+                    let moved = match cursor.seek_for_prev(&key)? {
+                        Some((found, _)) if found == key => cursor.prev()?,
+                        predecessor => predecessor,
+                    };
+                    only_if(moved, |found| found < &key[..])
                 },
                 stay,
             ),
@@ -119,7 +149,8 @@ impl<'t> CursorMut<'t> {
     }
 
     /// Deletes the pair the cursor is on; afterwards `next` comes to its successor and `prev` to
-    /// its predecessor. Behind the last entry, or where a pair was just deleted, does nothing.
+    /// its predecessor. Before the first entry, behind the last one, or where a pair was just
+    /// deleted, does nothing.
     ///
     /// # Errors
     ///
@@ -138,7 +169,7 @@ impl<'t> CursorMut<'t> {
                 };
                 deleted
             }
-            place @ (Place::Gap(_) | Place::Behind) => {
+            place @ (Place::Gap(_) | Place::Before | Place::Behind) => {
                 self.place = place;
                 Ok(())
             }

@@ -11,13 +11,20 @@
 )]
 
 mod bucket_statistics;
+mod buckets;
 mod conformance;
 mod crash;
+mod cursors;
 mod figures;
 mod format;
+mod hostile;
 mod lifecycle;
 mod model;
+mod moving;
 mod opening;
+mod page_contents;
+mod pairs;
+mod ranges;
 mod real_files;
 mod second_process;
 mod support;
