@@ -57,11 +57,12 @@ fn disk_is_the_only_door_to_the_file_system() {
         "fs::write",
         "File::open(",
         "File::create(",
-        "OpenOptions::new(",
+        "fs::OpenOptions",
+        "{fs",
         "std::os::unix::fs",
         "memmap2",
-        "nix::",
-        "libc::",
+        " nix::",
+        " libc",
     ];
     assert_eq!(users(&libraries, &words), [""; 0]);
     assert!(
