@@ -13,9 +13,11 @@
 mod bucket_statistics;
 mod buckets;
 mod conformance;
+mod counting;
 mod cursors;
 mod figures;
 mod format;
+mod isolation;
 mod lifecycle;
 mod model;
 mod moving;
@@ -24,4 +26,6 @@ mod pairs;
 mod ranges;
 mod real_files;
 mod second_process;
+mod shared_commits;
 mod support;
+mod transactions;
