@@ -6,16 +6,16 @@
 //! [`Db::update_grouped`](crate::Db::update_grouped) shares commits without running anything
 //! twice.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::PoisonError;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
-use kv_api::{Error, Result};
+use kv_api::{Durability, Error, Result};
 
 use crate::batch_queue::{Call, Gathering, Verdict};
 use crate::db::Db;
-use crate::transaction::Transaction;
+use crate::transaction::{Transaction, run_handlers};
 
 impl Db {
     /// Runs `write` in a transaction shared with other threads' calls, and returns when it is
@@ -42,10 +42,11 @@ impl Db {
     }
 
     fn wait_until_full(&self, gathering: &Gathering, calls_max: usize) {
-        let until = Instant::now() + self.shared.options.batch_delay;
+        let began = Instant::now();
         let mut calls = gathering.calls();
         while calls.len() < calls_max {
-            let left = until.saturating_duration_since(Instant::now());
+            let delay = self.shared.options.batch_delay;
+            let left = delay.saturating_sub(began.elapsed());
             if left.is_zero() {
                 return;
             }
@@ -66,25 +67,33 @@ impl Db {
     fn run_together(&self, mut calls: Vec<Call>) {
         while !calls.is_empty() {
             let mut failed = None;
-            let result = self.update(|transaction| {
-                for (index, call) in calls.iter_mut().enumerate() {
-                    let ran = catch_unwind(AssertUnwindSafe(|| (call.work)(transaction)));
-                    if !matches!(ran, Ok(Ok(()))) {
-                        failed = Some(index);
-                        return Err(Error::Conflict);
-                    }
+            let committed = self.begin().and_then(|mut transaction| {
+                failed = calls.iter_mut().position(|call| {
+                    let ran = catch_unwind(AssertUnwindSafe(|| (call.work)(&mut transaction)));
+                    !matches!(ran, Ok(Ok(())))
+                });
+                match failed {
+                    Some(_) => Ok(Vec::new()),
+                    None => transaction.finish(Durability::Sync),
                 }
-                Ok(())
             });
-            let Some(index) = failed else {
-                // A receiver that is gone has nothing to be told.
-                calls
-                    .drain(..)
-                    .for_each(|call| drop(call.tell.send(Verdict::Done(result.clone()))));
-                return;
+            if let Some(index) = failed {
+                let call = calls.swap_remove(index);
+                drop(call.tell.send(Verdict::RunAlone(call.work)));
+                continue;
+            }
+            let (result, handlers) = match committed {
+                Ok(handlers) => (Ok(()), handlers),
+                Err(error) => (Err(error), Vec::new()),
             };
-            let call = calls.swap_remove(index);
-            drop(call.tell.send(Verdict::RunAlone(call.work)));
+            let ran = run_handlers(handlers);
+            for call in calls.drain(..) {
+                // A receiver that is gone has nothing to be told.
+                drop(call.tell.send(Verdict::Done(result.clone())));
+            }
+            if let Err(panic) = ran {
+                resume_unwind(panic);
+            }
         }
     }
 }

@@ -6,17 +6,17 @@
 //! alone, because it works behind a savepoint. There is no timer: a group is whoever came while
 //! the group before was being committed.
 //!
-//! Invariant: every member of a group is told its outcome once, by the member that commits; if that member
-//! dies before, the channel closes and nothing was committed.
+//! Invariant: every member of a group is told its outcome once, by the member that commits; if that
+//! member dies before, the channel closes and nothing was committed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::channel;
 
-use kv_api::{Error, Result};
+use kv_api::{Durability, Error, Result};
 
 use crate::db::Db;
 use crate::group_queue::{Baton, Finish, Turn};
-use crate::transaction::Transaction;
+use crate::transaction::{Transaction, run_handlers};
 
 /// A savepoint copies the list of changed nodes, so a group that has changed many is closed.
 const NODES_MAX: usize = 4096;
@@ -27,7 +27,8 @@ impl Db {
     ///
     /// An error or a panic undoes this closure's changes alone. Unlike with
     /// [`batch`](Db::batch), nothing waits for a timer and nothing runs twice, so `write` may
-    /// borrow and have effects. It sees what earlier members of its group have written.
+    /// borrow and have effects. It sees what earlier members of its group have written. Handlers
+    /// given to [`Transaction::on_commit`] run on the thread of the member that commits for all.
     ///
     /// ```
     /// # fn main() -> txn::Result<()> {
@@ -91,19 +92,30 @@ impl Db {
         let full = baton.transaction.nodes_in_memory() > NODES_MAX;
         let kept = if full { Some(baton) } else { group.pass(baton) };
         let Some(baton) = kept else { return };
-        let _ending = Finish(group);
+        let ending = Finish(group);
         let Baton {
             transaction,
             members,
         } = *baton;
-        let result = if members.is_empty() {
-            Ok(())
+        let committed = if members.is_empty() {
+            drop(transaction);
+            Ok(Vec::new())
         } else {
-            transaction.commit()
+            transaction.finish(Durability::Sync)
         };
+        // Before the handlers run, because they may wait for a group of their own.
+        drop(ending);
+        let (result, handlers) = match committed {
+            Ok(handlers) => (Ok(()), handlers),
+            Err(error) => (Err(error), Vec::new()),
+        };
+        let ran = run_handlers(handlers);
         for member in members {
             // A receiver that is gone has nothing to be told.
             drop(member.send(result.clone()));
+        }
+        if let Err(panic) = ran {
+            resume_unwind(panic);
         }
     }
 }

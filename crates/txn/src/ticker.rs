@@ -38,8 +38,10 @@ impl Ticker {
     ) -> Ticker {
         let db = db.clone();
         let (stop, stopped) = channel::<()>();
+        // Here, so that nothing is missed that happens before the thread gets to run.
+        let earlier = db.statistics();
         let thread = std::thread::spawn(move || {
-            let Ok(mut earlier) = db.statistics() else {
+            let Ok(mut earlier) = earlier else {
                 return;
             };
             while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {

@@ -6,6 +6,7 @@
 //! * its base version stays as it is while it runs: it is the current one and held.
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -20,7 +21,14 @@ use crate::version::Version;
 use crate::writer::Writer;
 
 /// A change that runs after its transaction has been committed.
-type CommitHandler = Box<dyn FnOnce() + Send>;
+pub(crate) type CommitHandler = Box<dyn FnOnce() + Send>;
+
+/// Runs the handlers of a shared commit; answers the panic of one instead of passing it on, for
+/// there are others to be told first.
+pub(crate) fn run_handlers(handlers: Vec<CommitHandler>) -> std::thread::Result<()> {
+    let run = || handlers.into_iter().for_each(|handler| handler());
+    catch_unwind(AssertUnwindSafe(run))
+}
 
 /// The one write transaction. Reads its own writes; rolls back when dropped.
 ///
@@ -131,7 +139,14 @@ impl Transaction {
     /// Makes the changes visible with the promise of `durability`.
     ///
     /// At `Deferred` nothing is synced and the file keeps naming the last durable version.
-    pub fn commit_with(mut self, durability: Durability) -> Result<()> {
+    pub fn commit_with(self, durability: Durability) -> Result<()> {
+        let handlers = self.finish(durability)?;
+        handlers.into_iter().for_each(|handler| handler());
+        Ok(())
+    }
+
+    /// Commits, and answers the handlers that are to run now.
+    pub(crate) fn finish(mut self, durability: Durability) -> Result<Vec<CommitHandler>> {
         let (shared, buckets) = (&self.shared, &mut self.buckets);
         let mut writer = shared.gate.take()?;
         let committed = shared.commit(&mut writer, buckets, self.txid, durability);
@@ -148,10 +163,7 @@ impl Transaction {
             Ok(()) => {
                 counters.add(&counters.commits, 1);
                 tracing::debug!(txid = self.txid.0, open = ?self.began.elapsed(), "committed");
-                std::mem::take(&mut self.on_commit)
-                    .into_iter()
-                    .for_each(|handler| handler());
-                Ok(())
+                Ok(std::mem::take(&mut self.on_commit))
             }
             Err(error) => {
                 counters.add(&counters.rollbacks, 1);
