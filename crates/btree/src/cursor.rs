@@ -162,7 +162,9 @@ impl<'a, S: PageSource> Cursor<'a, S> {
             Way::Back => index.checked_sub(1),
         };
         if let Some(inside) = inside {
-            leaf.check_apart(inside.min(*index))?;
+            if self.edge == Edge::On {
+                leaf.check_apart(inside.min(*index))?;
+            }
             *index = inside;
             self.edge = Edge::On;
             return Entry::at(*leaf, inside).map(Some);

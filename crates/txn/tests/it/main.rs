@@ -13,12 +13,12 @@
 mod bucket_statistics;
 mod buckets;
 mod conformance;
+mod counting;
 mod crash;
 mod cursors;
 mod figures;
 mod format;
 mod hostile;
-mod counting;
 mod isolation;
 mod lifecycle;
 mod model;
