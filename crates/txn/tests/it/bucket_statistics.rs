@@ -6,9 +6,9 @@ use txn::Db;
 fn sample(path: &std::path::Path) -> Db {
     let db = txn::Options::new().page_bytes(4096).open(path).unwrap();
     db.update(|tx| {
-        let mut foo = tx.create_bucket("foo")?;
+        let mut first = tx.create_bucket("foo")?;
         for i in 0..10 {
-            foo.put(i.to_string(), i.to_string())?;
+            first.put(i.to_string(), i.to_string())?;
         }
         let mut bar = tx.create_bucket("bar")?;
         for i in 0..100 {

@@ -443,7 +443,12 @@ fn ten_thousand_buckets_are_found_again() {
     }
     let mut names = 0;
     let snapshot = db.snapshot().unwrap();
-    snapshot.for_each_bucket(|_| Ok(names += 1)).unwrap();
+    snapshot
+        .for_each_bucket(|_| {
+            names += 1;
+            Ok(())
+        })
+        .unwrap();
     assert_eq!(names, 6666);
     drop(snapshot);
     scratch.close_clean(db);

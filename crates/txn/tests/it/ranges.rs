@@ -161,7 +161,12 @@ fn a_delete_of_a_range_leaves_buckets_and_the_rest() {
         (10..100).chain(900..1000).map(key).collect::<Vec<_>>()
     );
     let mut buckets = 0;
-    bucket.for_each_bucket(|_| Ok(buckets += 1)).unwrap();
+    bucket
+        .for_each_bucket(|_| {
+            buckets += 1;
+            Ok(())
+        })
+        .unwrap();
     assert_eq!(buckets, 100);
     drop(snapshot);
     scratch.close_clean(db);
