@@ -13,8 +13,10 @@
 mod bucket_statistics;
 mod buckets;
 mod conformance;
+mod copies;
 mod counting;
 mod cursors;
+mod durability;
 mod figures;
 mod format;
 mod isolation;
@@ -27,5 +29,6 @@ mod ranges;
 mod real_files;
 mod second_process;
 mod shared_commits;
+mod space;
 mod support;
 mod transactions;
