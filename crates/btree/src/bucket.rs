@@ -85,10 +85,15 @@ impl<'a, S: PageSource> TreeRef<'a, S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Incompatible`](crate::Error::Incompatible) if the entry is a pair.
+    /// [`Error::Incompatible`](crate::Error::Incompatible) if the entry is a pair; `Corrupt` for a
+    /// bucket inside an inline one, which no writer makes and nothing that accounts for pages
+    /// would find.
     pub fn open_bucket(&self, entry: Entry<'a>) -> Result<(BucketHeader, TreeRef<'a, S>)> {
         if entry_kind(entry.flags) == EntryKind::Pair {
             return Err(crate::Error::Incompatible("the name is a key's"));
+        }
+        if self.is_inline() {
+            return Err(bucket_in_inline_bucket().into());
         }
         TreeRef::of_bucket(self.source(), entry.value)
     }
@@ -103,6 +108,11 @@ impl<'a, S: PageSource> TreeRef<'a, S> {
         };
         Ok((header, tree))
     }
+}
+
+/// What is wrong with a page that lives inside a value and names a bucket.
+pub(crate) fn bucket_in_inline_bucket() -> pager::Error {
+    pager::Error::file("a bucket inside an inline bucket")
 }
 
 /// Whether a root node may live inside its bucket's entry: a leaf without buckets that takes at

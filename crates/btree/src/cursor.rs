@@ -3,7 +3,9 @@
 //! Invariants:
 //! * `stack` leads from the root to a leaf, or is empty where the cursor is nowhere;
 //! * at `Edge::On` the leaf's index names an entry; at `Edge::Behind` the cursor stands after the
-//!   last entry and the leaf's index is its count; at `Edge::Before` it stands before the first.
+//!   last entry and the leaf's index is its count; at `Edge::Before` it stands before the first;
+//! * on the way from one turn to the next, `pages_left` pays for each leaf entered, so a damaged file
+//!   cannot make a cursor go on for longer than the file is.
 
 use crate::depth::{DEPTH_MAX, too_deep};
 use crate::entry::Entry;
@@ -12,7 +14,7 @@ use crate::node_ref::NodeRef;
 
 use crate::tree_ref::TreeRef;
 
-use pager::PageSource;
+use pager::{PageId, PageSource};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Edge {
@@ -37,12 +39,14 @@ pub struct Cursor<'a, S> {
     tree: TreeRef<'a, S>,
     stack: Vec<(NodeRef<'a>, usize)>,
     edge: Edge,
+    way: Way,
+    pages_left: u64,
 }
 
 impl<'a, S: PageSource> Cursor<'a, S> {
-    /// Where the pages come from.
-    pub fn source(&self) -> &'a S {
-        self.tree.source()
+    /// The tree it moves over.
+    pub fn tree(&self) -> &TreeRef<'a, S> {
+        &self.tree
     }
 
     /// Moves to the first entry.
@@ -59,9 +63,11 @@ impl<'a, S: PageSource> Cursor<'a, S> {
     fn end(&mut self, way: Way) -> Moved<'a> {
         self.edge = Edge::On;
         self.stack.clear();
+        self.turn(way);
         let root = self.tree.root_node()?;
         self.push(root, way)?;
         self.dive(way)?;
+        self.pay_for_leaf()?;
         if self.leaf_is_empty() && !self.step_over_empty(way)? {
             self.stack.clear();
             return Ok(None);
@@ -73,6 +79,7 @@ impl<'a, S: PageSource> Cursor<'a, S> {
     pub fn seek(&mut self, key: &[u8]) -> Moved<'a> {
         self.edge = Edge::On;
         self.stack.clear();
+        self.turn(Way::Forward);
         let mut node = self.tree.root_node()?;
         while !node.is_leaf() {
             self.bound_depth()?;
@@ -155,6 +162,7 @@ impl<'a, S: PageSource> Cursor<'a, S> {
             Way::Back => index.checked_sub(1),
         };
         if let Some(inside) = inside {
+            leaf.check_apart(inside.min(*index))?;
             *index = inside;
             self.edge = Edge::On;
             return Entry::at(*leaf, inside).map(Some);
@@ -162,6 +170,9 @@ impl<'a, S: PageSource> Cursor<'a, S> {
         let was_on = self.edge == Edge::On;
         let left = self.stack.last().copied().filter(|_| was_on);
         self.edge = Edge::On;
+        if self.way != way {
+            self.turn(way);
+        }
         if self.step_over_empty(way)? {
             let entry = self.current()?;
             self.refuse_disorder(way, left, entry)?;
@@ -177,8 +188,29 @@ impl<'a, S: PageSource> Cursor<'a, S> {
         Ok(None)
     }
 
-    /// From leaf to leaf keys must go on in order. Without this, a damaged file whose branches
-    /// share a leaf could be iterated for ever.
+    fn turn(&mut self, way: Way) {
+        self.way = way;
+        self.pages_left = self.tree.pages_max();
+    }
+
+    /// Takes what the leaf on top of the stack costs. A sound tree has each of its pages once.
+    fn pay_for_leaf(&mut self) -> Result<()> {
+        let page_bytes = self.tree.source().page_bytes();
+        let (id, pages) = match self.stack.last() {
+            Some((NodeRef::Page(elements), _)) => (elements.id(), elements.run_pages(page_bytes)),
+            _ => (PageId(0), 1),
+        };
+        let left = self.pages_left.checked_sub(pages.max(1));
+        self.pages_left = left.ok_or_else(|| {
+            pager::Error::page(
+                id,
+                "more pages in one tree than in the file: they overlap or form a cycle",
+            )
+        })?;
+        Ok(())
+    }
+
+    /// From leaf to leaf keys must go on in order.
     fn refuse_disorder(
         &self,
         way: Way,
@@ -207,10 +239,7 @@ impl<'a, S: PageSource> Cursor<'a, S> {
     /// Moves to the next leaf that way which holds anything; answers whether there is one. If
     /// not, the stack has moved to the outermost leaf.
     fn step_over_empty(&mut self, way: Way) -> Result<bool> {
-        // Nodes in memory come on top of the pages, but each was a page or holds something.
-        let mut leaves_left = self.tree.leaves_max();
         loop {
-            leaves_left = leaves_left.checked_sub(1).ok_or_else(too_deep)?;
             let turn = self.stack.iter().rposition(|(node, index)| {
                 !node.is_leaf()
                     && match way {
@@ -227,6 +256,7 @@ impl<'a, S: PageSource> Cursor<'a, S> {
                 }
             }
             self.dive(way)?;
+            self.pay_for_leaf()?;
             if !self.leaf_is_empty() {
                 return Ok(true);
             }
@@ -274,6 +304,8 @@ impl<'a, S: PageSource> TreeRef<'a, S> {
             tree: *self,
             stack: Vec::new(),
             edge: Edge::On,
+            way: Way::Forward,
+            pages_left: 0,
         }
     }
 }

@@ -16,10 +16,8 @@ pub struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     pub(crate) fn at(node: NodeRef<'a>, index: usize) -> Result<Entry<'a>> {
-        Ok(Entry {
-            key: node.key(index)?,
-            value: node.value(index)?,
-            flags: node.flags(index)?,
-        })
+        let (key, value) = node.pair(index)?;
+        let flags = node.flags(index)?;
+        Ok(Entry { key, value, flags })
     }
 }

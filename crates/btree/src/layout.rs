@@ -1,6 +1,8 @@
 //! Elements inside a page: a table of fixed-size elements, then keys and values packed behind it.
 //!
-//! Nothing read here is trusted: every offset and length is checked against the page's run.
+//! Nothing read here is trusted: every offset and length is checked against the page's run. Every
+//! writer of the format packs keys and values behind the table in the order of their elements;
+//! [`Elements::check_packed`] holds a page to that, so that nothing is lent or copied twice.
 
 use pager::{Error, HEADER_BYTES, Page, PageId, PageKind, Result, u32_at, u64_at, write_header};
 
@@ -28,6 +30,12 @@ pub(crate) struct Spot {
     pub at: usize,
     pub key_bytes: usize,
     pub value_bytes: usize,
+}
+
+impl Spot {
+    fn end(self) -> usize {
+        self.at + self.key_bytes + self.value_bytes
+    }
 }
 
 impl<'a> Elements<'a> {
@@ -104,7 +112,8 @@ impl<'a> Elements<'a> {
             let key_bytes = usize::try_from(key_bytes).ok()?;
             let value_bytes = usize::try_from(value_bytes).ok()?;
             let end = at.checked_add(key_bytes)?.checked_add(value_bytes)?;
-            (end <= self.bytes.len()).then_some(Spot {
+            let table_end = HEADER_BYTES + self.count * ELEMENT_BYTES;
+            (at >= table_end && end <= self.bytes.len()).then_some(Spot {
                 at,
                 key_bytes,
                 value_bytes,
@@ -113,9 +122,38 @@ impl<'a> Elements<'a> {
         spot().ok_or_else(|| self.damage(index, "its bytes lie outside the page"))
     }
 
+    /// Whether the bytes of neighbours `low` and `low + 1` are not the same.
+    pub(crate) fn check_apart(&self, low: usize) -> Result<()> {
+        if self.spot(low)?.end() <= self.spot(low + 1)?.at {
+            return Ok(());
+        }
+        Err(self.damage(low + 1, "its bytes are also those before it"))
+    }
+
+    /// Whether every element lies inside the page, behind the one before it.
+    pub(crate) fn check_packed(&self) -> Result<()> {
+        let mut end = 0;
+        for index in 0..self.count {
+            let spot = self.spot(index)?;
+            if spot.at < end {
+                return Err(self.damage(index, "its bytes are also those before it"));
+            }
+            end = spot.end();
+        }
+        Ok(())
+    }
+
     fn slice(&self, index: usize, at: usize, len: usize) -> Result<&'a [u8]> {
         self.bytes
             .get(at..at + len)
+            .ok_or_else(|| self.damage(index, "its bytes lie outside the page"))
+    }
+
+    /// Key and value of element `index`; the value is empty on a branch.
+    pub(crate) fn pair(&self, index: usize) -> Result<(&'a [u8], &'a [u8])> {
+        let spot = self.spot(index)?;
+        let both = self.slice(index, spot.at, spot.key_bytes + spot.value_bytes)?;
+        both.split_at_checked(spot.key_bytes)
             .ok_or_else(|| self.damage(index, "its bytes lie outside the page"))
     }
 

@@ -65,6 +65,11 @@ impl Node {
 
     /// Copies the elements of a page; `origin` is the run to free later, none for a page that
     /// lives inside a value.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` for elements that share bytes and for keys that do not ascend: no change could
+    /// be made to such a page that is sure to be found again.
     pub fn read(elements: Elements<'_>, origin: Option<(PageId, u64)>) -> pager::Result<Node> {
         let mut node = Node {
             origin,
@@ -72,8 +77,16 @@ impl Node {
         };
         node.slots.reserve(elements.count() + 1);
         node.heap.extend_from_slice(elements.bytes());
+        elements.check_packed()?;
+        let mut previous: Option<&[u8]> = None;
         for index in 0..elements.count() {
             let spot = elements.spot(index)?;
+            let key = elements.key(index)?;
+            if previous.is_some_and(|previous| previous >= key) {
+                let what = format!("element {index}: not above the key before it");
+                return Err(pager::Error::page(elements.id(), what));
+            }
+            previous = Some(key);
             let child = if node.leaf {
                 NO_CHILD
             } else {

@@ -35,10 +35,19 @@ impl<'a> NodeRef<'a> {
         }
     }
 
-    pub fn value(self, index: usize) -> Result<&'a [u8]> {
+    /// Key and value at `index`.
+    pub fn pair(self, index: usize) -> Result<(&'a [u8], &'a [u8])> {
         match self {
-            NodeRef::Page(elements) => Ok(elements.value(index)?),
-            NodeRef::Node(node) => Ok(node.value(index)),
+            NodeRef::Page(elements) => Ok(elements.pair(index)?),
+            NodeRef::Node(node) => Ok((node.key(index), node.value(index))),
+        }
+    }
+
+    /// Whether the bytes of neighbours `low` and `low + 1` are not the same.
+    pub fn check_apart(self, low: usize) -> Result<()> {
+        match self {
+            NodeRef::Page(elements) => Ok(elements.check_apart(low)?),
+            NodeRef::Node(_) => Ok(()),
         }
     }
 

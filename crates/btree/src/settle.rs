@@ -70,12 +70,36 @@ fn settle_child<S: PageSource>(
         return Ok(left);
     }
     let key = node.key(0).to_vec();
+    check_bounds(tree, parent, place, node)?;
     if let Some(parent) = tree.node_mut(parent) {
         parent.set_key(place, &key);
     }
     let extra = tree.split(page_bytes, child)?;
     tree.insert_children(parent, place + 1, &extra);
     Ok(place + 1 + extra.len())
+}
+
+/// Whether a child's keys lie between the separators around it. In a damaged tree they may not,
+/// and then what is written could not be found again.
+fn check_bounds(tree: &Tree, parent: NodeIndex, place: usize, child: &Node) -> Result<()> {
+    let Some(parent) = tree.node(parent) else {
+        return Ok(());
+    };
+    let below = child.key(0) < parent.key(place);
+    let last = child.key(child.count().saturating_sub(1));
+    if !below && (place + 1 >= parent.count() || last < parent.key(place + 1)) {
+        return Ok(());
+    }
+    let what = "its keys leave the bounds that its parent sets";
+    Err(damage(child, what).into())
+}
+
+/// Damage on the page that a node was read from.
+fn damage(node: &Node, what: &str) -> pager::Error {
+    match node.origin {
+        Some((page, _)) => pager::Error::page(page, what),
+        None => pager::Error::file(what),
+    }
 }
 
 fn remove_child(tree: &mut Tree, parent: NodeIndex, place: usize) {
@@ -103,6 +127,9 @@ fn merge<S: PageSource>(tree: &mut Tree, source: &S, parent: NodeIndex, left: us
         return Ok(());
     };
     if let Some(right) = tree.node(right_index) {
+        if right.is_leaf() != merged.is_leaf() {
+            return Err(damage(right, "a leaf and a branch side by side").into());
+        }
         merged.append(right);
     }
     // Whatever the sum is, it is weighed again: it may still be too small, or too large now.

@@ -77,7 +77,8 @@ pub fn bucket_statistics<S: PageSource>(source: &S, value: &[u8]) -> Result<Buck
     let mut pages_left = source.high_water().0;
     while let Some((value, above)) = open.pop() {
         let mut own = measure_one(source, &value, above, &mut open)?;
-        let pages = own.branch_pages + own.leaf_pages;
+        let overflow_pages = own.branch_overflow_pages + own.leaf_overflow_pages;
+        let pages = own.branch_pages + own.leaf_pages + overflow_pages;
         pages_left = pages_left
             .checked_sub(pages)
             .ok_or_else(|| pager::Error::file("buckets that contain each other"))?;

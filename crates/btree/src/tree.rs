@@ -26,6 +26,8 @@ pub(crate) struct Tree {
     nodes: Vec<Option<Arc<Node>>>,
     orphans: Vec<(PageId, u64)>,
     path: Vec<(NodeIndex, usize)>,
+    /// Pages brought into memory. No sound tree has one twice.
+    pages_read: u64,
     modified: bool,
     pub fill: Fill,
     pub counts: TreeCounts,
@@ -38,6 +40,7 @@ impl Tree {
             nodes: Vec::new(),
             orphans: Vec::new(),
             path: Vec::new(),
+            pages_read: 0,
             modified: false,
             fill: Fill::Adaptive,
             counts: TreeCounts::default(),
@@ -133,6 +136,11 @@ impl Tree {
             Child::Node(index) => Ok(index),
             Child::Page(id) => {
                 let page = source.page(id)?;
+                self.pages_read += page.run_pages();
+                if self.pages_read > source.high_water().0 {
+                    let what = "more pages in one tree than in the file: they overlap";
+                    return Err(pager::Error::page(id, what).into());
+                }
                 let origin = Some((id, page.run_pages()));
                 let node = Node::read(Elements::of(page)?, origin)?;
                 self.counts.nodes += 1;
@@ -211,6 +219,10 @@ impl Tree {
     }
 
     /// Overwrites the beginning of `key`'s value, whose node is in memory.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` if it is not there: a damaged tree has led the put and this search to two leaves.
     pub fn patch_value<S: PageSource>(
         &mut self,
         source: &S,
@@ -222,8 +234,9 @@ impl Tree {
             && let Ok(index) = node.search(key)
         {
             node.patch_value(index, prefix);
+            return Ok(());
         }
-        Ok(())
+        Err(pager::Error::file("an entry that was put cannot be found again").into())
     }
 
     /// Splits the node just grown, then each parent that grew by it.

@@ -58,18 +58,23 @@ impl<'a, S: PageSource> TreeRef<'a, S> {
         TreeRef::new(source, Root::Inline(elements), &[])
     }
 
+    /// Whether this is a small bucket on a page inside its own value.
+    pub(crate) fn is_inline(&self) -> bool {
+        matches!(self.root, Root::Inline(_))
+    }
+
     /// Where the pages come from.
     pub fn source(&self) -> &'a S {
         self.source
     }
 
-    /// No tree has more leaves than this, unless its pages form a cycle.
-    pub(crate) fn leaves_max(&self) -> u64 {
+    /// No tree has more pages than this, unless they overlap or form a cycle. Nodes in memory come
+    /// on top, but each was a page or holds something.
+    pub(crate) fn pages_max(&self) -> u64 {
         self.source
             .high_water()
             .0
             .saturating_add(self.nodes.len() as u64)
-            .saturating_add(1)
     }
 
     pub(crate) fn root_node(&self) -> Result<NodeRef<'a>> {

@@ -78,6 +78,7 @@ impl<'a, S: PageSource> Walk<'a, S> {
         };
         self.pages_left = left;
         let elements = Elements::of(page)?;
+        elements.check_packed()?;
         let (lower, upper) = (open.lower, open.upper);
         Ok(WalkStep {
             id: open.id,

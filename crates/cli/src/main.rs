@@ -1,18 +1,28 @@
 //! The strata command line.
-#![allow(clippy::print_stdout, reason = "a program prints")]
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 damage, 4 locked or open elsewhere, 5 not found.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program speaks to whoever runs it"
+)]
+
+mod arguments;
+mod commands;
+mod failure;
+mod output;
+mod show;
+mod stores;
 mod tour;
+
+use std::process::ExitCode;
+
 use clap::Parser;
-#[derive(Parser)]
-enum Cli {
-    Tour(tour::TourArgs),
-}
-fn main() -> std::process::ExitCode {
-    let Cli::Tour(args) = Cli::parse();
-    match tour::run(&args) {
-        Ok(()) => 0.into(),
-        Err(e) => {
-            eprintln!("{e}");
-            1.into()
-        }
+
+fn main() -> ExitCode {
+    let line = commands::CommandLine::parse();
+    match commands::run(line) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
     }
 }

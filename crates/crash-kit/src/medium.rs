@@ -203,6 +203,27 @@ impl Medium {
             .filter(|pending| pending.fate != Fate::Certain)
     }
 
+    /// How long the file is for certain where the change numbered `before` was made.
+    fn certain_len(&self, inode: u64, before: u64) -> u64 {
+        let earlier = self
+            .pending
+            .iter()
+            .take_while(|pending| pending.sequence < before);
+        let certain = earlier.filter(|pending| pending.fate == Fate::Certain);
+        certain.fold(
+            self.durable.file_len(inode),
+            |len, pending| match &pending.effect {
+                Effect::Write {
+                    inode: of,
+                    offset,
+                    bytes,
+                } if *of == inode => len.max(offset + bytes.len() as u64),
+                Effect::SetLen { inode: of, len, .. } if *of == inode => *len,
+                _ => len,
+            },
+        )
+    }
+
     /// The changes that a crash now may keep or lose, in order.
     pub(crate) fn units(&self) -> Vec<Unit> {
         let place = |sequence| self.open().position(|other| other.sequence == sequence);
@@ -215,7 +236,7 @@ impl Medium {
                         bytes,
                     } => (
                         sectors(*offset, bytes.len()).count(),
-                        offset + bytes.len() as u64 > self.durable.file_len(*inode),
+                        offset + bytes.len() as u64 > self.certain_len(*inode, pending.sequence),
                     ),
                     _ => (0, false),
                 };
@@ -248,9 +269,9 @@ impl Medium {
                     },
                     choice,
                 ) => {
-                    let durable_bytes = self.durable.file_len(*inode);
+                    let certain_bytes = self.certain_len(*inode, pending.sequence);
                     let image = volume.file_mut(*inode);
-                    write_in_part(image, *offset, bytes, choice, durable_bytes);
+                    write_in_part(image, *offset, bytes, choice, certain_bytes);
                 }
                 _ => {}
             }
@@ -259,7 +280,7 @@ impl Medium {
     }
 }
 
-fn write_in_part(image: &mut Image, offset: u64, bytes: &[u8], choice: Choice, durable_bytes: u64) {
+fn write_in_part(image: &mut Image, offset: u64, bytes: &[u8], choice: Choice, certain_bytes: u64) {
     let end = offset + bytes.len() as u64;
     let count = sectors(offset, bytes.len()).count();
     let mut rng = Rng::new(end ^ 0x6761_7262_6167_6521);
@@ -267,7 +288,7 @@ fn write_in_part(image: &mut Image, offset: u64, bytes: &[u8], choice: Choice, d
         Choice::SizeOnly => image.grow_to(end),
         Choice::Garbage => {
             // Only blocks that were never durable can show what their last owner left there.
-            let start = offset.max(durable_bytes).min(end);
+            let start = offset.max(certain_bytes).min(end);
             let mut garbage = vec![0; usize::try_from(end - start).unwrap_or(0)];
             rng.fill(&mut garbage);
             image.write(start, &garbage);
@@ -287,5 +308,50 @@ fn write_in_part(image: &mut Image, offset: u64, bytes: &[u8], choice: Choice, d
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grow(len_before: u64, len: u64) -> Event {
+        change(Effect::SetLen {
+            inode: 2,
+            len,
+            len_before,
+        })
+    }
+
+    fn change(effect: Effect) -> Event {
+        Event::Change {
+            effect,
+            tied: false,
+        }
+    }
+
+    #[test]
+    fn a_write_below_a_certain_length_extends_nothing_whatever_failed_before() {
+        let mut medium = Medium::default();
+        let failed = Event::FailedSync {
+            node: 2,
+            reverted: false,
+        };
+        let synced = Event::SyncFile {
+            inode: 2,
+            all: true,
+        };
+        let write = Effect::Write {
+            inode: 2,
+            offset: 2048,
+            bytes: vec![7; 2048].into(),
+        };
+        for event in [grow(0, 4096), failed, grow(4096, 0), grow(0, 4096)] {
+            medium.apply(&event);
+        }
+        medium.apply(&synced);
+        medium.apply(&change(write));
+        let extending: Vec<bool> = medium.units().iter().map(|unit| unit.extends).collect();
+        assert_eq!(extending, [false, false], "the doomed length and the write");
     }
 }

@@ -54,6 +54,25 @@ impl Error {
         }
     }
 
+    /// The same failure, to be told once more.
+    pub fn again(&self) -> Error {
+        match self {
+            Error::Io { doing, source } => Error::Io {
+                doing,
+                source: io::Error::new(source.kind(), source.to_string()),
+            },
+            Error::Corrupt { page, what } => Error::Corrupt {
+                page: *page,
+                what: what.clone(),
+            },
+            Error::Limit { what, bytes_max } => Error::Limit {
+                what,
+                bytes_max: *bytes_max,
+            },
+            Error::InterruptedInit => Error::InterruptedInit,
+        }
+    }
+
     pub(crate) fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Error {
         move |source| Error::Io { doing, source }
     }

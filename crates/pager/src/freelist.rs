@@ -82,8 +82,8 @@ pub fn read_freelist(page: &Page<'_>, high_water: PageId) -> Result<Extents> {
     while let Some(&start) = rest.first() {
         let run = rest
             .iter()
-            .zip(start..)
-            .take_while(|(id, expected)| **id == *expected)
+            .zip(0..)
+            .take_while(|(id, steps)| start.checked_add(*steps) == Some(**id))
             .count();
         let pages = run as u64;
         if start < 2 || start.saturating_add(pages) > high_water.0 {
@@ -132,6 +132,7 @@ mod tests {
         assert!(round_trip(&[1]).is_err(), "a meta");
         assert!(round_trip(&[2]).is_err(), "itself");
         assert!(round_trip(&[1_000_000]).is_err(), "past the end");
+        assert!(round_trip(&[u64::MAX]).is_err(), "the last number of all");
     }
 
     #[test]

@@ -47,9 +47,11 @@ pub(crate) fn probe(file: &dyn File) -> Result<Probed> {
     })
 }
 
-/// The valid meta with the higher transaction number; page 0's on a tie.
+/// The valid meta with the higher transaction number; page 0's on a tie. A meta that could not be
+/// read may be the newest, so that is an error and no reason to take the other.
 fn choose(zero: Result<Meta>, one: Result<Meta>) -> Result<(Meta, Slot)> {
     match (zero, one) {
+        (Err(error @ Error::Io { .. }), _) | (_, Err(error @ Error::Io { .. })) => Err(error),
         (Ok(zero), Ok(one)) if one.txid > zero.txid => Ok((one, Slot::One)),
         (Ok(zero), _) => Ok((zero, Slot::Zero)),
         (Err(_), Ok(one)) => Ok((one, Slot::One)),

@@ -1,7 +1,7 @@
 //! A small manager of buckets: values filed under numbers that the bucket hands out.
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
-use txn::{Db, Result, Snapshot};
+use txn::{Db, Entry, ErrorKind, Result, Transaction};
 
 /// Values in named buckets, each under the next number of its bucket, written as a decimal key.
 struct BucketManager {
@@ -47,43 +47,46 @@ impl BucketManager {
             .update(|tx| tx.bucket(bucket)?.delete(id.to_string()))
     }
 
-    /// The keys that hold `value`.
-    fn keys_of(snapshot: &Snapshot, bucket: &str, value: &str) -> Result<Vec<Vec<u8>>> {
-        let mut keys = Vec::new();
-        for pair in snapshot.bucket(bucket)?.range(..) {
-            let (key, held) = pair?;
-            if held == value.as_bytes() {
-                keys.push(key.to_vec());
-            }
-        }
-        Ok(keys)
+    /// The numbers that hold `value`.
+    fn select_value(&self, bucket: &str, value: &str) -> Result<Vec<String>> {
+        let mut pairs = self.select(bucket)?;
+        pairs.retain(|(_, held)| held == value);
+        Ok(pairs.into_iter().map(|(id, _)| id).collect())
     }
 
-    /// Removes every copy of a value: looks in a snapshot, then deletes in one update.
+    /// Deletes every copy of a value where the cursor meets it, and answers how many there were.
+    fn delete_value(tx: &mut Transaction, bucket: &str, value: &str) -> Result<usize> {
+        let holds = |(_, held): Entry<'_>| held == Some(value.as_bytes());
+        let mut bucket = tx.bucket(bucket)?;
+        let mut cursor = bucket.cursor_mut();
+        let mut removed = 0;
+        let mut entry = cursor.first()?.map(holds);
+        while let Some(found) = entry {
+            if found {
+                cursor.delete()?;
+                removed += 1;
+            }
+            entry = cursor.next()?.map(holds);
+        }
+        Ok(removed)
+    }
+
+    /// Removes every copy of a value.
     fn remove_value(&self, bucket: &str, value: &str) -> Result<usize> {
-        let keys = self
-            .db
-            .view(|tx| BucketManager::keys_of(tx, bucket, value))?;
-        self.db.update(|tx| {
-            let mut bucket = tx.bucket(bucket)?;
-            keys.iter().try_for_each(|key| bucket.delete(key))
-        })?;
-        Ok(keys.len())
+        self.db
+            .update(|tx| BucketManager::delete_value(tx, bucket, value))
     }
 
     /// The same in a transaction begun, committed, and on any error rolled back by hand.
     fn remove_value_by_hand(&self, bucket: &str, value: &str) -> Result<usize> {
-        let keys = BucketManager::keys_of(&self.db.snapshot()?, bucket, value)?;
         let mut tx = self.db.begin()?;
-        let id = tx.bucket(bucket)?.id();
-        for key in &keys {
-            if let Err(error) = tx.at(id).delete(key) {
-                tx.rollback();
-                return Err(error);
+        match BucketManager::delete_value(&mut tx, bucket, value) {
+            Ok(removed) => tx.commit().map(|()| removed),
+            Err(error) => {
+                tx.rollback(); // dropping it would do the same
+                Err(error)
             }
         }
-        tx.commit()?;
-        Ok(keys.len())
     }
 
     fn remove_bucket(&self, bucket: &str) -> Result<()> {
@@ -105,15 +108,17 @@ fn main() -> Result<()> {
     manager.remove_id("a", third)?;
     println!("without number {third}: {:?}", manager.select("a")?);
 
+    assert_eq!(manager.select_value("a", "22")?, ["2", "4"]);
     let removed = manager.remove_value_by_hand("a", "22")?;
     println!("removed {removed} copies of 22: {:?}", manager.select("a")?);
     assert_eq!(manager.select("a")?, [("1".to_owned(), "11".to_owned())]);
 
     assert_eq!(manager.remove_value("b", "22")?, 1);
-    assert_eq!(manager.select("b")?.len(), 1);
+    assert_eq!(manager.select("b")?, [("1".to_owned(), "11".to_owned())]);
 
     manager.remove_bucket("a")?;
     manager.remove_bucket("b")?;
-    assert!(manager.select("a").is_err());
+    let gone = manager.select("a").map_err(|error| error.kind());
+    assert_eq!(gone, Err(ErrorKind::NotFound));
     manager.db.close()
 }

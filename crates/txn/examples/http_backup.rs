@@ -1,127 +1,161 @@
 //! A hot backup over HTTP: `curl http://localhost:9000/backup > my.db` while writers go on.
 //!
-//! Without arguments the program fetches its own backup and looks at it; with an address, such
-//! as `127.0.0.1:9000`, it serves until it is stopped.
+//! Without arguments the program fetches from itself, commits in the middle of the download, and
+//! examines what it got; with `--listen 127.0.0.1:9000` it serves until it is stopped.
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::error::Error;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::time::Duration;
 
-use tiny_http::{Method, Request, Response, Server};
-use txn::{Db, Error, Result};
+use txn::Db;
 
-/// Answers one request. The length is known before the first byte, because a snapshot does not
-/// change.
-fn answer(db: &Db, request: Request) -> Result<()> {
-    if request.method() != &Method::Get || request.url() != "/backup" {
-        return request.respond(Response::empty(404)).map_err(Error::other);
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const HEAD_BYTES_MAX: u64 = 8192;
+
+/// Reads up to the blank line that ends the head of a request or of an answer.
+fn read_head(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
+    let (mut head, mut from) = (Vec::new(), from.take(HEAD_BYTES_MAX));
+    while !head.ends_with(b"\r\n\r\n") {
+        if from.read_until(b'\n', &mut head)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(head)
+}
+
+/// Answers the one request of a connection.
+fn answer(db: &Db, mut stream: TcpStream) -> Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let head = read_head(&mut BufReader::new(&stream))?;
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut request = httparse::Request::new(&mut headers);
+    request.parse(&head)?;
+    if (request.method, request.path) != (Some("GET"), Some("/backup")) {
+        stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")?;
+        return Ok(());
     }
     let snapshot = db.snapshot()?;
-    let mut to = request.into_writer();
+    // Known before the first byte is sent, because a snapshot does not change. Should reading
+    // fail midway, the client sees that bytes are missing.
+    let bytes = snapshot.size_bytes();
     write!(
-        to,
+        stream,
         "HTTP/1.1 200 OK\r\n\
          Content-Type: application/octet-stream\r\n\
          Content-Disposition: attachment; filename=\"my.db\"\r\n\
-         Content-Length: {}\r\n\
-         Connection: close\r\n\r\n",
-        snapshot.size_bytes()
-    )
-    .map_err(Error::other)?;
-    snapshot.write_to(&mut to).map(drop)
-}
-
-fn serve(db: &Db, server: &Server, stop: &AtomicBool) {
-    for request in server.incoming_requests() {
-        if let Err(error) = answer(db, request) {
-            println!("a backup failed: {error}");
-        }
-        if stop.load(Ordering::Relaxed) {
-            return;
-        }
-    }
-}
-
-/// Fetches a backup: the head of the answer, and its body.
-fn fetch(address: &str) -> std::io::Result<(String, Vec<u8>)> {
-    let mut stream = TcpStream::connect(address)?;
-    write!(
-        stream,
-        "GET /backup HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+         Content-Length: {bytes}\r\n\
+         Connection: close\r\n\r\n"
     )?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    let blank = answer
-        .windows(4)
-        .position(|four| four == b"\r\n\r\n")
-        .unwrap_or(answer.len());
-    let body = answer.split_off((blank + 4).min(answer.len()));
-    Ok((String::from_utf8_lossy(&answer).into_owned(), body))
+    snapshot.write_to(&mut stream)?;
+    Ok(())
 }
 
-/// Commits until told to stop.
-fn write_on(db: &Db, stop: &AtomicBool, commits: &AtomicU64) -> Result<()> {
-    while !stop.load(Ordering::Relaxed) {
-        let number = commits.load(Ordering::Relaxed);
-        db.update(|tx| tx.bucket("log")?.put(number.to_be_bytes(), [7; 100]))?;
-        commits.fetch_add(1, Ordering::Relaxed);
+/// Serves each connection on a thread of its own, so that a slow client keeps nobody waiting.
+fn serve(db: &Db, listener: &TcpListener) -> Result<()> {
+    for stream in listener.incoming() {
+        let (stream, db) = (stream?, db.clone());
+        std::thread::spawn(move || {
+            if let Err(error) = answer(&db, stream) {
+                println!("a request failed: {error}");
+            }
+        });
     }
     Ok(())
 }
 
-fn look_at(backup: &[u8], directory: &std::path::Path) -> Result<usize> {
-    let path = directory.join("fetched.db");
-    std::fs::write(&path, backup).map_err(Error::other)?;
-    let copy = Db::open(&path)?;
-    let mut findings = 0;
-    txn::check(&copy.snapshot()?, &mut |_| findings += 1)?;
-    assert_eq!(findings, 0, "the backup passes its check");
-    copy.view(|tx| Ok(tx.bucket("log")?.range(..).count()))
+/// Notes the number of a commit in the commit itself.
+fn commit(db: &Db, number: u64) -> txn::Result<()> {
+    db.update(|tx| tx.bucket("log")?.put("commits", number.to_be_bytes()))
+}
+
+/// A writer that goes on, but does not wear out the disk.
+fn commit_slowly(db: &Db, number: u64) -> txn::Result<()> {
+    std::thread::sleep(Duration::from_millis(100));
+    commit(db, number)
+}
+
+/// What the last commit wrote.
+fn committed(db: &Db) -> Result<u64> {
+    let snapshot = db.snapshot()?;
+    let number = snapshot.bucket("log")?.get("commits")?;
+    let number = number.and_then(|bytes| bytes.first_chunk());
+    Ok(u64::from_be_bytes(*number.ok_or("no commit was logged")?))
+}
+
+/// Fetches a backup into a file, committing while the server is in the middle of sending it.
+fn fetch(db: &Db, address: &str, to: &Path) -> Result<()> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(stream, "GET /backup HTTP/1.1\r\nHost: {address}\r\n\r\n")?;
+    let mut stream = BufReader::new(stream);
+    let head = read_head(&mut stream)?;
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut response = httparse::Response::new(&mut headers);
+    response.parse(&head)?;
+    assert_eq!(response.code, Some(200));
+    let header = |name| {
+        let mut all = response.headers.iter();
+        let found = all.find(|header| header.name == name);
+        found.map_or("", |header| std::str::from_utf8(header.value).unwrap_or(""))
+    };
+
+    // The body is far larger than what sockets hold, so the server has not sent it all yet. A
+    // commit that waited for the backup would wait for ever.
+    for number in 101..=200 {
+        commit(db, number)?;
+    }
+    println!("100 commits while the backup was on its way");
+
+    let bytes = io::copy(&mut stream, &mut std::fs::File::create(to)?)?;
+    let (length, name) = (header("Content-Length"), header("Content-Disposition"));
+    println!("fetched {bytes} bytes; {name}; length {length}");
+    assert_eq!(length, bytes.to_string());
+    assert_eq!(name, "attachment; filename=\"my.db\"");
+    Ok(())
 }
 
 fn main() -> Result<()> {
-    let directory = tempfile::tempdir().map_err(Error::other)?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let listen = match arguments.as_slice() {
+        [] => None,
+        [flag, address] if flag == "--listen" => Some(address.as_str()),
+        _ => return Err("usage: http_backup [--listen ADDRESS]".into()),
+    };
+    let directory = tempfile::tempdir()?;
     let db = Db::open(directory.path().join("live.db"))?;
-    db.update(|tx| tx.create_bucket("log").map(drop))?;
-    let listen = std::env::args().nth(1);
-    let server = Server::http(listen.as_deref().unwrap_or("127.0.0.1:0")).map_err(Error::other)?;
-    let address = server.server_addr().to_string();
-    println!("curl http://{address}/backup > my.db");
+    db.update(|tx| {
+        let mut log = tx.create_bucket("log")?;
+        (0..32_u8).try_for_each(|number| log.put([number], vec![number; 1 << 20]))
+    })?;
+    commit(&db, 100)?;
 
-    let (stop, commits) = (AtomicBool::new(false), AtomicU64::new(0));
-    std::thread::scope(|scope| {
-        let writer = scope.spawn(|| write_on(&db, &stop, &commits));
-        if listen.is_some() {
-            serve(&db, &server, &stop);
-            return Ok(());
-        }
-        let serving = scope.spawn(|| serve(&db, &server, &stop));
-        while commits.load(Ordering::Relaxed) < 50 {
-            std::thread::yield_now();
-        }
-        let before = commits.load(Ordering::Relaxed);
-        let (head, body) = fetch(&address).map_err(Error::other)?;
-        stop.store(true, Ordering::Relaxed);
-        // One more request, so that the server sees the flag.
-        fetch(&address).map_err(Error::other)?;
-        drop(serving.join());
-        let written = writer
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        written?;
-        assert!(
-            head.contains(&format!("Content-Length: {}\r\n", body.len())),
-            "{head}"
-        );
-        assert!(head.contains("filename=\"my.db\""), "{head}");
-        let entries = look_at(&body, directory.path())?;
-        println!(
-            "the backup has {} bytes and {entries} entries; the writer went on to {}",
-            body.len(),
-            commits.load(Ordering::Relaxed)
-        );
-        assert!(entries as u64 >= before);
-        Ok(())
-    })
+    let listener = TcpListener::bind(listen.unwrap_or("127.0.0.1:0"))?;
+    let address = listener.local_addr()?.to_string();
+    println!("curl http://{address}/backup > my.db");
+    if listen.is_some() {
+        let writing = db.clone();
+        std::thread::spawn(move || (101..).try_for_each(|number| commit_slowly(&writing, number)));
+        return serve(&db, &listener);
+    }
+    let server_db = db.clone();
+    std::thread::spawn(move || serve(&server_db, &listener).map_err(|error| error.to_string()));
+
+    let path = directory.path().join("my.db");
+    fetch(&db, &address, &path)?;
+    let copy = Db::open(&path)?;
+    let checked = txn::check(&copy.snapshot()?, &mut |finding| println!("{finding:?}"))?;
+    assert_eq!(checked.findings, 0);
+    println!(
+        "the backup is clean and ends at commit {}, the database at commit {}",
+        committed(&copy)?,
+        committed(&db)?
+    );
+    assert_eq!((committed(&copy)?, committed(&db)?), (100, 200));
+    Ok(())
 }

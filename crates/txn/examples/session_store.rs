@@ -8,6 +8,11 @@ struct Sessions {
     db: Db,
 }
 
+/// A key of the index: sorts by time, and two sessions that end together stay apart.
+fn ending(ends: u64, token: &str) -> Vec<u8> {
+    [&ends.to_be_bytes()[..], token.as_bytes()].concat()
+}
+
 impl Sessions {
     fn open(path: &std::path::Path) -> Result<Sessions> {
         let db = Db::open(path)?;
@@ -18,12 +23,19 @@ impl Sessions {
         Ok(Sessions { db })
     }
 
+    /// Makes a session, or renews the one that has this token.
     fn create(&self, token: &str, user: &str, ends: u64) -> Result<()> {
         self.db.update(|tx| {
-            let value = [&ends.to_be_bytes()[..], user.as_bytes()].concat();
-            tx.bucket("sessions")?.put(token, value)?;
-            let ending = [&ends.to_be_bytes()[..], token.as_bytes()].concat();
-            tx.bucket("endings")?.put(ending, "")
+            let mut sessions = tx.bucket("sessions")?;
+            let earlier = sessions.get(token)?.and_then(|value| value.first_chunk());
+            let earlier = earlier.map(|ends| u64::from_be_bytes(*ends));
+            sessions.put(token, [&ends.to_be_bytes()[..], user.as_bytes()].concat())?;
+            let mut endings = tx.bucket("endings")?;
+            if let Some(earlier) = earlier {
+                // Left behind, it would end the renewed session at the old time.
+                endings.delete(ending(earlier, token))?;
+            }
+            endings.put(ending(ends, token), "")
         })
     }
 
@@ -79,9 +91,11 @@ fn main() -> Result<()> {
         "ended, though not removed yet"
     );
 
+    sessions.create("token-7", "user 7", 2000)?;
     let removed = sessions.expire(1049)?;
-    println!("at 1049, {removed} sessions have ended");
-    assert_eq!(removed, 50);
+    println!("at 1049, {removed} sessions have ended; token-7 was renewed in time");
+    assert_eq!(removed, 49);
+    assert_eq!(sessions.user("token-7", 1049)?.as_deref(), Some("user 7"));
     assert_eq!(sessions.user("token-49", 0)?, None);
     assert!(sessions.user("token-50", 1049)?.is_some());
     sessions.db.close()

@@ -42,13 +42,13 @@ impl<'a> Bucket<'a> {
         }
     }
 
-    pub(crate) fn of_value(pages: &'a PageView, value: &'a [u8]) -> Result<Bucket<'a>> {
-        let (header, tree) = TreeRef::of_bucket(pages, value).map_err(from_tree)?;
-        let entry = Some(value);
+    /// The bucket that an entry of `tree` names.
+    fn of_entry(tree: &TreeRef<'a, PageView>, entry: btree::Entry<'a>) -> Result<Bucket<'a>> {
+        let (header, inner) = tree.open_bucket(entry).map_err(from_tree)?;
         Ok(Bucket {
             header,
-            tree,
-            entry,
+            tree: inner,
+            entry: Some(entry.value),
         })
     }
 
@@ -72,7 +72,7 @@ impl<'a> Bucket<'a> {
     pub fn bucket_if_exists(&self, name: impl AsRef<[u8]>) -> Result<Option<Bucket<'a>>> {
         match self.tree.get(name.as_ref()).map_err(from_tree)? {
             Some(entry) if entry_kind(entry.flags) == EntryKind::Bucket => {
-                Bucket::of_value(self.tree.source(), entry.value).map(Some)
+                Bucket::of_entry(&self.tree, entry).map(Some)
             }
             _ => Ok(None),
         }
@@ -146,7 +146,7 @@ impl<'a> Cursor<'a> {
         if entry_kind(entry.flags) == EntryKind::Pair {
             return Ok(None);
         }
-        Bucket::of_value(self.inner.source(), entry.value).map(Some)
+        Bucket::of_entry(self.inner.tree(), entry).map(Some)
     }
 }
 

@@ -244,7 +244,7 @@ impl<'a, 'r> Checker<'a, 'r> {
                         ));
                     }
                     if entry_kind(found.flags) == EntryKind::Bucket {
-                        self.nested.push(found.value);
+                        tree.open_bucket(found).map_err(from_tree)?;
                     }
                     previous = Some(found.key);
                     entry = cursor.next().map_err(from_tree)?;

@@ -48,6 +48,17 @@ pub struct CursorMut<'t> {
     place: Place,
 }
 
+/// Passes an entry on whose key lies where the move was to lead. In a damaged tree it may not, and
+/// then a cursor that remembers keys could go round in circles.
+fn only_if<'c>(entry: Option<Entry<'c>>, lies_there: impl Fn(&[u8]) -> bool) -> Moved<'c> {
+    match entry {
+        Some((key, _)) if !lies_there(key) => {
+            Err(Error::corrupt(kv_api::Place::Store, "keys in no order"))
+        }
+        entry => Ok(entry),
+    }
+}
+
 /// What a move answers.
 type Moved<'c> = Result<Option<Entry<'c>>>;
 
@@ -97,11 +108,17 @@ impl<'t> CursorMut<'t> {
         match stay.clone() {
             Place::Nowhere | Place::Behind => Ok(None),
             Place::Before => self.go(Cursor::first, stay),
-            Place::Gap(gap) => self.go(|cursor| cursor.seek(gap), stay),
+            Place::Gap(gap) => self.go(
+                |cursor| only_if(cursor.seek(&gap)?, |found| found >= &gap[..]),
+                stay,
+            ),
             Place::On(key) => self.go(
-                |cursor| match cursor.seek(&key)? {
-                    Some((found, _)) if found == key => cursor.next(),
-                    successor => Ok(successor),
+                |cursor| {
+                    let moved = match cursor.seek(&key)? {
+                        Some((found, _)) if found == key => cursor.next()?,
+                        successor => successor,
+                    };
+                    only_if(moved, |found| found > &key[..])
                 },
                 stay,
             ),
@@ -114,11 +131,17 @@ impl<'t> CursorMut<'t> {
         match stay.clone() {
             Place::Nowhere | Place::Before => Ok(None),
             Place::Behind => self.go(Cursor::last, stay),
-            Place::Gap(gap) => self.go(|cursor| cursor.seek_for_prev(gap), stay),
+            Place::Gap(gap) => self.go(
+                |cursor| only_if(cursor.seek_for_prev(&gap)?, |found| found <= &gap[..]),
+                stay,
+            ),
             Place::On(key) => self.go(
-                |cursor| match cursor.seek_for_prev(&key)? {
-                    Some((found, _)) if found == key => cursor.prev(),
-                    predecessor => Ok(predecessor),
+                |cursor| {
+                    let moved = match cursor.seek_for_prev(&key)? {
+                        Some((found, _)) if found == key => cursor.prev()?,
+                        predecessor => predecessor,
+                    };
+                    only_if(moved, |found| found < &key[..])
                 },
                 stay,
             ),

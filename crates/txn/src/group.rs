@@ -62,7 +62,11 @@ impl Db {
             }
         };
         let savepoint = baton.transaction.savepoint();
-        let ran = catch_unwind(AssertUnwindSafe(|| write(&mut baton.transaction)));
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            let value = write(&mut baton.transaction)?;
+            // Damage that this closure met and passed over must not fail the others.
+            baton.transaction.refuse_spoiled().map(|()| value)
+        }));
         if !matches!(ran, Ok(Ok(_))) {
             baton.transaction.return_to(savepoint);
             self.end_turn(baton);

@@ -17,14 +17,32 @@ pub struct BucketTree {
     pub buckets: Vec<BucketTree>,
 }
 
+impl BucketTree {
+    fn called(name: &[u8]) -> BucketTree {
+        BucketTree {
+            name: name.to_vec(),
+            keys: 0,
+            buckets: Vec::new(),
+        }
+    }
+}
+
+impl Drop for BucketTree {
+    /// Takes the tree apart level by level: buckets nest without limit, and the stack does not.
+    fn drop(&mut self) {
+        let mut open = std::mem::take(&mut self.buckets);
+        while let Some(mut bucket) = open.pop() {
+            open.append(&mut bucket.buckets);
+        }
+    }
+}
+
 impl Snapshot {
     /// The tree of buckets with the number of keys in each. Reads everything.
     pub fn inspect(&self) -> Result<BucketTree> {
-        let root = BucketTree {
-            name: b"root".to_vec(),
-            ..BucketTree::default()
+        let mut builder = Builder {
+            open: vec![BucketTree::called(b"root")],
         };
-        let mut builder = Builder { open: vec![root] };
         visit(self, &mut builder)?;
         Ok(builder.open.pop().unwrap_or_default())
     }
@@ -36,10 +54,7 @@ struct Builder {
 
 impl BucketVisitor for Builder {
     fn enter(&mut self, name: &[u8], _sequence: u64) -> Result<()> {
-        self.open.push(BucketTree {
-            name: name.to_vec(),
-            ..BucketTree::default()
-        });
+        self.open.push(BucketTree::called(name));
         Ok(())
     }
 
@@ -58,5 +73,21 @@ impl BucketVisitor for Builder {
             parent.buckets.push(bucket);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_of_a_million_levels_is_dropped_without_a_stack_of_as_many() {
+        let mut tree = BucketTree::default();
+        for _ in 0..1_000_000 {
+            let mut outer = BucketTree::default();
+            outer.buckets.push(tree);
+            tree = outer;
+        }
+        drop(tree);
     }
 }

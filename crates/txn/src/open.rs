@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use disk::{Access, Claim, Create, File, LockKind, OpenOptions, write_all_at};
 use kv_api::{Error, Result};
-use pager::{OpenedFile, PAGE_BYTES_MAX, PAGE_BYTES_MIN, Pager, initial_image};
+use pager::{OpenedFile, PAGE_BYTES_MAX, PAGE_BYTES_MIN, Pager, TxId, initial_image};
 
 use crate::counters::Counters;
 use crate::db::Db;
@@ -253,7 +253,9 @@ fn assemble(
         freelist_kind: options.freelist_kind,
     };
     tracing::debug!(txid = meta.txid.0, page_bytes, created, "opened");
-    let writer = Writer::new(pager, rules, Arc::clone(&version), slot, created);
+    // Between creating and locking, another process may have committed and died.
+    let persisted = created && meta.txid == TxId(1);
+    let writer = Writer::new(pager, rules, Arc::clone(&version), slot, persisted);
     let gate = Gate::new((!options.read_only).then(|| Box::new(writer)));
     Ok(Db::new(Shared::new(
         path.to_path_buf(),

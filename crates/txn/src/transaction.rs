@@ -183,6 +183,10 @@ impl Transaction {
         }
     }
 
+    pub(crate) fn refuse_spoiled(&self) -> Result<()> {
+        self.buckets.refuse_spoiled().map_err(from_tree)
+    }
+
     pub(crate) fn nodes_in_memory(&self) -> usize {
         self.buckets.nodes_in_memory()
     }

@@ -27,6 +27,10 @@ pub(crate) struct CommitRules {
     pub freelist_kind: FreelistKind,
 }
 
+/// The last number a version may have that is written on: two more must be left, because the next
+/// one may be skipped to reach the other slot.
+const TXID_LAST: u64 = u64::MAX - 1;
+
 /// What the one writer owns.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -80,6 +84,10 @@ impl Writer {
     /// back those that no version needs any more.
     pub fn prepare(&mut self) -> Result<()> {
         self.refuse_poisoned()?;
+        if self.current.meta.txid.0 >= TXID_LAST {
+            let what = "transaction numbers are used up";
+            return Err(Error::corrupt(Place::Store, what));
+        }
         if !self.freelist_loaded {
             self.free = load_freelist(&self.durable.pages, &self.durable.meta)?;
             self.freelist_loaded = true;

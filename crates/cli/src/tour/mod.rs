@@ -26,14 +26,11 @@ pub struct TourArgs {
     /// Load only so many characters
     #[arg(long, value_name = "N", hide = true)]
     limit: Option<usize>,
-    /// Print one JSON object a line instead of sentences
-    #[arg(long)]
-    json: bool,
 }
 
 /// Runs the tour through every engine of this build.
-pub fn run(args: &TourArgs) -> Result<()> {
-    let mut report = Report::new(args.json);
+pub fn run(args: &TourArgs, json: bool) -> Result<()> {
+    let mut report = Report::new(json);
     let names = Names::of_unicode(args.limit.unwrap_or(usize::MAX));
     report.say(&format!(
         "{} characters have an official name, {} bytes of text in all.",

@@ -1,11 +1,18 @@
 //! What the tour tells: sentences and a table for people, a line of JSON each for programs.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use kv_api::Result;
 use serde_json::json;
+
+/// Prints a line; a reader who has gone, as with `| head`, has seen enough.
+macro_rules! print_line {
+    ($($words:tt)*) => {
+        let _ = writeln!(std::io::stdout(), $($words)*);
+    };
+}
 
 struct Row {
     engine: String,
@@ -33,7 +40,7 @@ impl Report {
     /// A sentence for people.
     pub fn say(&self, sentence: &str) {
         if !self.json {
-            println!("{sentence}");
+            print_line!("{sentence}");
         }
     }
 
@@ -62,7 +69,7 @@ impl Report {
         let per_second = amount as f64 / time.as_secs_f64().max(1e-9);
         if self.json {
             let secs = time.as_secs_f64();
-            println!(
+            print_line!(
                 "{}",
                 json!({"engine": self.engine, "step": what, "unit": unit, "amount": amount,
                        "secs": secs, "per_second": per_second})
@@ -79,7 +86,7 @@ impl Report {
     /// Notes a size.
     pub fn size(&mut self, what: &str, bytes: u64) {
         if self.json {
-            println!(
+            print_line!(
                 "{}",
                 json!({"engine": self.engine, "size": what, "bytes": bytes})
             );
@@ -112,14 +119,17 @@ impl Report {
         let what = width(|row| &row.what);
         let (amount, rate) = (width(|row| &row.amount), width(|row| &row.rate));
         let engine = width(|row| &row.engine);
-        println!("\n{}", "-".repeat(engine + what + amount + rate + 6));
+        print_line!("\n{}", "-".repeat(engine + what + amount + rate + 6));
         for row in &self.rows {
-            println!(
+            print_line!(
                 "{:<engine$}  {:<what$}  {:>amount$}  {:>rate$}",
-                row.engine, row.what, row.amount, row.rate
+                row.engine,
+                row.what,
+                row.amount,
+                row.rate
             );
         }
-        println!("{}", "-".repeat(engine + what + amount + rate + 6));
+        print_line!("{}", "-".repeat(engine + what + amount + rate + 6));
     }
 }
 

@@ -7,9 +7,14 @@ mod operations;
 mod random;
 
 use std::io::{BufRead, Write};
+use std::time::Duration;
 
 use kv_api::{Error, Result};
 use txn::{Db, FreelistKind, FreelistStorage, Options};
+
+/// Bounds the wait for the file: a lock that the other side kept is a defect to report, not a
+/// reason to hang.
+const LOCK_WAIT: Duration = Duration::from_secs(20);
 
 /// The file that is open now, if any.
 #[derive(Default)]
@@ -34,23 +39,28 @@ impl Server {
         if self.db.is_some() {
             return Err(other("a file is open"));
         }
-        let mut options = Options::new().no_sync(true);
-        self.root_pairs = false;
+        // Array is bbolt's default kind and goes with bbolt's default storage, the other kind with
+        // our own, so that a run meets them all.
+        let storage = if words.contains(&"no-freelist-sync") {
+            FreelistStorage::Never
+        } else if words.contains(&"freelist=array") {
+            FreelistStorage::Always
+        } else {
+            FreelistStorage::default()
+        };
+        let mut options = Options::new().lock_timeout(LOCK_WAIT).freelist(storage);
         for word in words {
             options = match *word {
-                "no-freelist-sync" => options.freelist(FreelistStorage::Never),
+                "no-freelist-sync" | "root-pairs" => options,
                 "freelist=array" => options.freelist_kind(FreelistKind::Array),
                 "freelist=hashmap" => options.freelist_kind(FreelistKind::Hashmap),
-                "root-pairs" => {
-                    self.root_pairs = true;
-                    options
-                }
                 word => {
                     let size = word.strip_prefix("page-size=").and_then(|n| n.parse().ok());
                     options.page_bytes(size.ok_or_else(|| other(format!("option {word}")))?)
                 }
             };
         }
+        self.root_pairs = words.contains(&"root-pairs");
         self.db = Some(options.open(path)?);
         Ok(())
     }

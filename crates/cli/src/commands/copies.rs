@@ -1,0 +1,162 @@
+//! `compact` and `backup`: a store copied.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use kv_api::Error;
+use serde_json::json;
+use strata::OpenOptions;
+use txn::{BackupOptions, CompactOptions};
+
+use super::Context;
+use crate::failure::Outcome;
+use crate::output::{Output, progress_bytes};
+use crate::stores;
+
+#[derive(Args, Debug)]
+pub struct CompactArgs {
+    /// The store to copy
+    #[arg(value_name = "SRC")]
+    source: OsString,
+    /// The new store, which must not exist
+    #[arg(value_name = "DST")]
+    target: PathBuf,
+    /// Commit whenever so many bytes have been copied; 0 for one transaction
+    #[arg(long, value_name = "BYTES", default_value_t = CompactOptions::default().transaction_bytes_max)]
+    transaction_bytes: u64,
+}
+
+#[derive(Args, Debug)]
+pub struct BackupArgs {
+    /// The store to copy
+    #[arg(value_name = "SRC")]
+    source: OsString,
+    /// The file to write, which must not exist; - for standard output
+    #[arg(value_name = "DST")]
+    target: PathBuf,
+    /// Read around the page cache, for a store larger than memory
+    #[arg(long)]
+    bypass_cache: bool,
+}
+
+fn must_not_exist(path: &Path) -> Outcome {
+    match path.symlink_metadata() {
+        Ok(_) => Err(Error::Exists { what: "the target" }.into()),
+        Err(_) => Ok(()),
+    }
+}
+
+/// A name beside `path` for what is not finished.
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".unfinished-{}", std::process::id()));
+    path.with_file_name(name)
+}
+
+/// Makes the name `path` durable.
+fn sync_parent(path: &Path) -> Outcome {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    Ok(std::fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?)
+}
+
+pub fn compact(args: &CompactArgs, context: &Context, out: &mut Output) -> Outcome {
+    must_not_exist(&args.target)?;
+    let store = stores::reading(&args.source, context.timeout)?;
+    let snapshot = stores::bolt(&store)?.snapshot()?;
+    let unfinished = unfinished(&args.target);
+    let done = pack(args, &snapshot, &unfinished).and_then(|()| {
+        // Both names are in one directory, and the copy is durable: it was closed.
+        std::fs::rename(&unfinished, &args.target)?;
+        sync_parent(&args.target)
+    });
+    if done.is_err() {
+        // Best effort: the name says what it is.
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    done?;
+    let (from, to) = (
+        snapshot.size_bytes(),
+        std::fs::metadata(&args.target)?.len(),
+    );
+    // Thousandths are exact enough for a ratio that people read.
+    let gain = (1000 * from).checked_div(to).unwrap_or(0);
+    out.put(
+        || {
+            format!(
+                "{from} -> {to} bytes (gain {}.{:02})",
+                gain / 1000,
+                gain % 1000 / 10
+            )
+        },
+        || json!({"from_bytes": from, "to_bytes": to}),
+    )
+}
+
+fn pack(args: &CompactArgs, snapshot: &txn::Snapshot, path: &Path) -> Outcome {
+    let page_bytes = snapshot.info().page_bytes;
+    let target = txn::Options::new()
+        .page_bytes(page_bytes)
+        .no_sync(true)
+        .no_grow_sync(true)
+        .open(path)?;
+    let bar = progress_bytes(snapshot.size_bytes(), "compacting");
+    let options = CompactOptions {
+        transaction_bytes_max: args.transaction_bytes,
+    };
+    txn::compact(snapshot, &target, options, &mut |bytes| {
+        bar.set_position(bytes)
+    })?;
+    bar.finish_and_clear();
+    target.close()?;
+    drop(target);
+    // Nothing was synced on the way: one sync of the whole is cheaper, and enough before the
+    // copy gets its name.
+    Ok(std::fs::File::open(path)?.sync_all()?)
+}
+
+/// Counts what passes on its way to a file.
+struct Counted<W> {
+    to: W,
+    bar: indicatif::ProgressBar,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.to.write(bytes)?;
+        self.bar.inc(written as u64);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.to.flush()
+    }
+}
+
+pub fn backup(args: &BackupArgs, context: &Context, out: &mut Output) -> Outcome {
+    let store = OpenOptions::new()
+        .read_only(true)
+        .lock_timeout(context.timeout)
+        .open(&args.source)?;
+    let snapshot = stores::bolt(&store)?.snapshot()?;
+    let options = BackupOptions {
+        bypass_cache: args.bypass_cache,
+    };
+    let bar = progress_bytes(snapshot.size_bytes(), "copying");
+    if args.target.as_os_str() == "-" {
+        let mut to = Counted {
+            to: std::io::stdout().lock(),
+            bar,
+        };
+        snapshot.write_to_with(&mut to, options)?;
+        to.bar.finish_and_clear();
+        return Ok(());
+    }
+    must_not_exist(&args.target)?;
+    let bytes = snapshot.copy_file_with(&args.target, options)?;
+    bar.finish_and_clear();
+    out.put(|| format!("{bytes} bytes"), || json!({ "bytes": bytes }))
+}

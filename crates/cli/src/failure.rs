@@ -1,0 +1,88 @@
+//! What went wrong, told to a person, and the exit code that tells it to a program.
+
+use std::io;
+use std::process::ExitCode;
+
+use kv_api::{Error, ErrorKind};
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub enum Failure {
+    /// The store or the system refused.
+    Store(Error),
+    /// Standard output or another stream failed.
+    Stream(io::Error),
+    /// A check found damage, which has been printed.
+    Findings(u64),
+    /// What was asked makes no sense.
+    Usage(String),
+}
+
+/// What every command returns.
+pub type Outcome<T = ()> = Result<T, Failure>;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Store(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Stream(error)
+    }
+}
+
+impl Failure {
+    /// The exit code, documented in `docs/cli.md`.
+    fn code(&self) -> u8 {
+        match self {
+            Failure::Findings(_) => 3,
+            Failure::Usage(_) => 2,
+            Failure::Stream(_) => 1,
+            Failure::Store(error) => match error.kind() {
+                ErrorKind::Corrupt | ErrorKind::InterruptedInit => 3,
+                ErrorKind::Locked | ErrorKind::AlreadyOpen => 4,
+                ErrorKind::NotFound => 5,
+                _ => 1,
+            },
+        }
+    }
+
+    /// What a person may do next, where the error itself does not say.
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Failure::Findings(_) => {
+                Some("restore a backup, or save what can be read with `strata export`")
+            }
+            Failure::Store(error) => match error.kind() {
+                ErrorKind::Corrupt => {
+                    Some("`strata check` lists all damage; `strata export` saves what can be read")
+                }
+                ErrorKind::Locked => Some("wait longer with --timeout, for example --timeout 30s"),
+                ErrorKind::NotFound => Some("`strata inspect` shows the buckets there are"),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Tells it and answers the code.
+    pub fn report(self) -> ExitCode {
+        let what = match &self {
+            // Whoever read the output has seen enough: `strata keys my.db | head`.
+            Failure::Stream(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                return ExitCode::SUCCESS;
+            }
+            Failure::Stream(error) => error.to_string(),
+            Failure::Store(error) => error.to_string(),
+            Failure::Findings(count) => format!("{count} errors found"),
+            Failure::Usage(what) => what.clone(),
+        };
+        eprintln!("strata: {what}");
+        if let Some(hint) = self.hint() {
+            eprintln!("  {hint}");
+        }
+        ExitCode::from(self.code())
+    }
+}

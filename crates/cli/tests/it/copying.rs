@@ -1,0 +1,63 @@
+//! Verbs that copy.
+
+use crate::support::{FIXTURES, Place, fixture, ok, run};
+
+#[test]
+fn compaction_and_backup_keep_the_digest() {
+    for name in FIXTURES {
+        let (place, source) = (Place::new(), fixture(name));
+        let digest = ok(&["digest", &source]);
+        let (compact, backup) = (place.file("compact.db"), place.file("backup.db"));
+        ok(&["compact", &source, &compact]);
+        ok(&["backup", &source, &backup]);
+        for copy in [&compact, &backup] {
+            assert_eq!(ok(&["digest", copy]), digest, "{name}");
+            assert_eq!(ok(&["check", copy]), "OK\n", "{name}");
+            assert_eq!(
+                run(&["compact", &source, copy]).code,
+                1,
+                "an existing target is refused"
+            );
+        }
+        let left: Vec<_> = std::fs::read_dir(place.path(".")).unwrap().collect();
+        assert_eq!(left.len(), 2, "nothing unfinished is left behind");
+    }
+}
+
+#[test]
+fn a_backup_goes_to_standard_output_whole() {
+    let place = Place::new();
+    let output = crate::support::command(&["backup", &fixture("plain.db"), "-"])
+        .output()
+        .unwrap();
+    std::fs::write(place.path("copy.db"), &output.stdout).unwrap();
+    assert_eq!(
+        ok(&["digest", &place.file("copy.db")]),
+        ok(&["digest", &fixture("plain.db")])
+    );
+}
+
+#[test]
+fn export_and_import_are_without_loss() {
+    for name in FIXTURES {
+        let place = Place::new();
+        let (lines, copy) = (place.file("lines.jsonl"), place.file("copy.db"));
+        ok(&["export", &fixture(name), &lines]);
+        ok(&["import", &copy, &lines]);
+        assert_eq!(
+            ok(&["digest", &copy]),
+            ok(&["digest", &fixture(name)]),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn an_import_of_something_else_names_the_line() {
+    let place = Place::new();
+    let lines = place.file("lines.jsonl");
+    std::fs::write(&lines, "{\"bucket\":[\"a\"],\"sequence\":0}\nhello\n").unwrap();
+    let run = run(&["import", &place.file("copy.db"), &lines]);
+    assert_eq!(run.code, 2);
+    assert!(run.err.contains("line 2"), "{}", run.err);
+}

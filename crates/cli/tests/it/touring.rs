@@ -1,0 +1,45 @@
+//! The tour, on a part of its input.
+
+use crate::support::{Place, json, ok};
+
+#[test]
+fn the_tour_runs_and_shows_a_table() {
+    let text = ok(&["tour", "--limit", "3000"]);
+    assert!(
+        text.contains("3000 characters have an official name"),
+        "{text}"
+    );
+    assert!(text.contains("random look-ups by name"), "{text}");
+    assert!(text.contains("hot backup"), "{text}");
+}
+
+#[test]
+fn the_tour_speaks_json() {
+    let steps = json(&["tour", "--limit", "1000"]);
+    assert!(
+        steps
+            .iter()
+            .any(|step| step["step"] == "full scan of the index" && step["amount"] == 1000)
+    );
+}
+
+#[test]
+fn what_the_tour_keeps_is_a_store() {
+    let place = Place::new();
+    let directory = place.file("kept");
+    ok(&["tour", "--limit", "1000", "--keep", &directory]);
+    assert_eq!(ok(&["check", &format!("{directory}/tour.bolt")]), "OK\n");
+    assert_eq!(
+        ok(&[
+            "get",
+            &format!("{directory}/tour.bolt"),
+            "names",
+            "LATIN SMALL LETTER B"
+        ]),
+        "b\n"
+    );
+    assert_ne!(
+        crate::support::run(&["tour", "--limit", "10", "--keep", &directory]).code,
+        0
+    );
+}

@@ -1,0 +1,104 @@
+//! Replays the committed corpora on a stable toolchain, and holds a campaign of hostile files
+//! against what they may allocate.
+#![allow(unsafe_code, reason = "an allocator that counts is one")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::path::Path;
+
+use strata_fuzz::hostile::choices::Choices;
+use strata_fuzz::hostile::{attack, hostile_file};
+
+thread_local! {
+    static LARGEST_BYTES: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Remembers the largest allocation of each thread.
+struct Counting;
+
+fn note(bytes: usize) {
+    // A thread that is ending has no more to tell.
+    let _ = LARGEST_BYTES.try_with(|largest| largest.set(largest.get().max(bytes)));
+}
+
+// SAFETY: every call goes on to the system's allocator unchanged; noting a number does not
+// allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note(layout.size());
+        // SAFETY: the caller's promise, passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        note(layout.size());
+        // SAFETY: the caller's promise, passed on.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise, passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
+        note(bytes);
+        // SAFETY: the caller's promise, passed on.
+        unsafe { System.realloc(pointer, layout, bytes) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn replay(target: &str, run: fn(&[u8])) {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus")
+        .join(target);
+    let mut inputs = 0;
+    for entry in std::fs::read_dir(corpus).unwrap() {
+        let path = entry.unwrap().path();
+        println!("{}", path.display());
+        run(&std::fs::read(path).unwrap());
+        inputs += 1;
+    }
+    assert!(inputs >= 20, "only {inputs} inputs for {target}");
+}
+
+#[test]
+fn the_corpus_of_operations_holds() {
+    replay("operations", strata_fuzz::operations);
+}
+
+#[test]
+fn the_corpus_of_hostile_files_holds() {
+    replay("hostile_bolt", strata_fuzz::hostile_bolt);
+}
+
+#[test]
+fn no_length_in_a_file_is_allocated_unchecked() {
+    let mut input = vec![0; 200];
+    strata_fuzz::hostile_bolt(&[]); // makes the sound files
+    for seed in 0..4000 {
+        crash_kit::Rng::new(seed).fill(&mut input);
+        let mut choices = Choices::new(&input);
+        let file = hostile_file(&mut choices);
+        LARGEST_BYTES.set(0);
+        attack(&file, &mut choices);
+        let (largest, max) = (LARGEST_BYTES.get(), 4 * file.len() + (1 << 20));
+        assert!(
+            largest <= max,
+            "seed {seed}: {largest} bytes for a file of {}",
+            file.len()
+        );
+    }
+}
+
+#[test]
+fn operations_from_a_generator_hold() {
+    for seed in 0..300 {
+        let mut input = vec![0; 600];
+        crash_kit::Rng::new(seed).fill(&mut input);
+        strata_fuzz::operations(&input);
+    }
+}
