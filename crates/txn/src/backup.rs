@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use disk::{File, OpenOptions, read_exact_at, write_all_at};
+use disk::{Claim, Disk, File, OpenOptions, read_exact_at, write_all_at};
 use kv_api::{Error, Result};
 use pager::{Slot, TxId};
 
@@ -63,6 +63,11 @@ impl Snapshot {
 
     /// Copies this version to a file, which appears whole and durable or not at all. Replaces
     /// what is at `path`. The copy gets the permission bits of the database.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyOpen` if what is at `path` is a database that this process has open, this one
+    /// included: it would go on in a file without a name.
     pub fn copy_file(&self, path: impl AsRef<Path>) -> Result<u64> {
         self.copy_file_with(path, BackupOptions::default())
     }
@@ -72,6 +77,7 @@ impl Snapshot {
         let (path, lease) = (path.as_ref(), &self.version().lease);
         let failed = |error| Error::io("making the copy", error);
         let mode = lease.file.mode().map_err(failed)?;
+        let _replaced = claim_target(&*lease.disk, path)?;
         let (temporary, file) = new_temporary(&*lease.disk, path, mode)?;
         let mut sink = FileWriter {
             file: Arc::clone(&file),
@@ -114,6 +120,19 @@ impl Snapshot {
             _ => as_opened,
         }
     }
+}
+
+/// Claims the file at `path`, if there is one, until it has been replaced.
+fn claim_target(disk: &dyn Disk, path: &Path) -> Result<Option<Claim>> {
+    let target = disk.open(path, &OpenOptions::READ);
+    // What cannot be opened for reading is no database of this process.
+    let Some(identity) = target.ok().and_then(|file| file.identity().ok()) else {
+        return Ok(None);
+    };
+    let claim = Claim::take(identity).ok_or_else(|| Error::AlreadyOpen {
+        path: path.to_path_buf(),
+    })?;
+    Ok(Some(claim))
 }
 
 struct Source {
