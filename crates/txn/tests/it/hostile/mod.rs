@@ -15,6 +15,8 @@ pub mod writing;
 mod campaign;
 #[cfg(test)]
 mod findings;
+#[cfg(test)]
+mod findings_writing;
 
 use choices::Choices;
 use memory::MemoryDisk;
