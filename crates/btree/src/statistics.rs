@@ -59,6 +59,31 @@ impl AddAssign for BucketStatistics {
     }
 }
 
+impl BucketStatistics {
+    /// How the shape changed since `earlier`: figures that shrank are 0; the depth is as it is now.
+    pub fn since(&self, earlier: &BucketStatistics) -> BucketStatistics {
+        let grown = |now: u64, then: u64| now.saturating_sub(then);
+        BucketStatistics {
+            branch_pages: grown(self.branch_pages, earlier.branch_pages),
+            branch_overflow_pages: grown(self.branch_overflow_pages, earlier.branch_overflow_pages),
+            leaf_pages: grown(self.leaf_pages, earlier.leaf_pages),
+            leaf_overflow_pages: grown(self.leaf_overflow_pages, earlier.leaf_overflow_pages),
+            keys: grown(self.keys, earlier.keys),
+            depth: self.depth,
+            branch_alloc_bytes: grown(self.branch_alloc_bytes, earlier.branch_alloc_bytes),
+            branch_inuse_bytes: grown(self.branch_inuse_bytes, earlier.branch_inuse_bytes),
+            leaf_alloc_bytes: grown(self.leaf_alloc_bytes, earlier.leaf_alloc_bytes),
+            leaf_inuse_bytes: grown(self.leaf_inuse_bytes, earlier.leaf_inuse_bytes),
+            buckets: grown(self.buckets, earlier.buckets),
+            inline_buckets: grown(self.inline_buckets, earlier.inline_buckets),
+            inline_bucket_inuse_bytes: grown(
+                self.inline_bucket_inuse_bytes,
+                earlier.inline_bucket_inuse_bytes,
+            ),
+        }
+    }
+}
+
 /// Header, table, keys and values of a page.
 fn used_bytes(elements: Elements<'_>) -> Result<u64> {
     let mut payload = Vec::with_capacity(elements.count());
@@ -135,4 +160,27 @@ fn measure_one<S: PageSource>(
     let below = above + own.depth;
     open.extend(inside.into_iter().map(|value| (value, below)));
     Ok(own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_counts_what_came_and_keeps_the_depth() {
+        let then = BucketStatistics {
+            keys: 10,
+            leaf_pages: 4,
+            depth: 1,
+            ..BucketStatistics::default()
+        };
+        let now = BucketStatistics {
+            keys: 25,
+            leaf_pages: 3,
+            depth: 2,
+            ..BucketStatistics::default()
+        };
+        let since = now.since(&then);
+        assert_eq!((since.keys, since.leaf_pages, since.depth), (15, 0, 2));
+    }
 }
