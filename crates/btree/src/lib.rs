@@ -19,7 +19,6 @@ mod error;
 mod layout;
 mod node;
 mod node_ref;
-mod release;
 mod settle;
 mod split;
 mod statistics;

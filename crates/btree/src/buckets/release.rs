@@ -2,8 +2,8 @@
 
 use pager::{PageId, PageSource};
 
+use super::{BucketId, Buckets};
 use crate::bucket::{BucketHeader, EntryKind, entry_kind};
-use crate::buckets::{BucketId, Buckets};
 use crate::error::{Error, Result};
 use crate::node::{Child, Node};
 use crate::walk::Walk;
