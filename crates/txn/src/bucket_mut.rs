@@ -74,14 +74,29 @@ impl<'t> BucketMut<'t> {
 
     fn open(&mut self, name: &[u8]) -> Result<Option<BucketId>> {
         let Transaction { buckets, base, .. } = &mut *self.transaction;
-        buckets.open(&base.pages, self.id, name).map_err(from_tree)
+        let opened = buckets
+            .open(&base.pages, self.id, name)
+            .map_err(from_tree)?;
+        if let Some(id) = opened {
+            self.note_opened(name, id);
+        }
+        Ok(opened)
     }
 
     fn create(&mut self, name: &[u8]) -> Result<BucketId> {
         let Transaction { buckets, base, .. } = &mut *self.transaction;
-        buckets
+        let id = buckets
             .create(&base.pages, self.id, name)
-            .map_err(from_tree)
+            .map_err(from_tree)?;
+        self.note_opened(name, id);
+        Ok(id)
+    }
+
+    /// A top-level bucket may be known as a space, too.
+    fn note_opened(&mut self, name: &[u8], id: BucketId) {
+        if self.id == Buckets::TOP {
+            self.transaction.spaces.get_mut().note_opened(name, id);
+        }
     }
 
     /// The bucket called `name` inside this one.
@@ -141,7 +156,11 @@ impl<'t> BucketMut<'t> {
         let Transaction { buckets, base, .. } = &mut *self.transaction;
         buckets
             .delete(&base.pages, self.id, name.as_ref())
-            .map_err(from_tree)
+            .map_err(from_tree)?;
+        if self.id == Buckets::TOP {
+            self.transaction.spaces.get_mut().drop_name(name.as_ref());
+        }
+        Ok(())
     }
 
     /// The sequence number.

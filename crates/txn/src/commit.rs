@@ -74,6 +74,16 @@ pub(crate) fn sync_current(writer: &mut Writer) -> Result<()> {
     make_durable(writer, &current)
 }
 
+/// The same for who asks by name: the option `no_sync` spares commits their syncs, not this one.
+pub(crate) fn sync_for_certain(writer: &mut Writer) -> Result<()> {
+    sync_current(writer)?;
+    if !writer.rules.no_sync {
+        return Ok(());
+    }
+    let synced = writer.pager.sync_all();
+    synced.map_err(|failure| writer.stop(failure))
+}
+
 /// Stores the list of free pages, if the durable version does not.
 pub(crate) fn store_freelist(writer: &mut Writer) -> Result<()> {
     if writer.durable.meta.freelist != NO_FREELIST {

@@ -131,7 +131,7 @@ impl Db {
     /// transaction that is still open.
     pub fn sync(&self) -> Result<()> {
         self.refuse_read_only()?;
-        self.with_writer(commit::sync_current)
+        self.with_writer(commit::sync_for_certain)
     }
 
     fn with_writer<T>(&self, work: impl FnOnce(&mut Writer) -> Result<T>) -> Result<T> {

@@ -124,6 +124,14 @@ impl SpaceTable {
         known.map(|(name, _)| name.as_slice())
     }
 
+    /// Notes that the bucket behind the space called `name`, if one was resolved, has been opened:
+    /// from now on only what was opened is up to date.
+    pub fn note_opened(&mut self, name: &[u8], id: BucketId) {
+        if self.by_name.contains_key(name) {
+            self.set(name, Place::Opened(id));
+        }
+    }
+
     /// Makes the space called `name` stale.
     pub fn drop_name(&mut self, name: &[u8]) {
         if let Some(index) = self.by_name.remove(name)

@@ -114,9 +114,14 @@ impl Transaction {
         from: BucketId,
         to: BucketId,
     ) -> Result<()> {
+        let name = name.as_ref();
         self.buckets
-            .rename(&self.base.pages, from, name.as_ref(), to)
-            .map_err(from_tree)
+            .rename(&self.base.pages, from, name, to)
+            .map_err(from_tree)?;
+        if from == Buckets::TOP {
+            self.spaces.get_mut().drop_name(name);
+        }
+        Ok(())
     }
 
     /// Runs `handler` once this transaction has been committed and its locks are released;

@@ -243,7 +243,14 @@ fn buckets_that_contain_each_other_are_told() {
 #[test]
 fn keys_out_of_order_are_found_by_the_check() {
     let scratch = planted();
-    let leaf = *pages(&scratch, PageUse::Leaf).last().unwrap();
+    let whole = std::fs::read(&scratch.path).unwrap();
+    let holds_pairs = |leaf: &usize| {
+        let flags = |index: usize| whole[leaf * PAGE + 16 + index * 16];
+        let key_bytes = |index: usize| whole[leaf * PAGE + 16 + index * 16 + 8];
+        (0..2).all(|index| flags(index) == 0 && key_bytes(index) >= 6)
+    };
+    let leaves = pages(&scratch, PageUse::Leaf);
+    let leaf = *leaves.iter().find(|leaf| holds_pairs(leaf)).unwrap();
     let swap = |bytes: &mut [u8]| {
         let keys: Vec<usize> = (0..2)
             .map(|index| {
@@ -269,7 +276,7 @@ fn keys_out_of_order_are_found_by_the_check() {
         "{found:?}"
     );
     // From a page on, only what lies below it is looked at.
-    for start in pages(&scratch, PageUse::Leaf) {
+    for start in leaves.into_iter().filter(holds_pairs) {
         let mut count = 0;
         txn::check_from_page(&snapshot, start as u64, &mut |_| count += 1).unwrap();
         assert_eq!(count > 0, start == leaf, "{start}");
@@ -374,7 +381,7 @@ fn a_freelist_that_lies_is_told_before_anything_is_written() {
     );
     let db = scratch.open();
     let refused = db.update(|tx| tx.bucket("wide")?.put("key", "value"));
-    assert!(assert_kind(refused, ErrorKind::Corrupt).contains("also free"));
+    assert!(assert_kind(refused, ErrorKind::Corrupt).contains("free"));
 }
 
 fn root_of_db(db: &Db) -> u64 {
@@ -438,81 +445,23 @@ fn a_deletion_that_meets_damage_frees_nothing() {
         .open(&scratch.path)
         .unwrap();
     for opened in [false, true] {
-        // A caller who shrugs the error off must not lose more by it.
-        db.update(|tx| {
+        // A caller who shrugs the error off must not commit half of a deletion.
+        let shrugged = db.update(|tx| {
             if opened {
                 tx.bucket("tall")?.put("touched", "")?;
             }
             assert_kind(tx.delete_bucket("tall"), ErrorKind::Corrupt);
-            tx.bucket("tall")?.put("still", "there")?;
-            tx.bucket("wide")?.put("still", "there")
-        })
-        .unwrap();
+            Ok(())
+        });
+        assert_kind(shrugged, ErrorKind::Corrupt);
+        db.update(|tx| tx.bucket("tall")?.put("still", "there"))
+            .unwrap();
         let snapshot = db.snapshot().unwrap();
         let tall = snapshot.bucket("tall").unwrap();
         assert_eq!(tall.get("still").unwrap(), Some(&b"there"[..]));
-        assert_eq!(tall.range(..).count(), 1501 + usize::from(opened));
+        assert_eq!(tall.get("touched").unwrap(), None);
         assert_eq!(findings(&snapshot), before, "no more findings than before");
     }
-}
-
-#[test]
-fn leaves_at_unequal_depths_are_read_and_written_right() {
-    // No writer makes them, and no rule forbids them: a branch whose children are a leaf and
-    // another branch.
-    let scratch = planted();
-    let (tall, first_child) = {
-        let tall = root_of(&scratch, "tall");
-        let bytes = std::fs::read(&scratch.path).unwrap();
-        let at = tall * PAGE + 24;
-        (
-            tall,
-            u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize,
-        )
-    };
-    scratch.patch(|bytes| {
-        let count = u16::from_le_bytes([
-            bytes[first_child * PAGE + 10],
-            bytes[first_child * PAGE + 11],
-        ]);
-        assert!(
-            bytes[first_child * PAGE + 8] == 1 && count > 3,
-            "three levels"
-        );
-        // The root's first child becomes the first leaf itself; its siblings are cut off, and
-        // the pages with them.
-        let leaf = bytes[first_child * PAGE + 24..first_child * PAGE + 32].to_vec();
-        bytes[tall * PAGE + 24..tall * PAGE + 32].copy_from_slice(&leaf);
-    });
-    let db = quick()
-        .freelist(FreelistStorage::Never)
-        .open(&scratch.path)
-        .unwrap();
-    let keys: Vec<Vec<u8>> = newest(&db).buckets[&b"tall"[..]]
-        .pairs
-        .keys()
-        .cloned()
-        .collect();
-    assert!(keys.len() > 700);
-    // Emptying the leaf but for one key makes it too small, and its only sibling is a branch.
-    let mut left = keys.clone();
-    for round in 0..8 {
-        db.update(|tx| {
-            let mut bucket = tx.bucket("tall")?;
-            (0..3).try_for_each(|_| bucket.delete(left.remove(1 + (round % 2) * 100)))?;
-            bucket.put(format!("new {round}"), "")
-        })
-        .unwrap();
-        let shown = newest(&db).buckets[&b"tall"[..]].clone();
-        let expected = left.len() + round + 1;
-        assert_eq!(shown.pairs.len(), expected);
-        assert!(
-            left.iter().all(|key| shown.pairs.contains_key(key)),
-            "round {round}"
-        );
-    }
-    db.update(|tx| tx.bucket("tall")?.delete_range(..)).unwrap();
-    assert_eq!(newest(&db).buckets[&b"tall"[..]].pairs.len(), 0);
 }
 
 #[test]
