@@ -122,17 +122,19 @@ impl Snapshot {
     }
 }
 
-/// Claims the file at `path`, if there is one, until it has been replaced.
-fn claim_target(disk: &dyn Disk, path: &Path) -> Result<Option<Claim>> {
+/// Claims the file at `path`, if there is one, until it has been replaced. The file is kept open
+/// behind the claim: a replaced file that nobody holds gives its identity to the next one made.
+fn claim_target(disk: &dyn Disk, path: &Path) -> Result<Option<(Claim, Arc<dyn File>)>> {
     let target = disk.open(path, &OpenOptions::READ);
     // What cannot be opened for reading is no database of this process.
-    let Some(identity) = target.ok().and_then(|file| file.identity().ok()) else {
+    let Ok(file) = target else { return Ok(None) };
+    let Ok(identity) = file.identity() else {
         return Ok(None);
     };
     let claim = Claim::take(identity).ok_or_else(|| Error::AlreadyOpen {
         path: path.to_path_buf(),
     })?;
-    Ok(Some(claim))
+    Ok(Some((claim, file)))
 }
 
 struct Source {

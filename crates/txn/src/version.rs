@@ -20,8 +20,9 @@ use crate::freelist::load_freelist;
 pub(crate) struct Lease {
     pub disk: Arc<dyn Disk>,
     pub path: PathBuf,
-    pub file: Arc<dyn File>,
+    /// Before the file, so that it is given up while the file still keeps its identity.
     pub _claim: Claim,
+    pub file: Arc<dyn File>,
 }
 
 /// One committed version.

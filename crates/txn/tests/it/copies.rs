@@ -210,10 +210,9 @@ fn copies_made_while_writers_commit_are_whole() {
                 })
             })
             .collect();
-        copiers
-            .into_iter()
-            .for_each(|copier| copier.join().unwrap());
+        let joined: Vec<_> = copiers.into_iter().map(|copier| copier.join()).collect();
         done.store(true, Ordering::Relaxed);
+        joined.into_iter().for_each(|copier| copier.unwrap());
     });
     scratch.close_clean(db);
 }
