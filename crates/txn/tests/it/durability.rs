@@ -153,3 +153,18 @@ fn every_sync_commit_leaves_a_file_that_another_handle_reads_whole() {
         assert_kind(options().open(&scratch.path), ErrorKind::AlreadyOpen);
     }
 }
+
+#[test]
+fn a_sync_by_name_is_a_sync_also_under_no_sync() {
+    let disk = crash_kit::CrashDisk::new();
+    let options = || txn::Options::new().page_bytes(1024).no_sync(true);
+    let db = options().disk(disk.as_dyn()).open("/my.db").unwrap();
+    db.update(|tx| tx.create_bucket("b")?.put("synced", "yes"))
+        .unwrap();
+    db.sync().unwrap();
+    let after = disk.after_crash(crash_kit::Survivors::Synced);
+    let reopened = options().disk(after.as_dyn()).open("/my.db").unwrap();
+    let snapshot = reopened.snapshot().unwrap();
+    let value = snapshot.bucket("b").unwrap().get("synced").unwrap();
+    assert_eq!(value, Some(&b"yes"[..]));
+}
