@@ -10,6 +10,11 @@ const SHARED_RUN_PAIRS_MAX: usize = 4;
 /// more than the share of a page that sharing saves.
 const LONE_PAIR_PAGES: usize = 4;
 
+/// By how much a node may outgrow its page before it is cut ahead of the commit, under bbolt's
+/// rule: bbolt cuts at the commit only, so where it cuts depends on all that a transaction put.
+/// The bound keeps a bulk load linear.
+const SHARE_ROOM_BYTES: usize = 64 << 10;
+
 /// How full a split leaves the left node.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fill {
@@ -17,6 +22,21 @@ pub(crate) enum Fill {
     Adaptive,
     /// This share of a page, by bbolt's own rule.
     Share(f64),
+}
+
+impl Fill {
+    /// By how much a node may outgrow its page until the tree is settled.
+    pub fn room_until_settled_bytes(self) -> usize {
+        match self {
+            Fill::Adaptive => 0,
+            Fill::Share(_) => SHARE_ROOM_BYTES,
+        }
+    }
+}
+
+/// Whether a node certainly needs no cut, by its size and by what a page's count can say.
+pub(crate) fn fits(node: &Node, room_bytes: usize) -> bool {
+    node.size_bytes() < room_bytes && node.count() <= ELEMENTS_MAX
 }
 
 /// Cuts a node until every piece fits.
