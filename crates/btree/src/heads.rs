@@ -282,7 +282,7 @@ pub(crate) fn look_on_leaf<'a, S: PageSource>(
         pages => source.run(id, pages),
     };
     Some(run.map(|bytes| OnLeaf {
-        elements: Elements::validated_leaf(id, bytes, shape.count),
+        elements: Elements::validated(id, bytes, shape.count, true),
         window,
         pair,
     }))
@@ -309,6 +309,17 @@ fn keep<S: PageSource>(source: &S, table: &SideTable, elements: Elements<'_>) {
     if let Some(words) = work_out(source, table.words_max(), elements) {
         table.keep(elements.id(), &words);
     }
+}
+
+/// Whether `elements` are known to be a page that this process laid out.
+pub(crate) fn written_here<S: PageSource>(source: &S, elements: Elements<'_>) -> bool {
+    source.side_tables().is_some_and(|tables| {
+        let table = match elements.is_leaf() {
+            true => &tables.leaves,
+            false => &tables.branches,
+        };
+        table.was_written(elements.id())
+    })
 }
 
 /// The words for a page; none if it is damaged or too large to describe.
@@ -413,7 +424,7 @@ mod tests {
     use quickcheck::quickcheck;
 
     use super::*;
-    use crate::layout::{NewElement, packed_bytes, write_page};
+    use crate::node::{Child, Node};
 
     /// One page with its words.
     struct OnePage {
@@ -447,20 +458,16 @@ mod tests {
 
     /// A page of these pairs, or of these separators above pages 100, 101 and so on, searched often
     /// enough for its words to be kept.
-    fn page_of(pairs: &BTreeMap<Vec<u8>, Vec<u8>>, leaf: bool) -> Result<OnePage> {
-        let payload = pairs.iter().map(|(key, value)| key.len() + value.len());
-        let mut image = vec![0; packed_bytes(payload)];
-        let elements: Vec<NewElement<'_>> = pairs
-            .iter()
-            .zip(100..)
-            .map(|((key, value), child)| NewElement {
-                key,
-                value: if leaf { value } else { &[] },
-                flags: NO_FLAGS,
-                child: PageId(child),
-            })
-            .collect();
-        write_page(&mut image, ID, 0, leaf, elements.into_iter())?;
+    fn page_of(pairs: &BTreeMap<Vec<u8>, Vec<u8>>, leaf: bool) -> crate::Result<OnePage> {
+        let mut node = Node::new(leaf);
+        for ((key, value), child) in pairs.iter().zip(100..) {
+            match leaf {
+                true => node.put(key, value, NO_FLAGS)?,
+                false => node.insert_child(node.count(), key, Child::Page(PageId(child))),
+            }
+        }
+        let mut image = vec![0; node.size_bytes()];
+        node.write_to(&mut image, ID, 0)?;
         let tables = SideTables::new(1 << 20);
         let page = OnePage { image, tables };
         for _ in 0..10 {
@@ -551,7 +558,7 @@ mod tests {
     }
 
     #[test]
-    fn pairs_of_one_length_are_found_without_the_table_of_elements() -> Result<()> {
+    fn pairs_of_one_length_are_found_without_the_table_of_elements() -> crate::Result<()> {
         let pairs: BTreeMap<Vec<u8>, Vec<u8>> = (0..20_u8)
             .map(|n| (vec![b'k', n, 1], vec![n; usize::from(n)]))
             .collect();
@@ -564,7 +571,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_for_a_page_whose_keys_do_not_ascend() -> Result<()> {
+    fn nothing_is_kept_for_a_page_whose_keys_do_not_ascend() -> crate::Result<()> {
         let pairs: BTreeMap<Vec<u8>, Vec<u8>> =
             [(b"aa".to_vec(), vec![]), (b"bb".to_vec(), vec![])].into();
         let mut page = page_of(&pairs, true)?;

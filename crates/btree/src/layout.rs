@@ -4,7 +4,7 @@
 //! writer of the format packs keys and values behind the table in the order of their elements;
 //! [`Elements::check_packed`] holds a page to that, so that nothing is lent or copied twice.
 
-use pager::{Error, HEADER_BYTES, Page, PageId, PageKind, Result, u64_at, write_header};
+use pager::{Error, HEADER_BYTES, Page, PageId, PageKind, Result, u64_at};
 
 /// Bytes of one element of the table, on leaf and branch alike.
 pub(crate) const ELEMENT_BYTES: usize = 16;
@@ -35,7 +35,7 @@ pub(crate) struct Spot {
 }
 
 impl Spot {
-    fn end(self) -> usize {
+    pub fn end(self) -> usize {
         self.at + self.key_bytes + self.value_bytes
     }
 
@@ -76,10 +76,10 @@ impl<'a> Elements<'a> {
         })
     }
 
-    /// The elements of a leaf run that [`of`](Elements::of) and
-    /// [`check_packed`](Elements::check_packed) have seen before.
-    pub(crate) fn validated_leaf(id: PageId, bytes: &'a [u8], count: usize) -> Elements<'a> {
-        let leaf = true;
+    /// Elements that [`of`](Elements::of) and [`check_packed`](Elements::check_packed) have seen
+    /// before, or that were laid out here.
+    #[inline]
+    pub(crate) fn validated(id: PageId, bytes: &'a [u8], count: usize, leaf: bool) -> Elements<'a> {
         Elements {
             id,
             bytes,
@@ -233,125 +233,4 @@ impl<'a> Elements<'a> {
 /// Bytes of a page with these elements, header included.
 pub(crate) fn packed_bytes(payload: impl Iterator<Item = usize>) -> usize {
     payload.fold(HEADER_BYTES, |sum, bytes| sum + ELEMENT_BYTES + bytes)
-}
-
-/// One element to be written.
-pub(crate) struct NewElement<'a> {
-    pub key: &'a [u8],
-    pub value: &'a [u8],
-    pub flags: u32,
-    pub child: PageId,
-}
-
-/// Writes a packed page: header, table, then keys and values in order.
-pub(crate) fn write_page<'a>(
-    image: &mut [u8],
-    id: PageId,
-    overflow: u32,
-    leaf: bool,
-    elements: impl ExactSizeIterator<Item = NewElement<'a>>,
-) -> Result<()> {
-    let too_small = || Error::page(id, "an image too small for its elements");
-    let count = elements.len();
-    let kind = if leaf {
-        PageKind::Leaf
-    } else {
-        PageKind::Branch
-    };
-    let header_count = u16::try_from(count).map_err(|_| too_small())?;
-    write_header(image, id, kind, header_count, overflow);
-    let body = image.get_mut(HEADER_BYTES..).ok_or_else(too_small)?;
-    let (table, mut data) = body
-        .split_at_mut_checked(count * ELEMENT_BYTES)
-        .ok_or_else(too_small)?;
-    let mut data_at = 0;
-    for ((index, element), slot) in elements
-        .enumerate()
-        .zip(table.chunks_exact_mut(ELEMENT_BYTES))
-    {
-        // A position counts from its own element to its key.
-        let position = (count - index) * ELEMENT_BYTES + data_at;
-        let small = |n: usize| {
-            u32::try_from(n)
-                .map(u32::to_le_bytes)
-                .map_err(|_| too_small())
-        };
-        let (position, key_bytes, value_bytes) = (
-            small(position)?,
-            small(element.key.len())?,
-            small(element.value.len())?,
-        );
-        let child = element.child.0.to_le_bytes();
-        let flags = element.flags.to_le_bytes();
-        let parts: [&[u8]; 4] = if leaf {
-            [&flags, &position, &key_bytes, &value_bytes]
-        } else {
-            [&position, &key_bytes, &child, &[]]
-        };
-        fill(slot, parts).ok_or_else(too_small)?;
-        let pair_bytes = element.key.len() + element.value.len();
-        let (pair, rest) = data
-            .split_at_mut_checked(pair_bytes)
-            .ok_or_else(too_small)?;
-        fill(pair, [element.key, element.value]).ok_or_else(too_small)?;
-        data = rest;
-        data_at += pair_bytes;
-    }
-    Ok(())
-}
-
-/// Copies `parts` one behind the other; `None` if they do not fit.
-fn fill<const N: usize>(mut target: &mut [u8], parts: [&[u8]; N]) -> Option<()> {
-    for part in parts {
-        let (now, rest) = target.split_at_mut_checked(part.len())?;
-        now.copy_from_slice(part);
-        target = rest;
-    }
-    Some(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pair_is_laid_out_as_bbolt_lays_it_out() -> Result<()> {
-        let pair = NewElement {
-            key: b"foo",
-            value: b"bar",
-            flags: 0,
-            child: PageId(0),
-        };
-        let mut image = vec![0; 38];
-        write_page(&mut image, PageId(0), 0, true, [pair].into_iter())?;
-        let hex: String = image.iter().map(|byte| format!("{byte:02x}")).collect();
-        let header = "00000000000000000200010000000000";
-        let element = "00000000100000000300000003000000";
-        assert_eq!(hex, format!("{header}{element}666f6f626172"));
-        Ok(())
-    }
-
-    #[test]
-    fn positions_that_leave_the_page_are_damage() -> Result<()> {
-        let pair = NewElement {
-            key: b"foo",
-            value: b"bar",
-            flags: 0,
-            child: PageId(0),
-        };
-        let mut image = vec![0; 64];
-        write_page(&mut image, PageId(9), 0, true, [pair].into_iter())?;
-        for at in [20, 24, 28] {
-            let mut broken = image.clone();
-            if let Some(field) = broken.get_mut(at..at + 4) {
-                field.copy_from_slice(&u32::MAX.to_le_bytes());
-            }
-            let elements = Elements::of(Page::parse(PageId(9), &broken)?)?;
-            assert!(
-                elements.key(0).is_err() && elements.value(0).is_err(),
-                "field at {at}"
-            );
-        }
-        Ok(())
-    }
 }

@@ -26,23 +26,21 @@ fn settle_below<S: PageSource>(tree: &mut Tree, source: &S, index: NodeIndex) ->
     let Some(node) = tree.node(index).filter(|node| !node.is_leaf()) else {
         return Ok(());
     };
-    let in_memory: Vec<NodeIndex> = (0..node.count())
-        .filter_map(|place| match node.child(place) {
-            Some(Child::Node(child)) => Some(child),
-            _ => None,
-        })
-        .collect();
+    let in_memory: Vec<NodeIndex> = node.children_in_memory().map(|(_, child)| child).collect();
     for child in in_memory {
         settle_below(tree, source, child)?;
     }
     let mut place = 0;
-    while let Some(child) = tree.node(index).and_then(|node| node.child(place)) {
-        place = match child {
-            Child::Page(_) => place + 1,
-            Child::Node(child) => settle_child(tree, source, index, place, child)?,
-        };
+    while let Some((at, child)) = next_in_memory(tree, index, place) {
+        place = settle_child(tree, source, index, at, child)?;
     }
     Ok(())
+}
+
+/// The first child of `parent` that is in memory, from `place` on.
+fn next_in_memory(tree: &Tree, parent: NodeIndex, place: usize) -> Option<(usize, NodeIndex)> {
+    let mut children = tree.node(parent)?.children_in_memory();
+    children.find(|(at, _)| *at >= place)
 }
 
 /// Settles the child at `place` of `parent`; answers the place to go on at.

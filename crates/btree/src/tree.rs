@@ -13,6 +13,7 @@ use pager::{PageId, PageSource};
 use crate::counts::TreeCounts;
 use crate::depth::{DEPTH_MAX, too_deep};
 use crate::error::Result;
+use crate::heads;
 use crate::layout::Elements;
 use crate::node::{Child, Node, NodeIndex};
 use crate::split::{Fill, fits, pieces};
@@ -142,7 +143,9 @@ impl Tree {
                     return Err(pager::Error::page(id, what).into());
                 }
                 let origin = Some((id, page.run_pages()));
-                let node = Node::read(Elements::of(page)?, origin)?;
+                let elements = Elements::of(page)?;
+                let written_here = heads::written_here(source, elements);
+                let node = Node::read(elements, origin, written_here)?;
                 self.counts.nodes += 1;
                 self.add(node)
             }
@@ -208,6 +211,11 @@ impl Tree {
         if self.read(source).get(key)?.is_none() {
             return Ok(false);
         }
+        self.remove(source, key)
+    }
+
+    /// Removes `key`, which is there.
+    pub fn remove<S: PageSource>(&mut self, source: &S, key: &[u8]) -> Result<bool> {
         let leaf = self.descend(source, key)?;
         self.modified = true;
         if let Some(node) = self.node_mut(leaf)

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use disk::{File, MapOptions, ReadView, View, read_exact_at, write_all_at, write_all_vectored_at};
 
 use crate::id::{PageId, TxId};
-use crate::meta::{Meta, Slot};
-use crate::page::{PageKind, write_header};
+use crate::meta::{META_BYTES, Meta, Slot};
+use crate::page::{HEADER_BYTES, PageKind, write_header};
 use crate::page_view::PageView;
 use crate::probe::probe;
 use crate::side_table::SideTables;
@@ -233,14 +233,19 @@ impl Pager {
             self.file_bytes = self.file_bytes.max(next.saturating_mul(page_bytes));
             rest = rest.get(count..).unwrap_or_default();
         }
+        if let Some(tables) = &self.side_tables {
+            tables.note_written(runs);
+        }
         Ok(())
     }
 
     /// Writes a meta into `slot`.
     pub fn write_meta(&self, slot: Slot, meta: &Meta) -> Result<()> {
         let offset = slot.page().0.saturating_mul(self.growth.page_bytes);
-        write_all_at(&*self.file, &meta.page_image(slot.page()), offset)
-            .map_err(Error::io("writing the meta"))
+        // The rest of the page is zeros since the file was made, and nobody reads it.
+        let record = meta.page_image(slot.page());
+        let record = record.get(..HEADER_BYTES + META_BYTES).unwrap_or_default();
+        write_all_at(&*self.file, record, offset).map_err(Error::io("writing the meta"))
     }
 
     /// Makes written pages durable.

@@ -13,6 +13,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use crate::id::PageId;
+use crate::page::PageKind;
+use crate::wire::u16_at;
 
 /// Words per cache line, the unit that slots are made of.
 const LINE_WORDS: usize = 8;
@@ -37,11 +39,16 @@ impl Tag {
     const VISITS_MASK: u64 = 3 << Tag::PAGE_BITS;
     const FULL: u64 = 1 << (Tag::PAGE_BITS + 2);
     const BUSY: u64 = 1 << (Tag::PAGE_BITS + 3);
-    const FILLING: u64 = 1 << (Tag::PAGE_BITS + 4);
+    const WRITTEN: u64 = 1 << (Tag::PAGE_BITS + 4);
+    const FILLING: u64 = 1 << (Tag::PAGE_BITS + 5);
     const FILLINGS_MASK: u64 = !(Tag::FILLING - 1);
 
     fn is_full_of(self, id: PageId) -> bool {
         self.0 & (Tag::FULL | Tag::BUSY) == Tag::FULL && self.0 & Tag::PAGE_MASK == id.0
+    }
+
+    fn is_of(self, id: PageId) -> bool {
+        self.0 & Tag::BUSY == 0 && self.0 & Tag::PAGE_MASK == id.0
     }
 
     fn is_taken(self) -> bool {
@@ -182,7 +189,34 @@ impl SideTable {
                 place.store(*word, Ordering::Relaxed);
             }
         }
-        tag.store(number | Tag::FULL | id.0, Ordering::Release);
+        let written = before.0 & Tag::WRITTEN;
+        tag.store(number | written | Tag::FULL | id.0, Ordering::Release);
+    }
+
+    /// Notes that page `id` has just been written, unless its slot is another page's.
+    fn note_written(&self, id: PageId, make_slot: bool) {
+        let slot = match make_slot {
+            true => self.slot_or_new(id),
+            false => self.slot(id),
+        };
+        let Some(tag) = slot.and_then(Slot::tag).filter(|_| id.0 <= Tag::PAGE_MASK) else {
+            return;
+        };
+        let before = Tag(tag.load(Ordering::Relaxed));
+        if !before.is_taken() {
+            let after = before.emptied().0 | Tag::WRITTEN | id.0;
+            let _ = tag.compare_exchange(before.0, after, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether page `id` is known to have been written through this table's file. Who asks must
+    /// hold a version that has the page.
+    pub fn was_written(&self, id: PageId) -> bool {
+        let tag = self.slot(id).and_then(Slot::tag);
+        tag.is_some_and(|tag| {
+            let tag = Tag(tag.load(Ordering::Relaxed));
+            tag.is_of(id) && tag.0 & Tag::WRITTEN != 0
+        })
     }
 
     /// Drops what is kept for page `id`, which is about to be written anew.
@@ -191,7 +225,7 @@ impl SideTable {
             return;
         };
         let before = Tag(tag.load(Ordering::Relaxed));
-        if before.is_full_of(id) {
+        if before.is_of(id) {
             let after = before.emptied().0;
             let _ = tag.compare_exchange(before.0, after, Ordering::Relaxed, Ordering::Relaxed);
         }
@@ -237,6 +271,10 @@ pub struct SideTables {
     pub leaves: SideTable,
 }
 
+/// A commit of more pages than this does not allocate slots for them: it is a load, and whether
+/// its pages will be searched or changed soon nobody knows.
+const NEWS_WORTH_SLOTS: usize = 64;
+
 impl SideTables {
     /// Words of a branch's slot: heads and children of more than a hundred keys.
     const BRANCH_WORDS: usize = 256;
@@ -257,6 +295,19 @@ impl SideTables {
                 SideTables::LEAF_CHUNK_SLOTS,
                 bytes_max - branch_bytes,
             ),
+        }
+    }
+
+    /// Notes that these runs have just been written here, so that nobody need look for damage on
+    /// them before changing them again.
+    pub(crate) fn note_written(&self, runs: &[(PageId, &[u8])]) {
+        let make_slot = runs.len() <= NEWS_WORTH_SLOTS;
+        for (id, bytes) in runs {
+            match u16_at(bytes, 8).and_then(PageKind::from_flags) {
+                Some(PageKind::Branch) => self.branches.note_written(*id, make_slot),
+                Some(PageKind::Leaf) => self.leaves.note_written(*id, make_slot),
+                _ => {}
+            }
         }
     }
 
