@@ -136,7 +136,10 @@ impl<'w> WriteSet<'w> {
             .collect();
         let writer = &mut *self.writer;
         let counters = &writer.current.counters;
-        counters.add(&counters.writes, runs.len() as u64);
+        counters.add(
+            &counters.writes,
+            stretches(&runs, writer.pager.page_bytes()),
+        );
         counters.add(&counters.bytes_written, self.images.len() as u64);
         writer
             .pager
@@ -177,6 +180,16 @@ impl<'w> WriteSet<'w> {
         self.writer.images = self.images;
         self.failed
     }
+}
+
+/// Stretches of neighbouring pages among sorted runs: each is written in one call.
+fn stretches(runs: &[(PageId, &[u8])], page_bytes: usize) -> u64 {
+    let mut next = None;
+    let starts = runs.iter().filter(|(id, bytes)| {
+        let pages = bytes.len().checked_div(page_bytes).unwrap_or(0);
+        next.replace(id.0 + pages as u64) != Some(id.0)
+    });
+    starts.count() as u64
 }
 
 impl PageSink for WriteSet<'_> {

@@ -20,6 +20,7 @@ mod cursors;
 mod damage;
 mod durability;
 mod figures;
+mod figures_commits;
 mod format;
 mod hostile;
 mod isolation;
