@@ -15,7 +15,7 @@ use crate::depth::{DEPTH_MAX, too_deep};
 use crate::error::Result;
 use crate::layout::Elements;
 use crate::node::{Child, Node, NodeIndex};
-use crate::split::{Fill, pieces};
+use crate::split::{Fill, pieces, whole_bytes};
 
 use crate::tree_ref::{Root, TreeRef};
 
@@ -218,6 +218,11 @@ impl Tree {
         Ok(true)
     }
 
+    /// Brings the leaf of `key` into memory, so that it goes to another page with this change.
+    pub fn rewrite<S: PageSource>(&mut self, source: &S, key: &[u8]) -> Result<()> {
+        self.descend(source, key).map(drop)
+    }
+
     /// Overwrites the beginning of `key`'s value, whose node is in memory.
     ///
     /// # Errors
@@ -259,7 +264,7 @@ impl Tree {
 
     /// Splits a node until every piece fits; answers the pieces behind the first.
     pub fn split(&mut self, page_bytes: usize, index: NodeIndex) -> Result<Vec<NodeIndex>> {
-        let fits = |node: &Node| node.size_bytes() < page_bytes;
+        let fits = |node: &Node| node.size_bytes() < whole_bytes(node, page_bytes, self.fill);
         if self.node(index).is_none_or(fits) {
             return Ok(Vec::new());
         }
