@@ -7,7 +7,7 @@ use pager::{Page, PageId, PageSource, u64_at};
 
 use crate::entry::Entry;
 use crate::error::Result;
-use crate::layout::{Elements, write_page};
+use crate::layout::{Elements, NO_FLAGS, write_page};
 use crate::node::Node;
 use crate::tree_ref::TreeRef;
 
@@ -15,7 +15,7 @@ use crate::tree_ref::TreeRef;
 pub const BUCKET_HEADER_BYTES: usize = 16;
 
 const BUCKET_FLAG: u32 = 1;
-pub(crate) const PAIR_FLAGS: u32 = 0;
+pub(crate) const PAIR_FLAGS: u32 = NO_FLAGS;
 pub(crate) const BUCKET_FLAGS: u32 = BUCKET_FLAG;
 
 /// What an entry is.

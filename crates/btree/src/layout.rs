@@ -4,10 +4,12 @@
 //! writer of the format packs keys and values behind the table in the order of their elements;
 //! [`Elements::check_packed`] holds a page to that, so that nothing is lent or copied twice.
 
-use pager::{Error, HEADER_BYTES, Page, PageId, PageKind, Result, u32_at, u64_at, write_header};
+use pager::{Error, HEADER_BYTES, Page, PageId, PageKind, Result, u64_at, write_header};
 
 /// Bytes of one element of the table, on leaf and branch alike.
 pub(crate) const ELEMENT_BYTES: usize = 16;
+/// The flags of an element that has none: an ordinary pair, to every layer.
+pub(crate) const NO_FLAGS: u32 = 0;
 /// Elements per page: one less than the count that other readers take for a sentinel.
 pub const ELEMENTS_MAX: usize = 0xFFFE;
 /// The longest key.
@@ -35,6 +37,11 @@ pub(crate) struct Spot {
 impl Spot {
     fn end(self) -> usize {
         self.at + self.key_bytes + self.value_bytes
+    }
+
+    /// Whether `next` lies behind this one without sharing bytes with it.
+    pub fn is_before(self, next: Spot) -> bool {
+        self.end() <= next.at
     }
 }
 
@@ -69,6 +76,18 @@ impl<'a> Elements<'a> {
         })
     }
 
+    /// The elements of a leaf run that [`of`](Elements::of) and
+    /// [`check_packed`](Elements::check_packed) have seen before.
+    pub(crate) fn validated_leaf(id: PageId, bytes: &'a [u8], count: usize) -> Elements<'a> {
+        let leaf = true;
+        Elements {
+            id,
+            bytes,
+            count,
+            leaf,
+        }
+    }
+
     /// The page they stand on.
     pub fn id(&self) -> PageId {
         self.id
@@ -89,25 +108,44 @@ impl<'a> Elements<'a> {
         self.bytes
     }
 
-    fn damage(&self, index: usize, what: &str) -> Error {
+    #[cold]
+    pub(crate) fn damage(&self, index: usize, what: &str) -> Error {
         Error::page(self.id, format!("element {index}: {what}"))
     }
 
-    pub(crate) fn spot(&self, index: usize) -> Result<Spot> {
-        let element = HEADER_BYTES + index * ELEMENT_BYTES;
-        let out_of_table = || self.damage(index, "past the table");
-        if index >= self.count {
-            return Err(out_of_table());
+    /// The four words of element `index`.
+    #[inline]
+    fn words(&self, index: usize) -> Option<[u32; 4]> {
+        let at = HEADER_BYTES + index * ELEMENT_BYTES;
+        let element = self.bytes.get(at..)?.first_chunk::<ELEMENT_BYTES>()?;
+        let (words, _) = element.as_chunks::<4>();
+        let mut read = [0; 4];
+        for (to, from) in read.iter_mut().zip(words) {
+            *to = u32::from_le_bytes(*from);
         }
-        let word = |offset| u32_at(self.bytes, element + offset).ok_or_else(out_of_table);
-        let (position, key_bytes, value_bytes) = if self.leaf {
-            (word(4)?, word(8)?, word(12)?)
-        } else {
-            (word(0)?, word(4)?, 0)
+        (index < self.count).then_some(read)
+    }
+
+    /// Where the key and value of element `index` lie.
+    #[inline]
+    pub(crate) fn spot(&self, index: usize) -> Result<Spot> {
+        self.spot_and_flags(index).map(|(spot, _)| spot)
+    }
+
+    /// Where the key and value of element `index` lie, and its flags: 0 on a branch.
+    #[inline]
+    pub(crate) fn spot_and_flags(&self, index: usize) -> Result<(Spot, u32)> {
+        let Some(words) = self.words(index) else {
+            return Err(self.damage(index, "past the table"));
+        };
+        let (flags, position, key_bytes, value_bytes) = match words {
+            [flags, position, key, value] if self.leaf => (flags, position, key, value),
+            [position, key, ..] => (NO_FLAGS, position, key, 0),
         };
         // Each is below 2^32, so on 64 bits the sums below cannot wrap; on 32 bits they are
         // checked.
         let spot = || {
+            let element = HEADER_BYTES + index * ELEMENT_BYTES;
             let at = element.checked_add(usize::try_from(position).ok()?)?;
             let key_bytes = usize::try_from(key_bytes).ok()?;
             let value_bytes = usize::try_from(value_bytes).ok()?;
@@ -119,15 +157,10 @@ impl<'a> Elements<'a> {
                 value_bytes,
             })
         };
-        spot().ok_or_else(|| self.damage(index, "its bytes lie outside the page"))
-    }
-
-    /// Whether the bytes of neighbours `low` and `low + 1` are not the same.
-    pub(crate) fn check_apart(&self, low: usize) -> Result<()> {
-        if self.spot(low)?.end() <= self.spot(low + 1)?.at {
-            return Ok(());
+        match spot() {
+            Some(spot) => Ok((spot, flags)),
+            None => Err(self.damage(index, "its bytes lie outside the page")),
         }
-        Err(self.damage(low + 1, "its bytes are also those before it"))
     }
 
     /// Whether every element lies inside the page, behind the one before it.
@@ -149,12 +182,12 @@ impl<'a> Elements<'a> {
             .ok_or_else(|| self.damage(index, "its bytes lie outside the page"))
     }
 
-    /// Key and value of element `index`; the value is empty on a branch.
-    pub(crate) fn pair(&self, index: usize) -> Result<(&'a [u8], &'a [u8])> {
-        let spot = self.spot(index)?;
-        let both = self.slice(index, spot.at, spot.key_bytes + spot.value_bytes)?;
-        both.split_at_checked(spot.key_bytes)
-            .ok_or_else(|| self.damage(index, "its bytes lie outside the page"))
+    /// Key and value that lie at `spot`.
+    #[inline]
+    pub(crate) fn pair_at(&self, spot: Spot) -> Result<(&'a [u8], &'a [u8])> {
+        let both = self.bytes.get(spot.at..spot.end());
+        both.and_then(|both| both.split_at_checked(spot.key_bytes))
+            .ok_or_else(|| Error::page(self.id, "a pair whose bytes lie outside the page"))
     }
 
     /// The key of element `index`.
@@ -182,11 +215,7 @@ impl<'a> Elements<'a> {
 
     /// The flags of pair `index`; 0 on a branch. This layer passes them on unread.
     pub fn flags(&self, index: usize) -> Result<u32> {
-        if !self.leaf {
-            return Ok(0);
-        }
-        let at = HEADER_BYTES + index * ELEMENT_BYTES;
-        u32_at(self.bytes, at).ok_or_else(|| self.damage(index, "past the table"))
+        self.spot_and_flags(index).map(|(_, flags)| flags)
     }
 
     /// The page below branch element `index`.

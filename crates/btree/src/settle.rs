@@ -66,9 +66,13 @@ fn settle_child<S: PageSource>(
     let siblings = tree.node(parent).map_or(0, Node::count);
     if is_too_small(node, page_bytes, tree.fill) && siblings > 1 {
         let left = place.saturating_sub(1);
-        merge(tree, source, parent, left)?;
-        return Ok(left);
+        if merge(tree, source, parent, left)? {
+            return Ok(left);
+        }
     }
+    let Some(node) = tree.node(child) else {
+        return Ok(place + 1);
+    };
     let key = node.key(0).to_vec();
     check_bounds(tree, parent, place, node)?;
     if let Some(parent) = tree.node_mut(parent) {
@@ -108,12 +112,20 @@ fn remove_child(tree: &mut Tree, parent: NodeIndex, place: usize) {
     }
 }
 
-/// Merges the children at `left` and `left + 1` of `parent`.
-fn merge<S: PageSource>(tree: &mut Tree, source: &S, parent: NodeIndex, left: usize) -> Result<()> {
+/// Merges the children at `left` and `left + 1` of `parent`; answers whether that was possible. A
+/// leaf and a branch side by side, which the format allows, stay two.
+fn merge<S: PageSource>(
+    tree: &mut Tree,
+    source: &S,
+    parent: NodeIndex,
+    left: usize,
+) -> Result<bool> {
     let mut children = [None, None];
     for (offset, child) in children.iter_mut().enumerate() {
         let below = tree.node(parent).and_then(|node| node.child(left + offset));
-        let Some(below) = below else { return Ok(()) };
+        let Some(below) = below else {
+            return Ok(false);
+        };
         let index = tree.materialize(source, below)?;
         if let Some(parent) = tree.node_mut(parent) {
             parent.set_child(left + offset, Child::Node(index));
@@ -121,15 +133,16 @@ fn merge<S: PageSource>(tree: &mut Tree, source: &S, parent: NodeIndex, left: us
         *child = Some(index);
     }
     let [Some(left_index), Some(right_index)] = children else {
-        return Ok(());
+        return Ok(false);
     };
+    let kind = |index| tree.node(index).map(Node::is_leaf);
+    if kind(left_index) != kind(right_index) {
+        return Ok(false);
+    }
     let Some(mut merged) = tree.take(left_index) else {
-        return Ok(());
+        return Ok(false);
     };
     if let Some(right) = tree.node(right_index) {
-        if right.is_leaf() != merged.is_leaf() {
-            return Err(damage(right, "a leaf and a branch side by side").into());
-        }
         merged.append(right);
     }
     // Whatever the sum is, it is weighed again: it may still be too small, or too large now.
@@ -138,7 +151,7 @@ fn merge<S: PageSource>(tree: &mut Tree, source: &S, parent: NodeIndex, left: us
     tree.retire(right_index);
     remove_child(tree, parent, left + 1);
     tree.counts.rebalances += 1;
-    Ok(())
+    Ok(true)
 }
 
 /// bbolt's rule: something was removed, and less than half of what a split would leave is left.

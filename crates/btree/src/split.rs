@@ -15,6 +15,11 @@ const PACKED_PAGES_MAX: usize = 4;
 /// A longer run must save more than one byte in so many.
 const PACKED_SAVING: usize = 100;
 
+/// By how much a node may outgrow its page before it is cut ahead of the commit, under bbolt's
+/// rule: bbolt cuts at the commit only, so where it cuts depends on all that a transaction put.
+/// The bound keeps a bulk load linear.
+const SHARE_ROOM_BYTES: usize = 64 << 10;
+
 /// How full a split leaves the left node.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fill {
@@ -27,13 +32,19 @@ pub(crate) enum Fill {
     Packed,
 }
 
-/// Bytes up to which a node is not looked at for a split.
-pub(crate) fn whole_bytes(node: &Node, page_bytes: usize, fill: Fill) -> usize {
-    if fill == Fill::Packed && node.is_leaf() && node.appended_only {
-        PACKED_PAGES_MAX * page_bytes
-    } else {
-        page_bytes
+impl Fill {
+    /// By how much a node may outgrow its page until the tree is settled.
+    pub fn room_until_settled_bytes(self) -> usize {
+        match self {
+            Fill::Adaptive => 0,
+            Fill::Share(_) | Fill::Packed => SHARE_ROOM_BYTES,
+        }
     }
+}
+
+/// Whether a node certainly needs no cut, by its size and by what a page's count can say.
+pub(crate) fn fits(node: &Node, room_bytes: usize) -> bool {
+    node.size_bytes() < room_bytes && node.count() <= ELEMENTS_MAX
 }
 
 /// Cuts a node until every piece fits.
@@ -71,7 +82,9 @@ fn split_place(node: &Node, page_bytes: usize, fill: Fill) -> Option<usize> {
                 return None;
             }
             if fill == Fill::Packed && node.is_leaf() && node.appended_only {
-                return packed_place(node, page_bytes);
+                // The last leaf stays open for what comes behind it.
+                let whole = size < PACKED_PAGES_MAX * page_bytes;
+                return packed_place(node, page_bytes).filter(|_| !whole);
             }
             let keep = if node.is_leaf() { 1 } else { 2 };
             if node.appended_only {

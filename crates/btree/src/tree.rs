@@ -15,7 +15,7 @@ use crate::depth::{DEPTH_MAX, too_deep};
 use crate::error::Result;
 use crate::layout::Elements;
 use crate::node::{Child, Node, NodeIndex};
-use crate::split::{Fill, pieces, whole_bytes};
+use crate::split::{Fill, fits, pieces};
 
 use crate::tree_ref::{Root, TreeRef};
 
@@ -247,7 +247,11 @@ impl Tree {
     /// Splits the node just grown, then each parent that grew by it.
     fn split_upwards(&mut self, page_bytes: usize, grown: NodeIndex) -> Result<()> {
         let mut index = grown;
+        let room = page_bytes + self.fill.room_until_settled_bytes();
         loop {
+            if self.node(index).is_none_or(|node| fits(node, room)) {
+                return Ok(());
+            }
             let extra = self.split(page_bytes, index)?;
             if extra.is_empty() {
                 return Ok(());
@@ -264,8 +268,7 @@ impl Tree {
 
     /// Splits a node until every piece fits; answers the pieces behind the first.
     pub fn split(&mut self, page_bytes: usize, index: NodeIndex) -> Result<Vec<NodeIndex>> {
-        let fits = |node: &Node| node.size_bytes() < whole_bytes(node, page_bytes, self.fill);
-        if self.node(index).is_none_or(fits) {
+        if self.node(index).is_none_or(|node| fits(node, page_bytes)) {
             return Ok(Vec::new());
         }
         let Some(node) = self.take(index) else {

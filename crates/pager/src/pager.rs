@@ -16,6 +16,7 @@ use crate::meta::{Meta, Slot};
 use crate::page::{PageKind, write_header};
 use crate::page_view::PageView;
 use crate::probe::probe;
+use crate::side_table::SideTables;
 use crate::{Error, Growth, PAGE_BYTES_MIN, Result};
 
 /// How a file is read and grown.
@@ -35,6 +36,8 @@ pub struct FileOptions {
     pub file_bytes_max: Option<u64>,
     /// The step it grows by.
     pub step_bytes: u64,
+    /// Memory for what readers work out about pages.
+    pub side_table_bytes_max: usize,
 }
 
 /// A file just opened, with the version it holds.
@@ -57,6 +60,7 @@ pub struct Pager {
     file_bytes: u64,
     map_bytes: u64,
     view: Option<Arc<dyn View>>,
+    side_tables: Option<Arc<SideTables>>,
 }
 
 impl Pager {
@@ -77,6 +81,9 @@ impl Pager {
             file_bytes_max: options.file_bytes_max,
         };
         let map_bytes = growth.map_bytes(probed.file_bytes.max(options.initial_map_bytes))?;
+        // Bytes that nobody vouches for are looked at anew each time.
+        let side_tables = (options.side_table_bytes_max > 0 && !options.read_without_mapping)
+            .then(|| Arc::new(SideTables::new(options.side_table_bytes_max)));
         let pager = Pager {
             file,
             options,
@@ -84,6 +91,7 @@ impl Pager {
             file_bytes: probed.file_bytes,
             map_bytes,
             view: None,
+            side_tables,
         };
         Ok(OpenedFile {
             pager,
@@ -123,7 +131,8 @@ impl Pager {
             _ => self.new_view()?,
         };
         self.view = Some(Arc::clone(&view));
-        Ok(PageView::new(view, self.page_bytes(), high_water))
+        let pages = PageView::new(view, self.page_bytes(), high_water);
+        Ok(pages.with_side_tables(self.side_tables.clone()))
     }
 
     fn new_view(&mut self) -> Result<Arc<dyn View>> {
@@ -200,6 +209,9 @@ impl Pager {
 
     /// Writes runs of whole pages, ascending by number; neighbours go out in one call.
     pub fn write_runs(&mut self, runs: &[(PageId, &[u8])]) -> Result<()> {
+        if let Some(tables) = &self.side_tables {
+            runs.iter().for_each(|(id, _)| tables.forget(*id));
+        }
         let page_bytes = self.growth.page_bytes;
         let mut rest = runs;
         while let Some((first, _)) = rest.first() {

@@ -44,6 +44,10 @@ fn a_copy_has_exactly_the_told_size_and_is_the_same_database() {
         assert_eq!(bytes.len() as u64, snapshot.size_bytes());
         let path = scratch.beside("copy.db");
         std::fs::write(&path, &bytes).unwrap();
+        // As bbolt writes them: page 0 is the version copied, page 1 counts one less.
+        let records = [0, 4096].map(|at| pager::Meta::decode(&bytes[at + 16..]).unwrap());
+        let txids = records.map(|record| record.txid.0);
+        assert_eq!(txids, [snapshot.id(), snapshot.id() - 1]);
         let copy = quick().strict(true).open(&path).unwrap();
         assert_clean(&copy);
         assert_eq!(newest(&copy), contents(&snapshot));
