@@ -8,6 +8,7 @@
 //! * once a change has met a page it could not read, `spoiled` says so and nothing is written: the
 //!   change may have been made in part.
 
+mod placing;
 mod release;
 mod settling;
 
@@ -136,38 +137,6 @@ impl Buckets {
             .flatten()
             .map(|bucket| bucket.tree.nodes_in_memory())
             .sum()
-    }
-
-    /// The changed bucket that has most nodes in memory, the one opened first among equals.
-    pub fn most_changed(&self) -> Option<BucketId> {
-        let mut most = (0, None);
-        for (index, bucket) in self.list.iter().enumerate() {
-            let changed = bucket.as_ref().filter(|bucket| bucket.tree.is_modified());
-            let nodes = changed.map_or(0, |bucket| bucket.tree.nodes_in_memory());
-            if nodes > most.0 {
-                most = (nodes, u32::try_from(index).ok().map(BucketId));
-            }
-        }
-        most.1
-    }
-
-    /// Lets leaf page `leaf` of the changed bucket `id`, whose first key is `key`, go to another
-    /// page with the change; answers whether the bucket has it there. The contents stay as they
-    /// are, and damage met on the way spoils nothing.
-    pub fn rewrite_leaf<S: PageSource>(
-        &mut self,
-        source: &S,
-        id: BucketId,
-        key: &[u8],
-        leaf: PageId,
-    ) -> Result<bool> {
-        let tree = &mut self.bucket_mut(id)?.tree;
-        let located = tree.read(source).locate(key)?;
-        let there = located.is_some_and(|(elements, _)| elements.id() == leaf);
-        if there && tree.is_modified() {
-            tree.rewrite(source, key)?;
-        }
-        Ok(there)
     }
 
     /// Whether anything would be written.
@@ -458,13 +427,6 @@ impl Buckets {
         let bucket = self.bucket_mut(id)?;
         bucket.sequence = sequence;
         bucket.entry_changed = true;
-        Ok(())
-    }
-
-    /// Packs what is put into bucket `id` in key order as tightly as it goes, for files that are
-    /// read more than changed.
-    pub fn set_packed(&mut self, id: BucketId) -> Result<()> {
-        self.bucket_mut(id)?.tree.fill = Fill::Packed;
         Ok(())
     }
 

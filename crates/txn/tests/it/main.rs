@@ -24,6 +24,7 @@ mod figures_commits;
 mod format;
 mod hostile;
 mod isolation;
+mod large_commits;
 mod lifecycle;
 mod model;
 mod moving;
