@@ -155,7 +155,7 @@ fn merge<S: PageSource>(
 /// bbolt's rule: something was removed, and less than half of what a split would leave is left.
 fn is_too_small(node: &Node, page_bytes: usize, fill: Fill) -> bool {
     let share = match fill {
-        Fill::Adaptive => 0.5,
+        Fill::Adaptive | Fill::Packed => 0.5,
         Fill::Share(share) => share,
     };
     let few = share_of(page_bytes, share) / 2;

@@ -226,6 +226,11 @@ impl Tree {
         Ok(true)
     }
 
+    /// Brings the leaf of `key` into memory, so that it goes to another page with this change.
+    pub fn rewrite<S: PageSource>(&mut self, source: &S, key: &[u8]) -> Result<()> {
+        self.descend(source, key).map(drop)
+    }
+
     /// Overwrites the beginning of `key`'s value, whose node is in memory.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 //! * once a change has met a page it could not read, `spoiled` says so and nothing is written: the
 //!   change may have been made in part.
 
+mod placing;
 mod release;
 mod settling;
 
