@@ -1,0 +1,96 @@
+//! The bench: Strata's engines beside their peers, in one run.
+
+mod data;
+mod engine;
+mod engines;
+mod figure;
+mod machine;
+mod measure;
+mod random;
+mod report;
+mod runner;
+mod statistics;
+mod steps;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::data::{Data, KeyShape};
+use crate::engine::Result;
+use crate::measure::Caps;
+use crate::steps::Chain;
+
+#[derive(Parser)]
+#[command(about = "Runs Strata's engines beside their peers and compares the rates")]
+struct Command {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Runs workloads on an engine and its peers, rounds interleaved.
+    Run(runner::Run),
+    /// Names the engines that are built in.
+    Engines,
+    /// Runs one engine's chain of phases; what `run` starts for each engine and round.
+    #[command(hide = true)]
+    Child(Child),
+}
+
+/// What a child is told. The Go program for bbolt and badger takes the same.
+#[derive(Args)]
+struct Child {
+    #[arg(long)]
+    engine: String,
+    #[arg(long)]
+    directory: PathBuf,
+    #[arg(long)]
+    chain: String,
+    #[arg(long, value_delimiter = ',')]
+    workloads: Vec<String>,
+    #[arg(long)]
+    keys: u64,
+    #[arg(long)]
+    shape: KeyShape,
+    #[arg(long)]
+    seconds: f64,
+    #[arg(long)]
+    operations: u64,
+}
+
+fn child(told: Child) -> Result<()> {
+    let data = Data {
+        seed: 1,
+        shape: told.shape,
+        value_bytes: 150,
+    };
+    let caps = Caps {
+        seconds: told.seconds,
+        operations: told.operations,
+    };
+    let kind = engines::find(&told.engine)?;
+    let mut chain = Chain::new(kind, told.directory, data, told.keys, caps, told.workloads);
+    match told.chain.as_str() {
+        "main" => chain.run(),
+        "open" => chain.open_once(),
+        other => Err(format!("no chain is called {other}").into()),
+    }
+}
+
+fn main() -> ExitCode {
+    let done = match Command::parse().verb {
+        Verb::Run(run) => runner::run(&run),
+        Verb::Engines => report::engines(),
+        Verb::Child(told) => child(told),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
