@@ -68,6 +68,11 @@ pub struct Data {
 }
 
 impl Data {
+    /// Bytes of a key and its value.
+    pub fn entry_bytes(&self) -> u64 {
+        (KEY_BYTES + self.value_bytes) as u64
+    }
+
     /// The key numbered `index`.
     pub fn key(&self, index: u64) -> Key {
         let base = mixed(self.seed, index);

@@ -20,6 +20,18 @@ pub enum Keeping {
     Unsynced,
 }
 
+/// How to open a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// How commits are kept.
+    pub keeping: Keeping,
+    /// The engine's own cache, where it has one.
+    pub cache_bytes: usize,
+}
+
+/// The cache every engine gets, unless memory is what is measured.
+pub const CACHE_BYTES: usize = 1 << 30;
+
 /// What a commit that did not wait for the device survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
@@ -50,7 +62,7 @@ pub struct Kind {
     /// The most keys a bulk load may put into one transaction; all of them if none.
     pub load_keys_max: Option<u64>,
     /// Opens or makes a store in a directory that exists.
-    pub open: fn(&Path, Keeping) -> Result<Box<dyn Engine>>,
+    pub open: fn(&Path, Opening) -> Result<Box<dyn Engine>>,
     /// Compacts the closed store in the directory, in the engine's own way.
     pub compact: fn(&Path) -> Result<()>,
 }

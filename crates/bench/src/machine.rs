@@ -94,6 +94,12 @@ pub fn bytes_on_disk(path: &Path) -> Result<u64> {
     Ok(sum)
 }
 
+/// Bytes as megabytes.
+#[expect(clippy::cast_precision_loss, reason = "bytes of one run fit 53 bits")]
+pub fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
 /// Watches this process's anonymous memory until it is dropped.
 pub struct MemoryWatch {
     peak_bytes: Arc<AtomicU64>,

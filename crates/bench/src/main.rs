@@ -20,7 +20,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::data::{Data, KeyShape};
 use crate::engine::Result;
 use crate::measure::Caps;
-use crate::steps::Chain;
+use crate::steps::{Chain, Plan};
 
 #[derive(Parser)]
 #[command(about = "Runs Strata's engines beside their peers and compares the rates")]
@@ -71,13 +71,15 @@ fn child(told: Child) -> Result<()> {
         seconds: told.seconds,
         operations: told.operations,
     };
-    let kind = engines::find(&told.engine)?;
-    let mut chain = Chain::new(kind, told.directory, data, told.keys, caps, told.workloads);
-    match told.chain.as_str() {
-        "main" => chain.run(),
-        "open" => chain.open_once(),
-        other => Err(format!("no chain is called {other}").into()),
-    }
+    let plan = Plan {
+        kind: engines::find(&told.engine)?,
+        directory: told.directory,
+        data,
+        keys: told.keys,
+        caps,
+        workloads: told.workloads,
+    };
+    Chain::new(plan).run(&told.chain)
 }
 
 fn main() -> ExitCode {

@@ -157,6 +157,11 @@ impl Latencies {
         done
     }
 
+    /// Adds those of another thread.
+    pub fn add(&mut self, others: &Latencies) -> Result<()> {
+        Ok(self.0.add(&others.0)?)
+    }
+
     /// The latency that `share` of all stay below, in microseconds.
     #[expect(clippy::cast_precision_loss, reason = "nanoseconds fit 53 bits")]
     pub fn quantile_us(&self, share: f64) -> f64 {

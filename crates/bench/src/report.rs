@@ -35,8 +35,8 @@ pub struct Turn {
     pub round: u32,
     pub engine: String,
     pub figures: Vec<Figure>,
-    /// Why it ended early, if it did.
-    pub failure: Option<String>,
+    /// Why chains ended early, where they did.
+    pub failures: Vec<String>,
 }
 
 /// A whole run.

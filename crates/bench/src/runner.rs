@@ -13,11 +13,7 @@ use crate::engines;
 use crate::figure::Figure;
 use crate::machine::Machine;
 use crate::report::{self, Report, Settings, Turn};
-
-/// Every workload, in the order they are reported.
-const WORKLOADS: [&str; 12] = [
-    "W1", "W2", "W3", "W4", "W5", "W5t", "W6", "W7", "W8", "W9", "W13", "W15",
-];
+use crate::steps::WORKLOADS;
 
 /// Processes that each open the store once, for W13.
 const OPENINGS: usize = 5;
@@ -68,7 +64,7 @@ impl Run {
         let mut engines = vec![self.engine.clone()];
         engines.extend(self.peers.iter().cloned());
         let workloads = if self.workloads.is_empty() {
-            WORKLOADS.map(str::to_owned).to_vec()
+            all_workloads()
         } else {
             self.workloads.clone()
         };
@@ -95,7 +91,8 @@ impl Run {
 /// Runs everything, prints the comparison and writes the report.
 pub fn run(run: &Run) -> Result<()> {
     let settings = run.settings();
-    let unknown = |name: &&String| !WORKLOADS.contains(&name.as_str());
+    let known = all_workloads();
+    let unknown = |name: &&String| !known.contains(name);
     if let Some(name) = settings.workloads.iter().find(unknown) {
         return Err(format!("no workload is called {name}").into());
     }
@@ -114,6 +111,36 @@ pub fn run(run: &Run) -> Result<()> {
     report::print(&report)
 }
 
+fn all_workloads() -> Vec<String> {
+    let mut names: Vec<String> = WORKLOADS
+        .iter()
+        .map(|(name, _)| (*name).to_owned())
+        .collect();
+    names.dedup();
+    names
+}
+
+/// The chains to run for the workloads asked for. Opening follows the main chain, whose store it
+/// needs; every other chain begins with an empty directory.
+fn chains(settings: &Settings) -> Vec<&'static str> {
+    let asked = |workload: &str| settings.workloads.iter().any(|name| name == workload);
+    let mut chains: Vec<&str> = Vec::new();
+    for (workload, chain) in WORKLOADS.iter().filter(|(workload, _)| asked(workload)) {
+        if *workload == "W13" && !chains.contains(&"main") {
+            chains.push("main");
+        }
+        if !chains.contains(chain) {
+            chains.push(chain);
+        }
+    }
+    chains.sort_by_key(|chain| match *chain {
+        "main" => 0,
+        "open" => 1,
+        _ => 2,
+    });
+    chains
+}
+
 /// The engines, beginning with another one each round.
 fn rotated(engines: &[String], round: u32) -> Vec<String> {
     let mut engines = engines.to_vec();
@@ -129,20 +156,24 @@ fn turn(settings: &Settings, root: &Path, engine: &str, round: u32) -> Result<Tu
         round,
         engine: engine.to_owned(),
         figures: Vec::new(),
-        failure: None,
+        failures: Vec::new(),
     };
-    let mut chains = vec!["main"];
-    if settings.workloads.iter().any(|name| name == "W13") {
-        chains.extend(["open"; OPENINGS]);
-    }
-    remove(&directory)?;
-    std::fs::create_dir_all(&directory)?;
-    for chain in chains {
-        report::complain(&format!("round {} {engine} {chain}", round + 1));
-        if let Err(failure) = child(settings, &directory, engine, chain, &mut turn.figures) {
-            report::complain(&format!("{engine}: {failure}"));
-            turn.failure = Some(failure.to_string());
-            break;
+    for chain in chains(settings) {
+        if chain != "open" {
+            remove(&directory)?;
+            std::fs::create_dir_all(&directory)?;
+        }
+        let times = if chain == "open" { OPENINGS } else { 1 };
+        report::complain(&format!(
+            "round {} of {}: {engine} {chain}",
+            round + 1,
+            settings.rounds
+        ));
+        for _ in 0..times {
+            if let Err(failure) = child(settings, &directory, engine, chain, &mut turn.figures) {
+                report::complain(&format!("{engine}: {failure}"));
+                turn.failures.push(failure.to_string());
+            }
         }
     }
     remove(&directory)?;

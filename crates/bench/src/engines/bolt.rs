@@ -4,7 +4,7 @@ use std::path::Path;
 
 use txn::{Bucket, BucketMut, CompactOptions, Db, Options};
 
-use crate::engine::{Class, Engine, Keeping, Kind, Reader, Result, Visit, Writer};
+use crate::engine::{Class, Engine, Keeping, Kind, Opening, Reader, Result, Visit, Writer};
 use crate::engines::replace;
 
 const FILE: &str = "bolt.db";
@@ -23,8 +23,8 @@ pub const KIND: Kind = Kind {
 
 struct Bolt(Db);
 
-fn open(directory: &Path, keeping: Keeping) -> Result<Box<dyn Engine>> {
-    let options = Options::new().no_sync(keeping == Keeping::Unsynced);
+fn open(directory: &Path, opening: Opening) -> Result<Box<dyn Engine>> {
+    let options = Options::new().no_sync(opening.keeping == Keeping::Unsynced);
     let db = options.open(directory.join(FILE))?;
     if db.snapshot()?.bucket_if_exists(BUCKET)?.is_none() {
         db.update(|tx| tx.create_bucket(BUCKET).map(drop))?;

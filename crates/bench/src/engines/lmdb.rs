@@ -6,7 +6,7 @@ use std::path::Path;
 use heed::types::Bytes;
 use heed::{CompactionOption, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithTls};
 
-use crate::engine::{Class, Engine, Keeping, Kind, Reader, Result, Visit, Writer};
+use crate::engine::{Class, Engine, Keeping, Kind, Opening, Reader, Result, Visit, Writer};
 use crate::engines::replace;
 
 /// How the bench runs it. Unsynced is `MDB_NOSYNC`: pages and meta are written, not synced.
@@ -50,8 +50,8 @@ fn environment(directory: &Path, keeping: Keeping) -> Result<Env> {
     Ok(unsafe { options.open(directory) }?)
 }
 
-fn open(directory: &Path, keeping: Keeping) -> Result<Box<dyn Engine>> {
-    let env = environment(directory, keeping)?;
+fn open(directory: &Path, opening: Opening) -> Result<Box<dyn Engine>> {
+    let env = environment(directory, opening.keeping)?;
     // The unnamed database is always there, so opening it needs no write transaction.
     let transaction = env.read_txn()?;
     let pairs = env.open_database(&transaction, None)?;

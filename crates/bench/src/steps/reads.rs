@@ -2,8 +2,8 @@
 
 use std::cell::Cell;
 
-use crate::data::{MISSING, belongs};
-use crate::engine::{Engine, Keeping, Result};
+use crate::data::{Data, MISSING, belongs};
+use crate::engine::{Engine, Keeping, Reader, Result};
 use crate::measure::{Budget, READS, measure};
 use crate::random::Random;
 use crate::steps::Chain;
@@ -14,10 +14,7 @@ const RANGE_ENTRIES: u64 = 10;
 impl Chain {
     /// Every read that was asked for, on a store that has been read once.
     pub(super) fn reads(&mut self) -> Result<()> {
-        if ["W5", "W5t", "W6", "W7", "W8"]
-            .iter()
-            .any(|name| self.wants(name))
-        {
+        if self.wants_any(&["W5", "W5t", "W6", "W7", "W8"]) {
             self.count()?;
         }
         if self.wants("W5") {
@@ -41,17 +38,10 @@ impl Chain {
     }
 
     fn random_reads(&mut self, threads: u64) -> Result<()> {
-        let (data, keys, caps) = (self.data, self.keys, self.caps);
+        let (data, keys, caps) = (self.plan.data, self.plan.keys, self.plan.caps);
         let store = self.store(Keeping::Durable)?;
         let measured = measure(caps, READS, threads, |thread, budget| {
-            let mut random = Random::new(500 + thread);
-            store.read(&mut |reader| {
-                while budget.spend(1) {
-                    let key = data.key(random.below(keys));
-                    check_get(reader, &key)?;
-                }
-                Ok(())
-            })
+            read_at_random(store, data, keys, 500 + thread, budget)
         })?;
         let name = if threads == 1 {
             "W5".to_owned()
@@ -62,7 +52,7 @@ impl Chain {
     }
 
     fn single_reads(&mut self) -> Result<()> {
-        let (data, keys, caps) = (self.data, self.keys, self.caps);
+        let (data, keys, caps) = (self.plan.data, self.plan.keys, self.plan.caps);
         let store = self.store(Keeping::Durable)?;
         let measured = measure(caps, READS, 1, |_, budget| {
             let mut random = Random::new(510);
@@ -76,7 +66,7 @@ impl Chain {
     }
 
     fn missing_reads(&mut self) -> Result<()> {
-        let (data, caps) = (self.data, self.caps);
+        let (data, caps) = (self.plan.data, self.plan.caps);
         let store = self.store(Keeping::Durable)?;
         let measured = measure(caps, READS, 1, |_, budget| {
             let mut random = Random::new(600);
@@ -94,7 +84,7 @@ impl Chain {
     }
 
     fn ranges(&mut self) -> Result<()> {
-        let (data, keys, caps) = (self.data, self.keys, self.caps);
+        let (data, keys, caps) = (self.plan.data, self.plan.keys, self.plan.caps);
         let store = self.store(Keeping::Durable)?;
         let measured = measure(caps, READS, 1, |_, budget| {
             let mut random = Random::new(700);
@@ -110,7 +100,7 @@ impl Chain {
     }
 
     fn full_scans(&mut self) -> Result<()> {
-        let caps = self.caps;
+        let caps = self.plan.caps;
         for (name, back) in [("W8", false), ("W8-back", true)] {
             let store = self.store(Keeping::Durable)?;
             let measured = measure(caps, READS, 1, |_, budget| {
@@ -144,6 +134,23 @@ impl Chain {
     }
 }
 
+/// Reads keys that are there, in one transaction, until the budget is spent.
+pub(super) fn read_at_random(
+    store: &dyn Engine,
+    data: Data,
+    keys: u64,
+    seed: u64,
+    budget: &mut Budget,
+) -> Result<()> {
+    let mut random = Random::new(seed);
+    store.read(&mut |reader| {
+        while budget.spend(1) {
+            check_get(reader, &data.key(random.below(keys)))?;
+        }
+        Ok(())
+    })
+}
+
 /// Scans once; answers whether there is budget for another.
 fn scan(store: &dyn Engine, back: bool, budget: &mut Budget) -> Result<bool> {
     let (mut sound, mut goes_on, mut last) = (true, true, [0_u8; 8]);
@@ -167,7 +174,7 @@ fn scan(store: &dyn Engine, back: bool, budget: &mut Budget) -> Result<bool> {
 }
 
 /// Reads a key that is there.
-pub(super) fn check_get(reader: &dyn crate::engine::Reader, key: &[u8]) -> Result<()> {
+pub(super) fn check_get(reader: &dyn Reader, key: &[u8]) -> Result<()> {
     let mut sound = false;
     reader.get(key, &mut |value| sound = belongs(key, value))?;
     if sound {
@@ -178,11 +185,7 @@ pub(super) fn check_get(reader: &dyn crate::engine::Reader, key: &[u8]) -> Resul
 }
 
 /// Reads up to `count` entries from a key on.
-pub(super) fn check_range(
-    reader: &dyn crate::engine::Reader,
-    from: &[u8],
-    count: u64,
-) -> Result<()> {
+pub(super) fn check_range(reader: &dyn Reader, from: &[u8], count: u64) -> Result<()> {
     let (sound, left) = (Cell::new(true), Cell::new(count));
     reader.scan(from, &mut |key, value| {
         sound.set(sound.get() && key >= from && belongs(key, value));
