@@ -139,13 +139,16 @@ impl Measured {
     }
 }
 
+/// Longer ones count as this long.
+const LATENCY_MAX_NS: u64 = 60_000_000_000;
+
 /// Latencies of one thread, in nanoseconds.
 pub struct Latencies(Histogram<u64>);
 
 impl Latencies {
     /// None yet.
     pub fn new() -> Result<Latencies> {
-        Ok(Latencies(Histogram::new(3)?))
+        Ok(Latencies(Histogram::new_with_bounds(1, LATENCY_MAX_NS, 3)?))
     }
 
     /// Runs `work` and notes how long it took.
