@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use surrealkv::{Durability, LSMIterator, Mode, Transaction, Tree, TreeBuilder};
+use surrealkv::{Durability, Error, LSMIterator, Mode, Transaction, Tree, TreeBuilder};
 use tokio::runtime::Runtime;
 
 use crate::engine::{
@@ -66,12 +66,18 @@ impl Engine for Surreal {
     }
 
     fn write(&self, work: &mut dyn FnMut(&mut dyn Writer) -> Result<()>) -> Result<()> {
-        let mut transaction = self
-            .tree
-            .begin_with_mode(Mode::WriteOnly)?
-            .with_durability(self.durability);
-        work(&mut transaction)?;
-        Ok(self.runtime.block_on(transaction.commit())?)
+        // Its transactions run side by side: the later of two that write one key starts again.
+        loop {
+            let mut transaction = self
+                .tree
+                .begin_with_mode(Mode::WriteOnly)?
+                .with_durability(self.durability);
+            work(&mut transaction)?;
+            match self.runtime.block_on(transaction.commit()) {
+                Err(Error::TransactionWriteConflict) => {}
+                committed => return Ok(committed?),
+            }
+        }
     }
 }
 

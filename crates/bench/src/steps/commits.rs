@@ -78,9 +78,11 @@ impl Chain {
             threads,
         };
         if self.wants("W2") || self.wants("W14") {
+            let counted = self.store(Keeping::Durable)?.bytes_written();
             let before = self.device_bytes();
             let measured = self.commits(commits("W2", 1, 1))?;
             self.note_written("W14-commit", before, measured.operations(), "B")?;
+            self.note_counted(counted, measured.operations())?;
         }
         if self.wants("W3") || self.wants("W14") {
             let before = self.device_bytes();
@@ -160,6 +162,18 @@ impl Chain {
     pub(super) fn device_bytes(&self) -> Option<u64> {
         let wanted = self.wants_any(&["W11", "W14"]);
         wanted.then(|| device_bytes_written(&self.plan.directory))?
+    }
+
+    /// Notes bytes written for each commit by the engine's own count, if it has one: on a device
+    /// that others write to as well, the surer figure.
+    #[expect(clippy::cast_precision_loss, reason = "bytes of one run fit 53 bits")]
+    fn note_counted(&mut self, before: Option<u64>, commits: u64) -> Result<()> {
+        let now = self.store(Keeping::Durable)?.bytes_written();
+        let (Some(before), Some(now)) = (before, now) else {
+            return Ok(());
+        };
+        let each = (now - before) as f64 / commits as f64;
+        self.note(Figure::still("W14-commit-counted", each, "B"))
     }
 
     /// Notes bytes written to the device since `before` for each of `parts`.
