@@ -5,6 +5,8 @@
 use std::error::Error;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 /// Any engine's error.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
@@ -33,11 +35,13 @@ pub struct Opening {
 pub const CACHE_BYTES: usize = 1 << 30;
 
 /// What a commit that did not wait for the device survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Class {
     /// The newest commits are lost when the process is killed.
+    #[serde(rename = "lost by a kill")]
     LostByKill,
     /// The system has them: only a crash of the machine loses them.
+    #[serde(rename = "survives a kill")]
     SurvivesKill,
 }
 

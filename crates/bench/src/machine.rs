@@ -1,5 +1,6 @@
 //! What the machine says: processors kept busy by others, bytes written to the device, memory.
 
+use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -159,6 +160,16 @@ pub struct Machine {
     memory_mib: u64,
     kernel: String,
     file_system: String,
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} cores of {}, {} MiB, Linux {}, {}",
+            self.cores, self.processor, self.memory_mib, self.kernel, self.file_system
+        )
+    }
 }
 
 impl Machine {

@@ -6,11 +6,14 @@ mod engines;
 mod figure;
 mod machine;
 mod measure;
+mod plot;
 mod random;
 mod report;
 mod runner;
 mod statistics;
 mod steps;
+mod table;
+mod targets;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,6 +36,8 @@ struct Command {
 enum Verb {
     /// Runs workloads on an engine and its peers, rounds interleaved.
     Run(runner::Run),
+    /// Makes plots and tables of reports.
+    Plot(report::Plot),
     /// Names the engines that are built in.
     Engines,
     /// Runs one engine's chain of phases; what `run` starts for each engine and round.
@@ -85,6 +90,7 @@ fn child(told: Child) -> Result<()> {
 fn main() -> ExitCode {
     let done = match Command::parse().verb {
         Verb::Run(run) => runner::run(&run),
+        Verb::Plot(plot) => report::plot(&plot),
         Verb::Engines => report::engines(),
         Verb::Child(told) => child(told),
     };

@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
 
 use serde::{Deserialize, Serialize};
 
 use crate::data::KeyShape;
-use crate::engine::Result;
+use crate::engine::{Class, Result};
 use crate::engines;
-use crate::figure::Figure;
+use crate::figure::{Figure, workload_of};
 use crate::machine::Machine;
 use crate::statistics::Spread;
+use crate::{plot, table};
 
 /// Cores that others may keep busy before a figure is refused.
 const FOREIGN_CORES_MAX: f64 = 0.1;
@@ -45,7 +49,7 @@ pub struct Report {
     pub machine: Machine,
     pub versions: BTreeMap<String, String>,
     /// What an engine's commits of W4 and W12 survive.
-    pub unsynced: BTreeMap<String, String>,
+    pub unsynced: BTreeMap<String, Class>,
     pub settings: Settings,
     pub turns: Vec<Turn>,
 }
@@ -57,7 +61,7 @@ impl Report {
         for name in &settings.engines {
             let kind = engines::find(name)?;
             versions.insert(name.clone(), (kind.version)());
-            unsynced.insert(name.clone(), kind.unsynced.name().to_owned());
+            unsynced.insert(name.clone(), kind.unsynced);
         }
         Ok(Report {
             machine,
@@ -66,6 +70,41 @@ impl Report {
             settings,
             turns: Vec::new(),
         })
+    }
+
+    /// The engine in question.
+    pub fn engine(&self) -> &str {
+        self.settings.engines.first().map_or("", String::as_str)
+    }
+
+    /// Cores that others kept busy in the median phase.
+    pub fn foreign_cores(&self) -> f64 {
+        let figures = self.turns.iter().flat_map(|turn| &turn.figures);
+        let timed = figures.filter(|figure| figure.seconds > 0.1);
+        let cores: Vec<f64> = timed.map(|figure| figure.foreign_cores).collect();
+        Spread::of(&cores).map_or(0.0, |spread| spread.median)
+    }
+
+    /// The figure `name` of the engine in question, over all rounds, and how many there were.
+    pub fn alone(&self, name: &str) -> Option<(Spread, usize)> {
+        let values: Vec<f64> = (0..self.settings.rounds)
+            .filter_map(|round| self.reached(self.engine(), round, name))
+            .map(|figure| figure.value)
+            .collect();
+        Some((Spread::of(&values)?, values.len()))
+    }
+
+    /// The points of W18: keys, and the median time of one operation with so many.
+    pub fn growth(&self, engine: &str, what: &str) -> Vec<(f64, f64)> {
+        let prefix = format!("W18-{what}-");
+        let point = |name: &String| {
+            let keys = name.strip_prefix(&prefix)?.parse().ok()?;
+            let rounds = 0..self.settings.rounds;
+            let times = rounds.filter_map(|round| self.reached(engine, round, name));
+            let times: Vec<f64> = times.map(|figure| figure.value).collect();
+            Some((keys, Spread::of(&times)?.median))
+        };
+        self.figure_names().iter().filter_map(point).collect()
     }
 
     /// The names of all figures, in the order the engine in question reported them.
@@ -95,8 +134,18 @@ impl Report {
         })
     }
 
-    /// Compares the engine in question with `peer`; none where neither figure nor peer is.
+    /// Whether the engine in question promised less than `peer` for this figure.
+    fn promised_less(&self, name: &str, peer: &str) -> bool {
+        let unsynced = ["W4", "W12", "W18"].contains(&workload_of(name));
+        unsynced && self.unsynced.get(self.engine()) < self.unsynced.get(peer)
+    }
+
+    /// Compares the engine in question with `peer`; none where one of them has no such figure,
+    /// or promised less for it than the peer did.
     pub fn compare(&self, name: &str, peer: &str) -> Option<Comparison> {
+        if self.promised_less(name, peer) {
+            return None;
+        }
         let engine = self.settings.engines.first()?;
         let (mut rates, mut peer_rates, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         let (mut refused, mut less_is_better) = (0, false);
@@ -142,6 +191,40 @@ pub struct Comparison {
     pub less_is_better: bool,
 }
 
+/// What to make of reports.
+#[derive(Args)]
+pub struct Plot {
+    /// Reports that runs have written.
+    #[arg(default_value = "target/bench/report.json")]
+    reports: Vec<PathBuf>,
+    /// Where plots go.
+    #[arg(long, default_value = "docs/performance")]
+    plots: PathBuf,
+    /// The page whose marked section gets the table.
+    #[arg(long, default_value = "docs/performance.md")]
+    page: PathBuf,
+}
+
+/// Makes the plots and the tables.
+pub fn plot(plot: &Plot) -> Result<()> {
+    std::fs::create_dir_all(&plot.plots)?;
+    for path in &plot.reports {
+        let report: Report = serde_json::from_slice(&std::fs::read(path)?)?;
+        let engine = report.engine();
+        table::write_section(&plot.page, engine, &table::table(&report)?)?;
+        for peer in report.settings.engines.iter().skip(1) {
+            let file = plot.plots.join(format!("{engine}-over-{peer}.svg"));
+            std::fs::write(file, plot::ratios(&report, peer)?)?;
+        }
+        for what in ["load", "read", "range", "commit"] {
+            if let Some(svg) = plot::growth(&report, what)? {
+                std::fs::write(plot.plots.join(format!("{engine}-growth-{what}.svg")), svg)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Prints one line for each figure and peer.
 pub fn print(report: &Report) -> Result<()> {
     let mut out = std::io::stdout().lock();
@@ -149,20 +232,10 @@ pub fn print(report: &Report) -> Result<()> {
         return Ok(());
     };
     for name in report.figure_names() {
-        if peers.is_empty() {
-            let values = (0..report.settings.rounds)
-                .filter_map(|round| report.reached(engine, round, &name))
-                .map(|figure| figure.value)
-                .collect::<Vec<_>>();
-            if let Some(spread) = Spread::of(&values) {
-                writeln!(
-                    out,
-                    "bench workload={name} engine={engine} rate={} spread={:.2} rounds={}",
-                    rounded(spread.median),
-                    spread.share(),
-                    values.len()
-                )?;
-            }
+        if let Some((spread, rounds)) = report.alone(&name).filter(|_| peers.is_empty()) {
+            let (rate, share) = (rounded(spread.median), spread.share());
+            write!(out, "bench workload={name} engine={engine} rate={rate} ")?;
+            writeln!(out, "spread={share:.2} rounds={rounds}")?;
         }
         for peer in peers {
             if let Some(comparison) = report.compare(&name, peer) {

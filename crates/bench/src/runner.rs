@@ -54,7 +54,7 @@ pub struct Run {
     /// Where stores are made; it should lie on the device in question.
     #[arg(long, default_value = "target/bench")]
     directory: PathBuf,
-    /// Where to write the report.
+    /// Where to write the report; `report.json` in that directory if it is not said.
     #[arg(long)]
     json: Option<PathBuf>,
 }
@@ -97,15 +97,15 @@ pub fn run(run: &Run) -> Result<()> {
         return Err(format!("no workload is called {name}").into());
     }
     std::fs::create_dir_all(&run.directory)?;
+    let default = || run.directory.join("report.json");
+    let json = run.json.clone().unwrap_or_else(default);
     let mut report = Report::new(Machine::here(&run.directory), settings)?;
     for round in 0..report.settings.rounds {
         for engine in rotated(&report.settings.engines, round) {
             let turn = turn(&report.settings, &run.directory, &engine, round)?;
             report.turns.push(turn);
             // After every turn, so that a run that is cut short leaves what it has.
-            if let Some(path) = &run.json {
-                std::fs::write(path, serde_json::to_vec_pretty(&report)?)?;
-            }
+            std::fs::write(&json, serde_json::to_vec_pretty(&report)?)?;
         }
     }
     report::print(&report)
