@@ -186,20 +186,20 @@ impl Machine {
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         // The release's number, without what a host has put behind it.
         let kernel = kernel.trim().split('-').next().unwrap_or_default();
-        let mut stat = Command::new("stat");
-        stat.args(["-f", "-c", "%T"]).arg(directory);
+        let mut find = Command::new("findmnt");
+        find.args(["-n", "-o", "FSTYPE", "-T"]).arg(directory);
         Machine {
             processor: first("/proc/cpuinfo", "model name"),
             cores: std::thread::available_parallelism().map_or(1, Into::into),
             memory_mib: kib.parse::<u64>().unwrap_or(0) >> 10,
             kernel: kernel.to_owned(),
-            file_system: file_system(stat),
+            file_system: file_system(find),
         }
     }
 }
 
-fn file_system(mut stat: Command) -> String {
-    let output = stat.output().map(|output| output.stdout);
+fn file_system(mut find: Command) -> String {
+    let output = find.output().map(|output| output.stdout);
     String::from_utf8_lossy(&output.unwrap_or_default())
         .trim()
         .to_owned()

@@ -6,7 +6,7 @@ use crate::engine::Result;
 use crate::report::Report;
 
 const WIDTH: f64 = 760.0;
-const LEFT: f64 = 150.0;
+const LEFT: f64 = 190.0;
 const RIGHT: f64 = 70.0;
 const TOP: f64 = 56.0;
 const BAR: f64 = 20.0;
