@@ -59,9 +59,9 @@ impl Report {
     pub fn new(machine: Machine, settings: Settings) -> Result<Report> {
         let (mut versions, mut unsynced) = (BTreeMap::new(), BTreeMap::new());
         for name in &settings.engines {
-            let kind = engines::find(name)?;
-            versions.insert(name.clone(), (kind.version)());
-            unsynced.insert(name.clone(), kind.unsynced);
+            let named = engines::named(name)?;
+            versions.insert(name.clone(), named.version);
+            unsynced.insert(name.clone(), named.unsynced);
         }
         Ok(Report {
             machine,

@@ -195,9 +195,12 @@ fn child(
     chain: &str,
     figures: &mut Vec<Figure>,
 ) -> Result<()> {
-    engines::find(engine)?;
-    let mut process = Command::new(std::env::current_exe()?)
-        .arg("child")
+    let program = engines::named(engine)?.program;
+    let mut command = Command::new(&program);
+    if program == std::env::current_exe()? {
+        command.arg("child");
+    }
+    let mut process = command
         .args(["--engine", engine, "--chain", chain])
         .arg("--directory")
         .arg(directory)
