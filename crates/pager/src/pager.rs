@@ -243,6 +243,14 @@ impl Pager {
         Ok(())
     }
 
+    /// Drops what readers worked out about the run at `id`, which a commit has given up: kept, it
+    /// would only stand in the way of pages that are still read.
+    pub fn forget(&self, id: PageId) {
+        if let Some(tables) = &self.side_tables {
+            tables.forget(id);
+        }
+    }
+
     /// Writes a meta into `slot`.
     pub fn write_meta(&self, slot: Slot, meta: &Meta) -> Result<()> {
         let offset = slot.page().0.saturating_mul(self.growth.page_bytes);

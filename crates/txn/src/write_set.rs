@@ -209,6 +209,7 @@ impl<'w> WriteSet<'w> {
         }
         for (id, pages) in freed.iter() {
             writer.pending.add(id, pages, txid);
+            writer.pager.forget(id);
         }
         for (id, pages) in granted.runs() {
             writer.free.insert(id, pages);
