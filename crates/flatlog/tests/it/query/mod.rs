@@ -1,0 +1,11 @@
+//! The query language and the value index, over a store in memory.
+
+mod differential;
+mod examples;
+mod hostile;
+mod like;
+mod memory;
+mod oracle;
+mod plans;
+mod syntax;
+mod value_index;
