@@ -9,6 +9,6 @@ mod space;
 mod tests;
 mod walk;
 
-pub(crate) use item::{Change, Edit, Item, Observer};
+pub(crate) use item::{Edit, Item, Observer};
 pub(crate) use space::{Footprint, SpaceIndex};
 pub(crate) use walk::Walk;
