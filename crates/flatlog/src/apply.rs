@@ -88,6 +88,35 @@ pub(crate) fn apply(
     }
 }
 
+/// Names a space that is not there yet.
+pub(crate) fn load_space(root: &mut Root, name: &[u8], named: Named) {
+    if let Some(segment) = root.segments.find(named.place.segment()) {
+        segment.add_live(named.place.len);
+    }
+    root.create_space(name, named);
+}
+
+/// Gives the keys of a space their entries, in ascending order. Answers whether there is such a
+/// space.
+pub(crate) fn load(
+    root: &mut Root,
+    space: SpaceId,
+    edits: &[Edit<'_>],
+    watcher: Option<&mut dyn Watcher>,
+) -> bool {
+    let segments = Arc::clone(&root.segments);
+    let mut tally = Tally {
+        segments: Some(&*segments),
+        space,
+        watcher,
+    };
+    match root.space_mut(space) {
+        Some(index) => index.apply(edits, &mut tally),
+        None => return false,
+    }
+    true
+}
+
 fn lose_all(space: &SpaceIndex, tally: &mut Tally<'_>) {
     let mut walk = Walk::new(Some(space));
     let mut entry = walk.first();

@@ -43,7 +43,7 @@ impl Op {
             record_start,
             header_len: record.header_len,
             len: record.len,
-            commit_index: record.commit_index.unwrap_or(index),
+            commit_index: index.wrapping_add_signed(record.index_step),
         }
     }
 }
@@ -83,7 +83,7 @@ impl Batch {
         &mut self,
         kind: Kind,
         space: SpaceId,
-        commit_index: Option<u64>,
+        index_step: i64,
         key: &[u8],
         value: &[u8],
     ) -> Result<Op> {
@@ -97,7 +97,7 @@ impl Batch {
         }
         let start = u32::try_from(self.body.len()).unwrap_or(u32::MAX);
         let written =
-            record::push(&mut self.body, self.salt, kind, space, commit_index, key, value);
+            record::push(&mut self.body, self.salt, kind, space, index_step, key, value);
         self.records_sum.add(written.sum);
         let op = Op {
             space,
@@ -107,17 +107,16 @@ impl Batch {
             record_start: start,
             header_len: written.header_len,
             len: written.len,
-            commit_index: commit_index.unwrap_or(0),
+            commit_index: self.commit_index.wrapping_add_signed(index_step),
         };
         self.ops.push(op);
         Ok(op)
     }
 
-    /// The commit index becomes known last.
-    pub(crate) fn set_commit_index(&mut self, index: u64) {
-        self.commit_index = index;
-        for op in &mut self.ops {
-            op.commit_index = index;
-        }
+    /// Forgets the records, but not the memory for them.
+    pub(crate) fn clear(&mut self) {
+        self.body.clear();
+        self.ops.clear();
+        self.records_sum = SumOfSums::default();
     }
 }

@@ -2,8 +2,10 @@
 
 use kv_api::{Error, Result};
 
+use crate::checkpoint;
 use crate::db::Db;
 use crate::log::writer::{Failed, Log};
+use crate::names;
 use crate::root::Root;
 
 impl Db {
@@ -48,11 +50,63 @@ fn end(log: &mut Log, root: &Root) -> Result<(), Failed> {
     }
     log.end_active()?;
     let mut state = log.state.clone();
+    let number = state.next_checkpoint;
+    let old = state.checkpoint;
+    // A convenience: without it, the next opening reads the log.
+    if log.since_checkpoint >= CHECKPOINT_BYTES_MIN
+        && checkpoint::write(root, log.covered(), number).is_ok()
+    {
+        state.checkpoint = Some(number);
+        state.next_checkpoint += 1;
+    }
     state.clean = true;
     state.last_commit_index = root.last_commit_index;
-    state.next_space = log.next_space;
     if let Some(active) = state.segments.last_mut() {
         active.len = log.end;
     }
-    log.replace_state(state)
+    log.replace_state(state)?;
+    if let Some(old) = old.filter(|old| Some(*old) != log.state.checkpoint) {
+        // Best effort: the next opening removes what nothing names.
+        let _ = log.disk.remove(&log.directory.join(names::checkpoint(old)));
+    }
+    Ok(())
+}
+
+/// Replaying less than this takes no longer than reading a checkpoint.
+const CHECKPOINT_BYTES_MIN: u64 = 1 << 20;
+
+impl Db {
+    /// Writes a checkpoint of the index, so that opening after a crash reads that and only the
+    /// part of the log behind it. The background thread and closing do it by themselves.
+    pub fn checkpoint(&self) -> Result<()> {
+        let (root, covered, number) = self.shared.lead(|log, root| {
+            log.sync()?;
+            let mut state = log.state.clone();
+            let number = state.next_checkpoint;
+            state.next_checkpoint += 1;
+            state.clean = false;
+            log.replace_state(state)?;
+            Ok(((std::sync::Arc::clone(root), log.covered(), number), None))
+        })?;
+        checkpoint::write(&root, covered, number)?;
+        let old = self.shared.lead(|log, _| {
+            let mut state = log.state.clone();
+            let named = |id| state.segments.iter().any(|entry| entry.id == id);
+            if !root.segments.order().iter().all(|segment| named(segment.id())) {
+                // A segment was compacted away meanwhile, and this names it.
+                return Ok((Some(number), None));
+            }
+            let old = state.checkpoint.replace(number);
+            state.clean = false;
+            log.replace_state(state)?;
+            log.since_checkpoint = 0;
+            Ok((old, None))
+        })?;
+        if let Some(old) = old {
+            // Best effort: the next opening removes what nothing names.
+            let _ = self.shared.options.disk.remove(&root.lease.directory.join(names::checkpoint(old)));
+        }
+        tracing::debug!(number, "wrote a checkpoint");
+        Ok(())
+    }
 }

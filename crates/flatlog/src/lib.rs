@@ -9,8 +9,12 @@
 
 mod apply;
 mod batch;
+mod blocks;
+mod check;
+mod checkpoint;
 mod close;
 mod commit;
+mod compact;
 mod cursor;
 mod db;
 mod ids;
@@ -24,12 +28,16 @@ mod place;
 mod reader;
 mod recovery;
 mod replay;
+mod restore;
+mod rewrite;
 mod root;
 mod shared;
 mod slice;
 mod snapshot;
 mod state_file;
+mod statistics;
 mod store;
+mod stream;
 mod transaction;
 mod varint;
 
@@ -42,4 +50,6 @@ pub use options::Options;
 pub use recovery::{Recovery, Torn};
 pub use slice::Slice;
 pub use snapshot::Snapshot;
+pub use statistics::{SegmentStatistics, Statistics};
+pub use stream::Progress;
 pub use transaction::Transaction;

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use disk::{Disk, File, OpenOptions, read_exact_at};
 use kv_api::{Error, Place, Result};
 
+use crate::checkpoint;
 use crate::db::Db;
 use crate::ids::SegmentId;
 use crate::lease::Lease;
 use crate::log::cache::Cache;
+use crate::log::covered::Covered;
 use crate::log::frame::Seal;
 use crate::log::segment::{SEGMENT_HEADER_BYTES, Segment, encode_header};
 use crate::log::table::SegmentTable;
@@ -17,7 +20,7 @@ use crate::log::writer::{Log, LogRules, create_segment};
 use crate::names;
 use crate::options::Options;
 use crate::recovery::{self, Recovery, Tail};
-use crate::replay::{Ended, Replay};
+use crate::replay::Replay;
 use crate::root::Root;
 use crate::shared::Shared;
 use crate::state_file::{SegmentEntry, StateFile};
@@ -44,6 +47,39 @@ impl Options {
         let _entered = span.enter();
         Opening::begin(self, path)?.finish()
     }
+}
+
+/// Replays what the checkpoint does not cover. Answers where the log ended, and how many bytes a
+/// next opening would replay as they came.
+fn replay_all(
+    replay: &mut Replay<'_>,
+    segments: &[Arc<Segment>],
+    state: &StateFile,
+    covered: Option<Covered>,
+    end: u32,
+) -> Result<(Covered, u64)> {
+    let from = match covered {
+        Some(covered) => {
+            let here = segments.iter().position(|segment| segment.id() == covered.segment);
+            here.ok_or_else(|| Error::corrupt(Place::Store, "the checkpoint covers a segment that is not there"))?
+        }
+        None => 0,
+    };
+    let (mut ended, mut bytes) = (Covered::nothing_of(SegmentId(0)), 0);
+    for (index, (segment, entry)) in segments.iter().zip(&state.segments).enumerate().skip(from) {
+        let begin = covered.filter(|_| index == from);
+        let begin = begin.unwrap_or(Covered::nothing_of(segment.id()));
+        ended = replay.segment(segment, begin)?;
+        let is_last = index + 1 == segments.len();
+        if ended.at != if is_last { end } else { entry.len } {
+            let what = "a damaged commit in a finished part of the log";
+            return Err(segment.damaged(ended.at, what));
+        }
+        if !entry.sorted {
+            bytes += u64::from(ended.at.saturating_sub(begin.at));
+        }
+    }
+    Ok((ended, bytes))
 }
 
 struct Opening {
@@ -108,16 +144,12 @@ impl Opening {
         let lease = Arc::new(self.lease);
         let mut root = Root::new(Arc::new(SegmentTable::new(segments.clone())), lease);
         root.last_commit_index = self.state.last_commit_index;
+        let covered = match self.state.checkpoint {
+            Some(number) => Some(checkpoint::read(&mut root, number, None)?),
+            None => None,
+        };
         let mut replay = Replay::new(&mut root, None);
-        let mut ended = START;
-        for (segment, entry) in segments.iter().zip(&self.state.segments) {
-            ended = replay.segment(segment, START)?;
-            let is_last = Some(entry) == self.state.active();
-            let expected = if is_last { tail.end } else { entry.len };
-            if ended.at != expected {
-                return Err(segment.damaged(ended.at, "a damaged commit in a finished part of the log"));
-            }
-        }
+        let (ended, since_checkpoint) = replay_all(&mut replay, &segments, &self.state, covered, tail.end)?;
         self.recovery.replayed_commits = replay.commits;
         let next_space = replay.next_space.max(self.state.next_space);
         self.recovery.torn = tail.torn;
@@ -126,6 +158,7 @@ impl Opening {
         if !read_only {
             remove_strays(&*self.options.disk, &root.lease.directory, &self.state);
         }
+        let next_segment = self.state.next_segment;
         let log = Log {
             disk: Arc::clone(&self.options.disk),
             directory: root.lease.directory.clone(),
@@ -137,8 +170,9 @@ impl Opening {
             synced: tail.end,
             zeroed: tail.end,
             pending: Vec::new(),
+            next_segment: Arc::new(AtomicU32::new(next_segment)),
             next_space,
-            since_checkpoint: 0,
+            since_checkpoint,
             watcher: None,
         };
         tracing::debug!(index = root.last_commit_index, "opened");
@@ -243,12 +277,6 @@ impl Opening {
     }
 }
 
-/// Where a segment's frames begin.
-const START: Ended = Ended {
-    at: SEGMENT_HEADER_BYTES,
-    head_sum: 0,
-};
-
 fn damaged(id: SegmentId, offset: u64, what: impl Into<String>) -> Error {
     let place = Place::Offset {
         file: names::segment(id),
@@ -289,11 +317,7 @@ fn create(options: &Options, directory: &Path, rules: &LogRules) -> Result<State
         next_space: 1,
         next_checkpoint: 1,
         checkpoint: None,
-        segments: vec![SegmentEntry {
-            id,
-            epoch: segment.seal.epoch,
-            len: SEGMENT_HEADER_BYTES,
-        }],
+        segments: vec![SegmentEntry::fresh(&segment)],
     };
     state.write_beside(disk, directory)?;
     StateFile::switch(disk, directory)?;

@@ -6,6 +6,7 @@ use kv_api::Result;
 
 use crate::apply::{Changes, Watcher, apply};
 use crate::batch::Op;
+use crate::log::covered::Covered;
 use crate::log::record::Kind;
 use crate::log::scan::{Frame, Frames};
 use crate::log::segment::Segment;
@@ -27,13 +28,6 @@ pub(crate) struct Replay<'a> {
     keys: Vec<u8>,
 }
 
-/// Where a segment's frames ended.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ended {
-    pub(crate) at: u32,
-    pub(crate) head_sum: u32,
-}
-
 impl<'a> Replay<'a> {
     pub(crate) fn new(root: &'a mut Root, watcher: Option<&'a mut dyn Watcher>) -> Self {
         Replay {
@@ -47,14 +41,15 @@ impl<'a> Replay<'a> {
     }
 
     /// Reads a segment's frames from a place on. The segment must be in the root's table.
-    pub(crate) fn segment(&mut self, segment: &Segment, from: Ended) -> Result<Ended> {
+    pub(crate) fn segment(&mut self, segment: &Segment, from: Covered) -> Result<Covered> {
         let file = Arc::clone(&segment.file);
         let mut frames = Frames::new(file, segment.seal, from.at, from.head_sum)?;
         while let Some(frame) = frames.next()? {
             self.frame(segment, &frame);
         }
         self.flush(segment);
-        Ok(Ended {
+        Ok(Covered {
+            segment: segment.id(),
             at: frames.at,
             head_sum: frames.head_sum,
         })

@@ -11,14 +11,14 @@
 //!   version is handed out;
 //! * commits are queued, written and made visible in the order of their indexes.
 
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use kv_api::{Error, Result};
 
 use crate::batch::Batch;
-use crate::log::cache::Cache;
 use crate::log::segment::salt_of;
-use crate::log::writer::{Failed, Log};
+use crate::log::writer::{Failed, Log, LogRules};
 use crate::options::Options;
 use crate::recovery::Recovery;
 use crate::root::Root;
@@ -59,8 +59,13 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) salt: u32,
     pub(crate) recovery: Recovery,
-    pub(crate) cache: Option<Arc<Cache>>,
+    /// How segments are laid out; with it the value cache, where there is one.
+    pub(crate) rules: LogRules,
+    pub(crate) store: [u8; 16],
+    pub(crate) next_segment: Arc<AtomicU32>,
     state: Mutex<State>,
+    /// Held while segments are rewritten: one rewrite at a time.
+    compacting: Mutex<()>,
     /// Something ended: a commit, a lead, a turn.
     changed: Condvar,
 }
@@ -82,14 +87,18 @@ impl Shared {
             log: None,
         };
         let salt = salt_of(&log.state.store);
-        let cache = log.rules.cache.clone();
+        let (rules, store) = (log.rules.clone(), log.state.store);
+        let next_segment = Arc::clone(&log.next_segment);
         let log = (!options.read_only).then(|| Box::new(log));
         Shared {
             options,
             salt,
             recovery,
-            cache,
+            rules,
+            store,
+            next_segment,
             state: Mutex::new(State { log, ..state }),
+            compacting: Mutex::new(()),
             changed: Condvar::new(),
         }
     }
@@ -99,12 +108,25 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The right to rewrite segments.
+    pub(crate) fn compacting(&self) -> MutexGuard<'_, ()> {
+        self.compacting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn wait<'a>(&self, state: Locked<'a>) -> Locked<'a> {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn notify(&self) {
         self.changed.notify_all();
+    }
+
+    /// Waits until every commit that was queued is written or refused.
+    pub(crate) fn wait_for_queue(&self) {
+        let mut state = self.lock();
+        while !(state.queue.is_empty() && state.in_flight.is_empty()) {
+            state = self.wait(state);
+        }
     }
 
     /// The newest visible version, readable to its last byte.

@@ -169,7 +169,6 @@ impl Transaction {
             };
         }
         batch.durability = durability;
-        batch.set_commit_index(batch.commit_index);
         let index = batch.commit_index;
         turn.held = false;
         let submission = Submission {
@@ -232,12 +231,9 @@ impl Transaction {
     }
 
     fn push(&mut self, kind: Kind, space: SpaceId, key: &[u8], value: &[u8]) -> Result<()> {
-        let op = self.batch.push(kind, space, None, key, value)?;
+        let op = self.batch.push(kind, space, 0, key, value)?;
         if let Some(view) = self.view.get_mut() {
-            let ops = [Op {
-                commit_index: self.batch.commit_index,
-                ..op
-            }];
+            let ops = [op];
             let changes = unwritten_changes(&ops, &self.batch.body, OWN);
             apply(&mut view.root, changes, false, None);
         }

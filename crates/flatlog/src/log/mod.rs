@@ -1,6 +1,7 @@
 //! The log: segments of frames of records.
 
 pub(crate) mod cache;
+pub(crate) mod covered;
 pub(crate) mod frame;
 mod mapped;
 pub(crate) mod record;

@@ -1,7 +1,7 @@
 //! One record of the log: what became of one key, or of one space.
 //!
 //! ```text
-//! crc32 u32 | kind u8 | [space] | [commit index] | key length | [value length] | key | value
+//! crc32 u32 | kind u8 | [space] | [index step] | key length | [value length] | key | value
 //! ```
 //!
 //! Lengths and numbers are varints. The kind's flags say which of the optional parts are there.
@@ -15,7 +15,8 @@ use crate::varint;
 const SUM_BYTES: usize = 4;
 /// A record has a space of its own; without it, it is of the default space.
 const HAS_SPACE: u8 = 0x10;
-/// A record has a commit index of its own; without it, it has its frame's.
+/// A record's commit index is so many steps from its frame's, up or down; without it, it is the
+/// same.
 const HAS_INDEX: u8 = 0x20;
 
 /// The longest key.
@@ -51,8 +52,8 @@ impl Kind {
 pub(crate) struct Record<'a> {
     pub(crate) kind: Kind,
     pub(crate) space: SpaceId,
-    /// Its own commit index, if it has one.
-    pub(crate) commit_index: Option<u64>,
+    /// From its frame's commit index to its own.
+    pub(crate) index_step: i64,
     pub(crate) key: &'a [u8],
     pub(crate) value: &'a [u8],
     /// Bytes before the key.
@@ -85,21 +86,21 @@ pub(crate) fn push(
     salt: u32,
     kind: Kind,
     space: SpaceId,
-    commit_index: Option<u64>,
+    index_step: i64,
     key: &[u8],
     value: &[u8],
 ) -> Written {
     let start = to.len();
     to.reserve(key.len() + value.len() + 40);
     let has_space = if space == SpaceId::DEFAULT { 0 } else { HAS_SPACE };
-    let has_index = if commit_index.is_some() { HAS_INDEX } else { 0 };
+    let has_index = if index_step == 0 { 0 } else { HAS_INDEX };
     to.extend_from_slice(&[0; SUM_BYTES]);
     to.push(kind as u8 | has_space | has_index);
     if has_space != 0 {
         varint::push(to, space.0.into());
     }
-    if let Some(index) = commit_index {
-        varint::push(to, index);
+    if has_index != 0 {
+        varint::push(to, zigzag(index_step));
     }
     varint::push(to, key.len() as u64);
     if kind == Kind::Put {
@@ -145,9 +146,9 @@ fn parse(bytes: &[u8]) -> Option<Record<'_>> {
         0 => SpaceId::DEFAULT,
         _ => SpaceId(varint::take_u32(&mut rest)?),
     };
-    let commit_index = match code & HAS_INDEX {
-        0 => None,
-        _ => Some(varint::take(&mut rest)?),
+    let index_step = match code & HAS_INDEX {
+        0 => 0,
+        _ => unzigzag(varint::take(&mut rest)?),
     };
     let key_len = usize::try_from(varint::take(&mut rest)?).ok()?;
     let value_len = match kind {
@@ -160,13 +161,22 @@ fn parse(bytes: &[u8]) -> Option<Record<'_>> {
     Some(Record {
         kind,
         space,
-        commit_index,
+        index_step,
         key,
         value,
         header_len: u32::try_from(header_len).ok()?,
         len: u32::try_from(bytes.len() - rest.len()).ok()?,
         sum,
     })
+}
+
+/// Small steps of either sign as small numbers.
+fn zigzag(step: i64) -> u64 {
+    ((step << 1) ^ (step >> 63)).cast_unsigned()
+}
+
+fn unzigzag(number: u64) -> i64 {
+    (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }
 
 /// Joins the sums of a frame's records, in order: a record that is missing, or in another's place,

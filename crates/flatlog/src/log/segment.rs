@@ -57,6 +57,8 @@ pub(crate) struct Segment {
     readable: AtomicU64,
     /// Bytes of records that the newest index names.
     live_bytes: AtomicU64,
+    /// Bytes of tombstones that the last rewrite had to keep.
+    kept_bytes: AtomicU64,
     /// One bit per grain of the file: the record that begins there was compared with its sum.
     verified: OnceLock<Box<[AtomicU64]>>,
     /// What could not be written although readers may already see it.
@@ -89,6 +91,7 @@ impl Segment {
             capacity_bytes,
             readable: AtomicU64::new(readable.into()),
             live_bytes: AtomicU64::new(0),
+            kept_bytes: AtomicU64::new(0),
             verified: OnceLock::new(),
             stranded: OnceLock::new(),
         })
@@ -128,6 +131,19 @@ impl Segment {
 
     pub(crate) fn remove_live(&self, bytes: u32) {
         self.live_bytes.fetch_sub(bytes.into(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn kept_bytes(&self) -> u64 {
+        self.kept_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_kept_bytes(&self, bytes: u64) {
+        self.kept_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Memory of the table of verified records.
+    pub(crate) fn verified_bytes(&self) -> u64 {
+        self.verified.get().map_or(0, |table| table.len() as u64 * 8)
     }
 
     /// Damage at `offset`, in words.

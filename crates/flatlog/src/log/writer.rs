@@ -9,6 +9,7 @@
 use std::io::IoSlice;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use disk::{Disk, OpenOptions, write_all_at, write_all_vectored_at};
 use kv_api::{Error, Result};
@@ -17,6 +18,7 @@ use crate::apply::Watcher;
 use crate::batch::Batch;
 use crate::ids::SegmentId;
 use crate::log::cache::Cache;
+use crate::log::covered::Covered;
 use crate::log::frame::{HEAD_BYTES, Head, Seal};
 use crate::log::segment::{SEGMENT_HEADER_BYTES, Segment, encode_header};
 use crate::names;
@@ -78,7 +80,7 @@ impl Failed {
     }
 
     /// A refusal for space is harmless, anything else is not.
-    fn by_kind(error: Error) -> Failed {
+    pub(crate) fn by_kind(error: Error) -> Failed {
         match error {
             Error::NoSpace { .. } => Failed::refused(error),
             _ => Failed::broken(error),
@@ -98,6 +100,8 @@ pub(crate) struct Log {
     pub(crate) synced: u32,
     pub(crate) zeroed: u32,
     pub(crate) pending: Vec<u8>,
+    /// The next segment's number; shared with whoever rewrites segments beside.
+    pub(crate) next_segment: Arc<AtomicU32>,
     /// The first id that no space has had.
     pub(crate) next_space: u32,
     /// Bytes added since the last checkpoint.
@@ -109,6 +113,15 @@ pub(crate) struct Log {
 impl Log {
     fn written(&self) -> u32 {
         self.end - u32::try_from(self.pending.len()).unwrap_or(0)
+    }
+
+    /// The place that everything before is covered by, if it is durable.
+    pub(crate) fn covered(&self) -> Covered {
+        Covered {
+            segment: self.active.id(),
+            at: self.end,
+            head_sum: self.head_sum,
+        }
     }
 
     /// Whether something was committed that is not durable.
@@ -264,6 +277,14 @@ impl Log {
     /// Puts `state` in the place of what `meta.state` says.
     pub(crate) fn replace_state(&mut self, mut state: StateFile) -> Result<(), Failed> {
         state.sequence += 1;
+        if let Some(active) = state.segments.last_mut()
+            && !state.clean
+            && active.id == self.active.id()
+        {
+            active.len = self.synced;
+        }
+        state.next_segment = self.next_segment.load(Ordering::Relaxed);
+        state.next_space = self.next_space;
         state.write_beside(&*self.disk, &self.directory).map_err(Failed::by_kind)?;
         // Once the name may have changed, only reopening tells which state is the durable one.
         StateFile::switch(&*self.disk, &self.directory).map_err(Failed::broken)?;
@@ -286,16 +307,10 @@ impl Log {
         let segment = self.create_segment(bytes).map_err(Failed::by_kind)?;
         let mut state = self.state.clone();
         state.clean = false;
-        state.next_segment += 1;
-        state.next_space = self.next_space;
         if let Some(active) = state.segments.last_mut() {
             active.len = self.end;
         }
-        state.segments.push(SegmentEntry {
-            id: segment.id(),
-            epoch: segment.seal.epoch,
-            len: SEGMENT_HEADER_BYTES,
-        });
+        state.segments.push(SegmentEntry::fresh(&segment));
         self.replace_state(state)?;
         self.begin_at(Arc::clone(&segment));
         tracing::debug!(segment = segment.id().0, "began a segment");
@@ -330,7 +345,7 @@ impl Log {
 
     /// Makes the file of the next segment, durable with its name. Nothing names it yet.
     pub(crate) fn create_segment(&self, bytes: u64) -> Result<Arc<Segment>> {
-        let id = SegmentId(self.state.next_segment);
+        let id = SegmentId(self.next_segment.fetch_add(1, Ordering::Relaxed));
         create_segment(&*self.disk, &self.directory, &self.rules, self.state.store, id, bytes)
     }
 }
