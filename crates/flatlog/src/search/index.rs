@@ -10,7 +10,7 @@ use roaring::RoaringBitmap;
 use crate::search::changes::Changes;
 use crate::search::dictionary::{Dictionary, TokenId};
 use crate::search::id_union::IdUnion;
-use crate::search::key_id::KeyId;
+use crate::ids::KeyId;
 use crate::search::posting::Posting;
 use crate::search::tokens::for_each_token;
 
@@ -186,6 +186,11 @@ impl SearchIndex {
     /// index asks for them after its sets, and believes no set about them.
     pub fn changed_after(&self, commit_index: u64) -> RoaringBitmap {
         self.read().changes.after(commit_index)
+    }
+
+    /// The index missed a change: from now on it answers nothing, and queries look at values.
+    pub fn give_up(&self) {
+        self.write().incomplete = true;
     }
 
     /// How many tokens there are.

@@ -25,13 +25,14 @@ mod characters;
 mod dictionary;
 mod id_union;
 mod index;
-mod key_id;
+mod key_directory;
 mod posting;
 mod stored;
 mod tokens;
 
 pub use characters::{Character, Characters, is_character_start};
+pub(crate) use key_directory::KeyDirectory;
 pub use index::{Found, IndexBytes, SearchIndex, Side};
-pub use key_id::KeyId;
+pub use crate::ids::KeyId;
 pub use stored::DamagedIndex;
 pub use tokens::{Tokens, fold, for_each_token, tokens};

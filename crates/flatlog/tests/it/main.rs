@@ -1,13 +1,14 @@
-//! What flatlog promises, through its public face.
+//! What the flat engine promises.
 #![allow(
-    missing_docs,
+    clippy::panic,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::panic,
-    clippy::cast_possible_truncation,
     clippy::print_stdout,
-    reason = "tests fail by panicking"
+    clippy::cast_possible_truncation,
+    missing_docs,
+    reason = "tests"
 )]
 
+mod conformance;
 mod query;
