@@ -101,7 +101,10 @@ impl<'s> SpaceRows<'s> {
             is_here.then(|| self.find(key)).flatten()
         });
         // The key may have been deleted and put again under another id.
-        found.flatten().filter(|(_, item)| item.key_id == id).map(row)
+        found
+            .flatten()
+            .filter(|(_, item)| item.key_id == id)
+            .map(row)
     }
 
     fn walk_span(self, span: &KeySpan, direction: Direction) -> SpanWalk<'s> {

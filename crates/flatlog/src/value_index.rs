@@ -109,7 +109,9 @@ impl ValueWatcher {
 }
 
 fn value<'a>(at: &Happening<'a>, key: &[u8], item: &Item) -> Result<Slice<'a>> {
-    at.segments.get(item.place.segment())?.value(item.place, key.len())
+    at.segments
+        .get(item.place.segment())?
+        .value(item.place, key.len())
 }
 
 impl Watcher for ValueWatcher {
@@ -136,7 +138,9 @@ impl Watcher for ValueWatcher {
 
     fn delete(&mut self, at: &Happening<'_>, key: &[u8], old: &Item) {
         let done = value(at, key, old).map(|value| {
-            self.index.tokens.remove(old.key_id, &value, at.commit_index);
+            self.index
+                .tokens
+                .remove(old.key_id, &value, at.commit_index);
         });
         self.give_up(done);
         self.dying.push(old.key_id);

@@ -90,6 +90,8 @@ impl Chunk {
         self.places.insert(index, item.place);
         self.commit_indexes.insert(index, item.commit_index);
         if item.key_id != KeyId(0) || !self.key_ids.is_empty() {
+            // A transaction's own keys have no ids, in a chunk where others have.
+            self.key_ids.resize(self.places.len() - 1, KeyId(0));
             self.key_ids.insert(index, item.key_id);
         }
     }
@@ -98,7 +100,8 @@ impl Chunk {
         self.keys.push(key);
         self.places.push(item.place);
         self.commit_indexes.push(item.commit_index);
-        if item.key_id != KeyId(0) {
+        if item.key_id != KeyId(0) || !self.key_ids.is_empty() {
+            self.key_ids.resize(self.places.len() - 1, KeyId(0));
             self.key_ids.push(item.key_id);
         }
     }

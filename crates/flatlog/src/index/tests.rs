@@ -140,3 +140,48 @@ fn seeks_stop_where_a_sorted_map_would() {
         assert_eq!(found(walk.seek_for_prev(&key)), before);
     }
 }
+
+#[test]
+fn keys_without_ids_leave_their_neighbours_the_ids_they_have() {
+    let mut space = SpaceIndex::default();
+    let numbers = |from: u32, step: usize| (from..3000).step_by(step).map(|n| n.to_be_bytes());
+    let (with, without): (Vec<_>, Vec<_>) = (numbers(0, 2).collect(), numbers(1, 2).collect());
+    let put = |keys: &[[u8; 4]], space: &mut SpaceIndex, observer: &mut dyn Observer| {
+        let edits: Vec<_> = keys.iter().map(|key| Edit::put(key, item(1))).collect();
+        space.apply(&edits, observer);
+    };
+    put(&with, &mut space, &mut GivesIds);
+    for few in without.chunks(700) {
+        put(few, &mut space, &mut NoIds);
+    }
+    for key in &without[..40] {
+        space.apply(&[Edit::delete(key)], &mut NoIds);
+        space.apply(&[Edit::put(key, item(1))], &mut NoIds);
+    }
+    assert!(with.iter().all(|key| space.get(key).unwrap().key_id == id_of(key)));
+    assert!(without.iter().all(|key| space.get(key).unwrap().key_id == KeyId(0)));
+}
+
+fn id_of(key: &[u8]) -> KeyId {
+    KeyId(u32::from_be_bytes(key.try_into().unwrap()) + 1)
+}
+
+struct GivesIds;
+
+impl Observer for GivesIds {
+    fn put(&mut self, key: &[u8], _old: Option<&Item>, _new: &Item) -> KeyId {
+        id_of(key)
+    }
+
+    fn delete(&mut self, _key: &[u8], _old: Option<&Item>) {}
+}
+
+struct NoIds;
+
+impl Observer for NoIds {
+    fn put(&mut self, _key: &[u8], _old: Option<&Item>, _new: &Item) -> KeyId {
+        KeyId(0)
+    }
+
+    fn delete(&mut self, _key: &[u8], _old: Option<&Item>) {}
+}

@@ -52,25 +52,33 @@ const KEY_PARTS: [&[u8]; 14] = [
     b"9",
 ];
 
-struct Chance(Gen);
+/// What happens by chance.
+pub struct Chance(pub Gen);
 
 impl Chance {
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    /// Seeded anew each time; a failing test shows the seed.
+    pub fn fresh() -> Chance {
+        let seed = RandomState::new().hash_one(0);
+        println!("seed {seed}");
+        Chance(Gen::from_size_and_seed(100, seed))
+    }
+
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         *self.0.choose(from).unwrap()
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    pub fn below(&mut self, end: usize) -> usize {
         self.0.random_range_like(end)
     }
 
-    fn key(&mut self) -> Vec<u8> {
+    pub fn key(&mut self) -> Vec<u8> {
         let parts = 1 + self.below(4);
         (0..parts)
             .flat_map(|_| self.pick(&KEY_PARTS).to_vec())
             .collect()
     }
 
-    fn value(&mut self) -> Vec<u8> {
+    pub fn value(&mut self) -> Vec<u8> {
         let mut value = Vec::new();
         for _ in 0..self.below(7) {
             value.extend_from_slice(self.pick(&WORDS).as_bytes());
@@ -146,7 +154,7 @@ impl Chance {
             .collect()
     }
 
-    fn question(&mut self, snapshot: &Snapshot) -> Question {
+    pub fn question(&mut self, snapshot: &Snapshot) -> Question {
         Question {
             filter: (self.below(20) > 0).then(|| self.model(snapshot, 3)),
             by_commit_index: self.below(4) == 0,
@@ -161,7 +169,7 @@ impl Chance {
     }
 
     /// Limits under which each way is taken, also where it does not pay.
-    fn limits(&mut self) -> Limits {
+    pub fn limits(&mut self) -> Limits {
         Limits {
             index_rows_min: self.pick(&[0, 0, 32]),
             lookup_cost: self.pick(&[0, 0, 1, 12]),
@@ -266,9 +274,7 @@ impl World {
 
 #[test]
 fn any_query_gives_what_looking_at_every_row_gives() {
-    let seed = RandomState::new().hash_one(0);
-    println!("seed {seed}");
-    let mut chance = Chance(Gen::from_size_and_seed(100, seed));
+    let mut chance = Chance::fresh();
     let (mut asked, mut rows) = (0, 0);
     while asked < QUERIES {
         let mut world = World::new();

@@ -15,6 +15,9 @@ pub struct Kept {
     pub id: KeyId,
 }
 
+/// A key of a space, and its value unless it is deleted.
+pub type Change = (u8, Vec<u8>, Option<Vec<u8>>);
+
 type Rows = BTreeMap<(u8, Vec<u8>), Kept>;
 
 /// One space of one version.
@@ -60,9 +63,28 @@ impl Memory {
     }
 
     pub fn put(&mut self, space: u8, key: &[u8], value: &[u8]) {
+        self.commit(&[(space, key.to_vec(), Some(value.to_vec()))]);
+    }
+
+    pub fn delete(&mut self, space: u8, key: &[u8]) {
+        self.commit(&[(space, key.to_vec(), None)]);
+    }
+
+    /// Makes all changes under one commit index.
+    pub fn commit(&mut self, changes: &[Change]) {
         self.now.commit_index += 1;
+        for (space, key, value) in changes {
+            let place = (*space, key.clone());
+            match value {
+                Some(value) => self.put_at(place, value),
+                None => self.delete_at(&place),
+            }
+        }
+    }
+
+    fn put_at(&mut self, place: (u8, Vec<u8>), value: &[u8]) {
         let at = self.now.commit_index;
-        let old = self.now.rows.get(&(space, key.to_vec())).cloned();
+        let old = self.now.rows.get(&place).cloned();
         let id = match &old {
             Some(old) => old.id,
             None => self.fresh_id(),
@@ -78,13 +100,12 @@ impl Memory {
             commit_index: at,
             id,
         };
-        Arc::make_mut(&mut self.now.rows).insert((space, key.to_vec()), kept);
-        Arc::make_mut(&mut self.now.by_id).insert(id, (space, key.to_vec()));
+        Arc::make_mut(&mut self.now.rows).insert(place.clone(), kept);
+        Arc::make_mut(&mut self.now.by_id).insert(id, place);
     }
 
-    pub fn delete(&mut self, space: u8, key: &[u8]) {
-        self.now.commit_index += 1;
-        let Some(old) = Arc::make_mut(&mut self.now.rows).remove(&(space, key.to_vec())) else {
+    fn delete_at(&mut self, place: &(u8, Vec<u8>)) {
+        let Some(old) = Arc::make_mut(&mut self.now.rows).remove(place) else {
             return;
         };
         Arc::make_mut(&mut self.now.by_id).remove(&old.id);
@@ -155,17 +176,8 @@ impl Memory {
 }
 
 impl Snapshot {
-    /// Key, value and commit index of each row of an answer, and what was touched.
     pub fn ask(&self, text: &str, limits: &Limits) -> (Vec<Answer>, Touched) {
-        let query = parse(text, limits).unwrap_or_else(|error| panic!("{text}: {error}"));
-        let mut rows = run(&query, self, limits).unwrap();
-        let mut answers = Vec::new();
-        for row in &mut rows {
-            let row = row.unwrap();
-            let (key, commit_index) = (row.key().to_vec(), row.commit_index());
-            answers.push((key, row.value().unwrap().to_vec(), commit_index));
-        }
-        (answers, rows.touched())
+        ask(self, text, limits)
     }
 
     /// The keys of an answer, as text.
@@ -186,6 +198,19 @@ impl Snapshot {
 }
 
 pub type Answer = (Vec<u8>, Vec<u8>, u64);
+
+/// Key, value and commit index of each row of an answer, and what was touched.
+pub fn ask<S: RowSource>(source: &S, text: &str, limits: &Limits) -> (Vec<Answer>, Touched) {
+    let query = parse(text, limits).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let mut rows = run(&query, source, limits).unwrap();
+    let mut answers = Vec::new();
+    for row in &mut rows {
+        let row = row.unwrap();
+        let (key, commit_index) = (row.key().to_vec(), row.commit_index());
+        answers.push((key, row.value().unwrap().as_ref().to_vec(), commit_index));
+    }
+    (answers, rows.touched())
+}
 
 impl RowSource for Snapshot {
     type Handle = KeyId;

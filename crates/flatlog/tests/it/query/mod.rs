@@ -1,6 +1,7 @@
 //! The query language and the value index, over a store in memory.
 
 mod differential;
+mod engine;
 mod examples;
 mod hostile;
 mod like;
