@@ -47,7 +47,12 @@ pub(crate) struct Changes<'a> {
 impl Changes<'_> {
     fn item(&self, op: &Op) -> Item {
         Item {
-            place: Place::new(self.segment, self.base + op.record_start, op.header_len, op.len),
+            place: Place::new(
+                self.segment,
+                self.base + op.record_start,
+                op.header_len,
+                op.len,
+            ),
             commit_index: op.commit_index,
             key_id: KeyId(0),
         }
@@ -79,7 +84,14 @@ pub(crate) fn apply(
         if is_pair(first) {
             let count = ops.iter().take_while(|op| is_pair(op)).count();
             let (pairs, rest) = ops.split_at_checked(count).unwrap_or((ops, &[]));
-            apply_pairs(root, Changes { ops: pairs, ..changes }, &mut tally);
+            apply_pairs(
+                root,
+                Changes {
+                    ops: pairs,
+                    ..changes
+                },
+                &mut tally,
+            );
             ops = rest;
             continue;
         }

@@ -30,7 +30,8 @@ impl Op {
     #[inline]
     pub(crate) fn key<'a>(&self, keys: &'a [u8]) -> &'a [u8] {
         let start = self.key_start as usize;
-        keys.get(start..start + self.key_len as usize).unwrap_or_default()
+        keys.get(start..start + self.key_len as usize)
+            .unwrap_or_default()
     }
 
     /// The change that a record read at `record_start` makes, its key lying at `key_start`.
@@ -96,8 +97,15 @@ impl Batch {
             });
         }
         let start = u32::try_from(self.body.len()).unwrap_or(u32::MAX);
-        let written =
-            record::push(&mut self.body, self.salt, kind, space, index_step, key, value);
+        let written = record::push(
+            &mut self.body,
+            self.salt,
+            kind,
+            space,
+            index_step,
+            key,
+            value,
+        );
         self.records_sum.add(written.sum);
         let op = Op {
             space,

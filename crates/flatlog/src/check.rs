@@ -26,7 +26,12 @@ impl Check for Db {
             summary: CheckSummary::default(),
         };
         checking.state_file(&root)?;
-        let ends: Vec<u32> = root.segments.order().iter().map(|segment| segment.readable()).collect();
+        let ends: Vec<u32> = root
+            .segments
+            .order()
+            .iter()
+            .map(|segment| segment.readable())
+            .collect();
         for (segment, end) in root.segments.order().iter().zip(ends) {
             checking.segment(segment, end)?;
         }
@@ -128,7 +133,11 @@ impl Checking<'_> {
                         (record.kind, record.space, record.key) == (Kind::Put, id, key)
                     });
                     let other = "the record of another key, or one that does not match its sum";
-                    if own { Ok(()) } else { Err(segment.damaged(item.place.offset, other)) }
+                    if own {
+                        Ok(())
+                    } else {
+                        Err(segment.damaged(item.place.offset, other))
+                    }
                 });
                 if let Err(error) = checked {
                     let place = match &error {
@@ -140,7 +149,11 @@ impl Checking<'_> {
                 entry = walk.next();
             }
             if count != space.len() {
-                let what = format!("space {} counts {} keys and holds {count}", id.0, space.len());
+                let what = format!(
+                    "space {} counts {} keys and holds {count}",
+                    id.0,
+                    space.len()
+                );
                 self.found(Where::Store, what);
             }
         }

@@ -163,7 +163,10 @@ pub(crate) fn read(
         let end = u64::from(place.offset) + u64::from(place.len);
         let segment = segments.find(place.segment());
         if segment.is_none_or(|segment| end > segment.readable().into()) {
-            return Err(checkpoint_damaged(number, "it names a record that is not there"));
+            return Err(checkpoint_damaged(
+                number,
+                "it names a record that is not there",
+            ));
         }
         if op.kind == Kind::CreateSpace {
             let named = Named {
@@ -239,7 +242,8 @@ fn read_entries(
         while !rest.is_empty() {
             let [tag] = take_array::<1>(&mut rest).ok_or_else(malformed)?;
             if tag == END {
-                let whole = take(&mut rest) == Some(count) && rest.is_empty() && reader.bytes == len;
+                let whole =
+                    take(&mut rest) == Some(count) && rest.is_empty() && reader.bytes == len;
                 return header.filter(|_| whole).ok_or_else(malformed);
             }
             let (op, place) = take_entry(tag, &mut rest, &mut key).ok_or_else(malformed)?;

@@ -12,6 +12,11 @@ impl Db {
     /// Makes everything durable, and lets no one begin any more. Waits for the write transaction,
     /// not for snapshots: those stay valid, and the lock on the store is released with the last of
     /// them. A second close does nothing.
+    ///
+    /// # Errors
+    ///
+    /// `NoSpace` if commits that were kept back find no room: then the store stays open. After
+    /// any other error it is closed, and what was durable still is.
     pub fn close(&self) -> Result<()> {
         let mut state = self.shared.lock();
         while state.busy && state.root.is_some() {
@@ -27,9 +32,16 @@ impl Db {
         let closed = if self.is_read_only() || poisoned.is_err() {
             Ok(())
         } else {
-            self.shared.lead(|log, root| end(log, root).map(|()| ((), None)))
+            self.shared
+                .lead(|log, root| end(log, root).map(|()| ((), None)))
         };
         let mut state = self.shared.lock();
+        if matches!(closed, Err(Error::NoSpace { .. })) {
+            state.busy = false;
+            drop(state);
+            self.shared.notify();
+            return closed;
+        }
         while state.log.is_none() && !self.is_read_only() && state.root.is_some() {
             state = self.shared.wait(state);
         }
@@ -64,7 +76,11 @@ fn end(log: &mut Log, root: &Root) -> Result<(), Failed> {
     if let Some(active) = state.segments.last_mut() {
         active.len = log.end;
     }
-    log.replace_state(state)?;
+    match log.replace_state(state) {
+        // Everything is durable. Without the mark, the next opening looks for the log's end.
+        Err(failed) if !failed.poisons => return Ok(()),
+        replaced => replaced?,
+    }
     if let Some(old) = old.filter(|old| Some(*old) != log.state.checkpoint) {
         // Best effort: the next opening removes what nothing names.
         let _ = log.disk.remove(&log.directory.join(names::checkpoint(old)));
@@ -92,7 +108,12 @@ impl Db {
         let old = self.shared.lead(|log, _| {
             let mut state = log.state.clone();
             let named = |id| state.segments.iter().any(|entry| entry.id == id);
-            if !root.segments.order().iter().all(|segment| named(segment.id())) {
+            if !root
+                .segments
+                .order()
+                .iter()
+                .all(|segment| named(segment.id()))
+            {
                 // A segment was compacted away meanwhile, and this names it.
                 return Ok((Some(number), None));
             }
@@ -104,7 +125,11 @@ impl Db {
         })?;
         if let Some(old) = old {
             // Best effort: the next opening removes what nothing names.
-            let _ = self.shared.options.disk.remove(&root.lease.directory.join(names::checkpoint(old)));
+            let _ = self
+                .shared
+                .options
+                .disk
+                .remove(&root.lease.directory.join(names::checkpoint(old)));
         }
         tracing::debug!(number, "wrote a checkpoint");
         Ok(())

@@ -26,7 +26,7 @@ use crate::log::segment::Segment;
 use crate::log::table::SegmentTable;
 use crate::log::writer::{Failed, Log};
 use crate::root::Root;
-use crate::shared::{Locked, Queued, Shared, State, Ticket};
+use crate::shared::{Locked, Queued, Shared, State, Ticket, doubt};
 
 /// Changes that are made under the lock; more are made in a version beside, without it.
 const OPS_UNDER_LOCK_MAX: usize = 256;
@@ -94,7 +94,10 @@ fn lead_group<'a>(shared: &'a Shared, mut state: Locked<'a>, mut log: Box<Log>) 
         return state;
     }
     let group = take_group(&mut state, &log);
-    let batches: Vec<Arc<Batch>> = group.iter().map(|queued| Arc::clone(&queued.batch)).collect();
+    let batches: Vec<Arc<Batch>> = group
+        .iter()
+        .map(|queued| Arc::clone(&queued.batch))
+        .collect();
     state.in_flight.clone_from(&batches);
     log.next_space = state.next_space;
     // What is kept back is visible: it must be in the file while the log is out of reach.
@@ -179,7 +182,9 @@ fn write_group(
 ) -> Result<WrittenGroup, Failed> {
     let bytes = batches.iter().map(|batch| batch.frame_bytes()).sum();
     log.make_room(bytes)?;
-    let sync = batches.iter().any(|batch| batch.durability == Durability::Sync);
+    let sync = batches
+        .iter()
+        .any(|batch| batch.durability == Durability::Sync);
     let bases = log.write(batches, sync)?;
     let ops: usize = batches.iter().map(|batch| batch.ops.len()).sum();
     let beside = root.filter(|_| ops > OPS_UNDER_LOCK_MAX).map(|root| {
@@ -248,10 +253,7 @@ fn told(failed: Failed, state: &mut State, log: &mut Log, batches: &[Arc<Batch>]
     if !in_doubt {
         return error;
     }
-    Error::InDoubt {
-        txid: batches.first().map_or(0, |batch| batch.commit_index),
-        cause: Arc::new(error),
-    }
+    doubt(batches.first().map_or(0, |batch| batch.commit_index), error)
 }
 
 /// Makes every commit that returned before durable.

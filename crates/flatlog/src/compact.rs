@@ -115,7 +115,8 @@ pub(crate) fn compact_worst(shared: &Shared, dead_percent: u32) -> Result<bool> 
 fn dead_bytes(segment: &Segment, is_first: bool) -> u64 {
     let used = u64::from(segment.readable().saturating_sub(SEGMENT_HEADER_BYTES));
     let kept = if is_first { 0 } else { segment.kept_bytes() };
-    used.saturating_sub(segment.live_bytes()).saturating_sub(kept)
+    used.saturating_sub(segment.live_bytes())
+        .saturating_sub(kept)
 }
 
 fn worst(root: &Root, active: SegmentId, dead_percent: u32) -> Option<(usize, Arc<Segment>)> {
@@ -123,7 +124,10 @@ fn worst(root: &Root, active: SegmentId, dead_percent: u32) -> Option<(usize, Ar
     let sealed = sealed.filter(|(_, segment)| segment.id() != active);
     let worst = sealed.max_by_key(|(index, segment)| dead_bytes(segment, *index == 0))?;
     let (index, segment) = worst;
-    let (dead, used) = (dead_bytes(segment, index == 0), u64::from(segment.readable()));
+    let (dead, used) = (
+        dead_bytes(segment, index == 0),
+        u64::from(segment.readable()),
+    );
     (dead * 100 > used * u64::from(dead_percent)).then(|| (index, Arc::clone(segment)))
 }
 
@@ -142,7 +146,10 @@ fn roll_if_used(log: &mut Log, root: &Arc<Root>) -> Result<Option<Root>, Failed>
 
 fn segments_before(root: &Root, active: SegmentId) -> Vec<Arc<Segment>> {
     let order = root.segments.order().iter();
-    order.filter(|segment| segment.id() != active).cloned().collect()
+    order
+        .filter(|segment| segment.id() != active)
+        .cloned()
+        .collect()
 }
 
 fn rewriter(shared: &Shared, root: &Root) -> Rewriter {
@@ -221,7 +228,10 @@ fn rewrite_segment(
 
 fn is_live(root: &Root, op: &Op, key: &[u8], place: Place) -> bool {
     if op.kind == Kind::CreateSpace {
-        return root.names.get(key).is_some_and(|named| named.place == place);
+        return root
+            .names
+            .get(key)
+            .is_some_and(|named| named.place == place);
     }
     let item = root.space(op.space).and_then(|space| space.get(key));
     item.is_some_and(|item| item.place == place)
@@ -231,7 +241,10 @@ fn is_live(root: &Root, op: &Op, key: &[u8], place: Place) -> bool {
 fn finish(shared: &Shared, victims: &[Arc<Segment>], rewritten: Rewritten) -> Result<()> {
     let old_checkpoint = shared.lead(|log, root| {
         let named = |victim: &Arc<Segment>| {
-            log.state.segments.iter().any(|entry| entry.id == victim.id())
+            log.state
+                .segments
+                .iter()
+                .any(|entry| entry.id == victim.id())
         };
         if !victims.iter().all(named) {
             // Everything was restored from a snapshot meanwhile: this is all of the past.
@@ -243,7 +256,11 @@ fn finish(shared: &Shared, victims: &[Arc<Segment>], rewritten: Rewritten) -> Re
         let mut state = log.state.clone();
         let old_checkpoint = state.checkpoint.take();
         let is_victim = |id: SegmentId| victims.iter().any(|victim| victim.id() == id);
-        let at = state.segments.iter().position(|entry| is_victim(entry.id)).unwrap_or(0);
+        let at = state
+            .segments
+            .iter()
+            .position(|entry| is_victim(entry.id))
+            .unwrap_or(0);
         state.segments.retain(|entry| !is_victim(entry.id));
         let entries = rewritten.segments.iter().map(|(_, entry)| *entry);
         state.segments.splice(at..at, entries);
@@ -254,8 +271,11 @@ fn finish(shared: &Shared, victims: &[Arc<Segment>], rewritten: Rewritten) -> Re
         Ok((Some(old_checkpoint), Some(new)))
     })?;
     let Some(old_checkpoint) = old_checkpoint else {
-        let unused: Vec<Arc<Segment>> =
-            rewritten.segments.into_iter().map(|(segment, _)| segment).collect();
+        let unused: Vec<Arc<Segment>> = rewritten
+            .segments
+            .into_iter()
+            .map(|(segment, _)| segment)
+            .collect();
         remove_files(shared, &unused);
         return Ok(());
     };
@@ -265,7 +285,11 @@ fn finish(shared: &Shared, victims: &[Arc<Segment>], rewritten: Rewritten) -> Re
         // Best effort: the next opening removes what nothing names.
         let _ = shared.options.disk.remove(&path);
     }
-    tracing::info!(segments = victims.len(), records = rewritten.moves.len(), "compacted");
+    tracing::info!(
+        segments = victims.len(),
+        records = rewritten.moves.len(),
+        "compacted"
+    );
     Ok(())
 }
 
@@ -277,11 +301,15 @@ fn bytes_in_order_of_writing(log: &Log) -> u64 {
 }
 
 fn replace_segments(root: &mut Root, victims: &[Arc<Segment>], rewritten: &Rewritten) {
-    let is_victim = |segment: &Arc<Segment>| victims.iter().any(|victim| victim.id() == segment.id());
+    let is_victim =
+        |segment: &Arc<Segment>| victims.iter().any(|victim| victim.id() == segment.id());
     let mut order = root.segments.order().to_vec();
     let at = order.iter().position(is_victim).unwrap_or(0);
     order.retain(|segment| !is_victim(segment));
-    let segments = rewritten.segments.iter().map(|(segment, _)| Arc::clone(segment));
+    let segments = rewritten
+        .segments
+        .iter()
+        .map(|(segment, _)| Arc::clone(segment));
     order.splice(at..at, segments);
     root.segments = Arc::new(SegmentTable::new(order));
     if let Some((first, _)) = rewritten.segments.first() {
@@ -293,7 +321,9 @@ fn replace_segments(root: &mut Root, victims: &[Arc<Segment>], rewritten: &Rewri
 fn relocate(root: &mut Root, rewritten: &Rewritten) {
     let segments = Arc::clone(&root.segments);
     for moved in &rewritten.moves {
-        let key = rewritten.keys.get(moved.key_start..moved.key_start + moved.key_len);
+        let key = rewritten
+            .keys
+            .get(moved.key_start..moved.key_start + moved.key_len);
         let key = key.unwrap_or_default();
         let is_there = match moved.kind {
             Kind::CreateSpace => {

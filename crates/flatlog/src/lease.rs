@@ -38,7 +38,9 @@ impl Lease {
                 ..OpenOptions::READ_WRITE
             },
         };
-        let file = disk.open(&directory.join(names::LOCK), &how).map_err(failed)?;
+        let file = disk
+            .open(&directory.join(names::LOCK), &how)
+            .map_err(failed)?;
         let identity = file.identity().map_err(failed)?;
         let already_open = || Error::AlreadyOpen {
             path: directory.to_path_buf(),
@@ -60,7 +62,11 @@ fn wait_for_lock(
     read_only: bool,
     timeout: Option<Duration>,
 ) -> Result<()> {
-    let kind = if read_only { LockKind::Shared } else { LockKind::Exclusive };
+    let kind = if read_only {
+        LockKind::Shared
+    } else {
+        LockKind::Exclusive
+    };
     let began = Instant::now();
     while !file
         .try_lock(kind)

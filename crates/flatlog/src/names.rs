@@ -27,7 +27,9 @@ pub(crate) fn torn(id: SegmentId, offset: u32) -> String {
 /// Whether this is a name that the engine gives to files it also removes.
 pub(crate) fn is_removable(name: &str) -> bool {
     let between = |before, after| {
-        let inner = name.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        let inner = name
+            .strip_prefix(before)
+            .and_then(|rest| rest.strip_suffix(after));
         inner.is_some_and(|digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit()))
     };
     name == STATE_NEW || between("values-", ".data") || between("index-", ".checkpoint")

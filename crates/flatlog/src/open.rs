@@ -62,8 +62,15 @@ fn replay_all(
 ) -> Result<(Covered, u64)> {
     let from = match covered {
         Some(covered) => {
-            let here = segments.iter().position(|segment| segment.id() == covered.segment);
-            here.ok_or_else(|| Error::corrupt(Place::Store, "the checkpoint covers a segment that is not there"))?
+            let here = segments
+                .iter()
+                .position(|segment| segment.id() == covered.segment);
+            here.ok_or_else(|| {
+                Error::corrupt(
+                    Place::Store,
+                    "the checkpoint covers a segment that is not there",
+                )
+            })?
         }
         None => 0,
     };
@@ -158,7 +165,8 @@ impl Opening {
             None => None,
         };
         let mut replay = Replay::new(&mut root, watched(&mut watcher));
-        let (ended, since_checkpoint) = replay_all(&mut replay, &segments, &self.state, covered, tail.end)?;
+        let (ended, since_checkpoint) =
+            replay_all(&mut replay, &segments, &self.state, covered, tail.end)?;
         self.recovery.replayed_commits = replay.commits;
         let next_space = replay.next_space.max(self.state.next_space);
         self.recovery.torn = tail.torn;
@@ -206,7 +214,9 @@ impl Opening {
                 epoch: entry.epoch,
             };
             let file = self.open_file(&seal, &how)?;
-            let len = file.len().map_err(|error| Error::io("reading a segment", error))?;
+            let len = file
+                .len()
+                .map_err(|error| Error::io("reading a segment", error))?;
             let exact = !is_active || self.state.clean;
             if len < entry.len.into() || (exact && len != u64::from(entry.len)) {
                 let what = format!("the segment is {len} bytes long, not {}", entry.len);
@@ -219,20 +229,28 @@ impl Opening {
 
     fn open_file(&self, seal: &Seal, how: &OpenOptions) -> Result<Arc<dyn File>> {
         let path = self.lease.directory.join(names::segment(seal.segment));
-        let file = self.options.disk.open(&path, how).map_err(|error| {
-            match error.kind() {
+        let file = self
+            .options
+            .disk
+            .open(&path, how)
+            .map_err(|error| match error.kind() {
                 std::io::ErrorKind::NotFound => damaged(seal.segment, 0, "the segment is missing"),
                 _ => Error::io("opening a segment", error),
-            }
-        })?;
+            })?;
         let expected = encode_header(seal);
         let mut header = [0; SEGMENT_HEADER_BYTES as usize];
         match read_exact_at(&*file, &mut header, 0) {
             Ok(()) if header.as_slice() == expected.as_slice() => Ok(file),
-            Ok(()) => Err(damaged(seal.segment, 0, "this is not the header of this segment")),
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                Err(damaged(seal.segment, 0, "the segment is shorter than its header"))
-            }
+            Ok(()) => Err(damaged(
+                seal.segment,
+                0,
+                "this is not the header of this segment",
+            )),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(damaged(
+                seal.segment,
+                0,
+                "the segment is shorter than its header",
+            )),
             Err(error) => Err(Error::io("reading a segment", error)),
         }
     }
@@ -241,7 +259,11 @@ impl Opening {
     /// what is before it.
     fn recover(&mut self, files: &[(Seal, Arc<dyn File>)]) -> Result<Tail> {
         let nothing = || Error::corrupt(Place::Store, "no segment");
-        let certain = self.state.active().map(|entry| entry.len).ok_or_else(nothing)?;
+        let certain = self
+            .state
+            .active()
+            .map(|entry| entry.len)
+            .ok_or_else(nothing)?;
         let (seal, file) = files.last().ok_or_else(nothing)?;
         if self.state.clean {
             return Ok(Tail {
@@ -250,7 +272,9 @@ impl Opening {
             });
         }
         let mut tail = recovery::find_end(file, *seal, certain)?;
-        let len = file.len().map_err(|error| Error::io("reading a segment", error))?;
+        let len = file
+            .len()
+            .map_err(|error| Error::io("reading a segment", error))?;
         let is_certain = tail.end == certain && len == u64::from(certain);
         if self.options.read_only || is_certain {
             return Ok(tail);
@@ -267,7 +291,11 @@ impl Opening {
         Ok(tail)
     }
 
-    fn segments(&self, files: Vec<(Seal, Arc<dyn File>)>, tail: &Tail) -> Result<Vec<Arc<Segment>>> {
+    fn segments(
+        &self,
+        files: Vec<(Seal, Arc<dyn File>)>,
+        tail: &Tail,
+    ) -> Result<Vec<Arc<Segment>>> {
         let active = self.state.active().map(|entry| entry.id);
         let mut segments = Vec::with_capacity(files.len());
         for ((seal, file), entry) in files.into_iter().zip(&self.state.segments) {
@@ -315,7 +343,9 @@ fn create(options: &Options, directory: &Path, rules: &LogRules) -> Result<State
     disk.sync_directory(parent)
         .map_err(|error| Error::io("making the store's directory", error))?;
     let id = SegmentId(1);
-    let store = options.store_id.unwrap_or_else(|| fresh_store_id(directory));
+    let store = options
+        .store_id
+        .unwrap_or_else(|| fresh_store_id(directory));
     let segment = create_segment(disk, directory, rules, store, id, 0)?;
     let state = StateFile {
         store,
@@ -341,7 +371,9 @@ fn refuse_orphans(disk: &dyn Disk, directory: &Path) -> Result<()> {
         if !names::is_removable(&name) || name == names::STATE_NEW {
             continue;
         }
-        let file = disk.open(&directory.join(&name), &OpenOptions::READ).map_err(looking)?;
+        let file = disk
+            .open(&directory.join(&name), &OpenOptions::READ)
+            .map_err(looking)?;
         if file.len().map_err(looking)? > u64::from(SEGMENT_HEADER_BYTES) {
             let what = format!("meta.state is missing, and {name} holds data");
             return Err(Error::corrupt(Place::Store, what));
@@ -355,7 +387,11 @@ fn remove_strays(disk: &dyn Disk, directory: &Path, state: &StateFile) {
     let Ok(found) = disk.list(directory) else {
         return;
     };
-    let mut named: Vec<String> = state.segments.iter().map(|entry| names::segment(entry.id)).collect();
+    let mut named: Vec<String> = state
+        .segments
+        .iter()
+        .map(|entry| names::segment(entry.id))
+        .collect();
     named.extend(state.checkpoint.map(names::checkpoint));
     for name in found {
         let name = name.to_string_lossy();

@@ -51,7 +51,11 @@ impl<'a> Source<'a> {
     pub(crate) fn value(&self, item: &Item, key_len: usize) -> Result<Slice<'a>> {
         let place = item.place;
         if !place.segment().is_unwritten() {
-            return self.root.segments.get(place.segment())?.value(place, key_len);
+            return self
+                .root
+                .segments
+                .get(place.segment())?
+                .value(place, key_len);
         }
         let records = if place.segment() == OWN {
             self.own

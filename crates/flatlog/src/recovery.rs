@@ -68,7 +68,9 @@ pub(crate) fn find_end(file: &Arc<dyn File>, seal: Seal, certain: u32) -> Result
         Err(Error::corrupt(place, what))
     };
     if frames.at < certain {
-        return damaged(format!("a damaged commit below {certain}, where all is durable"));
+        return damaged(format!(
+            "a damaged commit below {certain}, where all is durable"
+        ));
     }
     if let Some(proof) = frames.find_proof_of_damage()? {
         return damaged(format!("a damaged commit before a later one, at {proof}"));
@@ -111,7 +113,12 @@ pub(crate) fn keep_remains(
     kept.sync_all()
         .and_then(|()| disk.sync_directory(directory))
         .map_err(keeping)?;
-    tracing::warn!(segment = torn.segment, offset = torn.offset, bytes = torn.bytes, "cut the log's torn end off");
+    tracing::warn!(
+        segment = torn.segment,
+        offset = torn.offset,
+        bytes = torn.bytes,
+        "cut the log's torn end off"
+    );
     torn.kept_in = Some(name);
     Ok(())
 }
@@ -119,9 +126,12 @@ pub(crate) fn keep_remains(
 /// Makes the log certain up to its end, and the file end there.
 pub(crate) fn make_certain(file: &dyn File, certain: u32, end: u32) -> Result<()> {
     let again = |error| Error::io("making the log's end certain", error);
-    copy(file, certain.into(), u64::from(end - certain), |bytes, at| {
-        write_all_at(file, bytes, u64::from(certain) + at)
-    })
+    copy(
+        file,
+        certain.into(),
+        u64::from(end - certain),
+        |bytes, at| write_all_at(file, bytes, u64::from(certain) + at),
+    )
     .and_then(|()| file.set_len(end.into()))
     .and_then(|()| file.sync_all())
     .map_err(again)
@@ -136,7 +146,9 @@ fn copy(
     let mut window = vec![0; WINDOW_BYTES];
     let mut done = 0;
     while done < len {
-        let part = usize::try_from(len - done).unwrap_or(usize::MAX).min(WINDOW_BYTES);
+        let part = usize::try_from(len - done)
+            .unwrap_or(usize::MAX)
+            .min(WINDOW_BYTES);
         let bytes = window.get_mut(..part).unwrap_or_default();
         read_exact_at(from, bytes, start + done)?;
         write(bytes, done)?;

@@ -10,9 +10,9 @@ use crate::batch::Op;
 use crate::db::Db;
 use crate::ids::{SegmentId, SpaceId};
 use crate::log::record::{KEY_BYTES_MAX, Kind};
+use crate::log::segment::Segment;
 use crate::log::table::SegmentTable;
 use crate::log::writer::{Failed, Log};
-use crate::log::segment::Segment;
 use crate::place::Place;
 use crate::rewrite::Rewriter;
 use crate::root::Root;
@@ -134,7 +134,10 @@ fn build(
             ));
         }
         let place = rewriter.push(kind, space, commit_index, key, value)?;
-        pairs.push((place.segment(), op_at(place, kind, space, commit_index, &keys, key)?));
+        pairs.push((
+            place.segment(),
+            op_at(place, kind, space, commit_index, &keys, key)?,
+        ));
         keys.extend_from_slice(key);
         Ok(())
     })?;
@@ -193,12 +196,19 @@ fn switch(
             // Best effort. Where the switch may have happened, the file must stay.
             let _ = log.disk.remove(&active.path);
         }
-        return Err(failed);
+        // Where the name may have changed, the store is the old one or the new one, whole.
+        return Err(Failed {
+            in_doubt: failed.poisons,
+            ..failed
+        });
     }
     log.begin_at(Arc::clone(&active));
     log.since_checkpoint = 0;
-    let mut order: Vec<Arc<Segment>> =
-        built.segments.into_iter().map(|(segment, _)| segment).collect();
+    let mut order: Vec<Arc<Segment>> = built
+        .segments
+        .into_iter()
+        .map(|(segment, _)| segment)
+        .collect();
     order.push(active);
     let mut new = Root::new(Arc::new(SegmentTable::new(order)), Arc::clone(&root.lease));
     // Ids and commit indexes begin anew; snapshots of before keep the index they have.

@@ -87,7 +87,9 @@ impl Rewriter {
         if self.batch.ops.is_empty() {
             self.batch.commit_index = commit_index;
         }
-        let step = commit_index.wrapping_sub(self.batch.commit_index).cast_signed();
+        let step = commit_index
+            .wrapping_sub(self.batch.commit_index)
+            .cast_signed();
         let op = self.batch.push(kind, space, step, key, value)?;
         let offset = end + HEAD_BYTES + op.record_start;
         Ok(Place::new(id, offset, op.header_len, op.len))

@@ -110,11 +110,15 @@ impl Shared {
 
     /// The right to rewrite segments.
     pub(crate) fn compacting(&self) -> MutexGuard<'_, ()> {
-        self.compacting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.compacting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn wait<'a>(&self, state: Locked<'a>) -> Locked<'a> {
-        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+        self.changed
+            .wait(state)
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn notify(&self) {
@@ -169,12 +173,28 @@ impl Shared {
                 }
                 Ok(value)
             }
-            Err(failed) => Err(state.fail(&mut log, failed)),
+            Err(failed) => {
+                let in_doubt = failed.in_doubt;
+                let error = state.fail(&mut log, failed);
+                Err(if in_doubt {
+                    doubt(root.last_commit_index, error)
+                } else {
+                    error
+                })
+            }
         };
         state.log = Some(log);
         drop(state);
         self.notify();
         done
+    }
+}
+
+/// An outcome that only reopening tells.
+pub(crate) fn doubt(commit_index: u64, cause: Error) -> Error {
+    Error::InDoubt {
+        txid: commit_index,
+        cause: Arc::new(cause),
     }
 }
 
@@ -189,19 +209,14 @@ impl State {
     }
 
     /// Brings what was kept back to the file, so that the newest version can be handed out. If
-    /// that fails, nothing more is written, and readers find it in memory.
+    /// that fails, readers find it in memory; the next commit tries again.
     pub(crate) fn make_readable(&mut self) {
-        let Some(mut log) = self.log.take() else {
-            return;
-        };
-        if let Err(failed) = log.flush() {
-            let failed = Failed {
-                poisons: true,
-                ..failed
-            };
-            self.fail(&mut log, failed);
+        if let Some(log) = &mut self.log
+            && let Err(failed) = log.flush()
+        {
+            tracing::warn!(error = %failed.error, "commits stay in memory");
+            log.strand();
         }
-        self.log = Some(log);
     }
 
     /// Takes note of a failure; answers what the one who met it is told.
@@ -210,16 +225,16 @@ impl State {
             return failed.error;
         }
         tracing::error!(error = %failed.error, "writing stops");
-        if !log.pending.is_empty() {
-            let pending = std::mem::take(&mut log.pending);
-            let offset = log.end - u32::try_from(pending.len()).unwrap_or(0);
-            log.active.strand(offset, pending);
-        }
+        log.strand();
         let cause = Arc::new(failed.error.clone());
         self.poisoned.get_or_insert(cause);
-        let refusal = self.refuse_poisoned().err();
-        self.refuse_queued(refusal.unwrap_or(Error::Closed));
-        failed.error
+        let refusal = self.refuse_poisoned().err().unwrap_or(Error::Closed);
+        self.refuse_queued(refusal.clone());
+        match failed.error {
+            // A refusal for space would say that the handle lives.
+            Error::NoSpace { .. } if !failed.in_doubt => refusal,
+            error => error,
+        }
     }
 
     /// Refuses every queued commit, and those that open transactions may build on them.

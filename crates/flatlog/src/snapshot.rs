@@ -52,7 +52,9 @@ impl Snapshot {
 
     /// How many keys the default space has. O(1).
     pub fn len(&self) -> u64 {
-        self.root.space(SpaceId::DEFAULT).map_or(0, |space| space.len())
+        self.root
+            .space(SpaceId::DEFAULT)
+            .map_or(0, |space| space.len())
     }
 
     /// Whether the default space has no keys.

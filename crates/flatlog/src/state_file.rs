@@ -105,7 +105,11 @@ impl StateFile {
         let mut rest = body.get(MAGIC.len()..).unwrap_or_default();
         match take_fixed_u32(&mut rest) {
             Some(VERSION) => {}
-            _ => return Err(Error::Unsupported { what: "a flat store of a later version" }),
+            _ => {
+                return Err(Error::Unsupported {
+                    what: "a flat store of a later version",
+                });
+            }
         }
         parse(&mut rest).ok_or_else(|| damaged("the file has the wrong length"))
     }
@@ -143,11 +147,25 @@ impl StateFile {
             .map_err(writing)
     }
 
-    /// Puts what [`write_beside`](StateFile::write_beside) wrote in the old one's place, durably.
+    /// Puts what [`write_beside`](StateFile::write_beside) wrote in the old one's place.
+    pub(crate) fn rename(disk: &dyn Disk, directory: &Path) -> Result<()> {
+        disk.rename(
+            &directory.join(names::STATE_NEW),
+            &directory.join(names::STATE),
+        )
+        .map_err(|error| Error::io("replacing meta.state", error))
+    }
+
+    /// Makes the new name durable.
+    pub(crate) fn sync_name(disk: &dyn Disk, directory: &Path) -> Result<()> {
+        disk.sync_directory(directory)
+            .map_err(|error| Error::io("syncing the directory", error))
+    }
+
+    /// Both, where a failure ends everything anyway.
     pub(crate) fn switch(disk: &dyn Disk, directory: &Path) -> Result<()> {
-        disk.rename(&directory.join(names::STATE_NEW), &directory.join(names::STATE))
-            .and_then(|()| disk.sync_directory(directory))
-            .map_err(|error| Error::io("replacing meta.state", error))
+        StateFile::rename(disk, directory)?;
+        StateFile::sync_name(disk, directory)
     }
 
     /// The segment that is written to.
@@ -184,5 +202,7 @@ fn parse(rest: &mut &[u8]) -> Option<StateFile> {
             },
         });
     }
-    rest.is_empty().then_some(state).filter(|state| !state.segments.is_empty())
+    rest.is_empty()
+        .then_some(state)
+        .filter(|state| !state.segments.is_empty())
 }

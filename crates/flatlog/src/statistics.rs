@@ -28,6 +28,8 @@ pub struct Statistics {
     pub key_bytes: u64,
     /// Bytes of memory of the index, keys and reserve included.
     pub index_bytes: u64,
+    /// Bytes of memory of the index over values; 0 where there is none.
+    pub value_index_bytes: u64,
     /// Chunks of the index.
     pub chunks: u64,
     /// Bytes of memory that remember which records were compared with their sums.
@@ -81,6 +83,9 @@ impl Db {
             statistics.live_bytes += of_segment.live_bytes;
             statistics.verified_bytes += segment.verified_bytes();
             statistics.segments.push(of_segment);
+        }
+        if let Some(values) = &root.values {
+            statistics.value_index_bytes = values.index.memory_bytes() as u64;
         }
         if let Some(cache) = &self.shared.rules.cache {
             statistics.cache = cache.statistics();

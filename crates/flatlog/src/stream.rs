@@ -67,7 +67,12 @@ pub(crate) enum Entry<'a> {
 pub(crate) fn write(root: &Root, to: &mut dyn Write, report: Report<'_>) -> Result<u64> {
     let mut writer = BlockWriter::new(to, SHAPE)?;
     let pairs_total = root.spaces().map(|(_, space)| space.len()).sum();
-    let next_space = root.names.values().map(|named| named.id.0 + 1).max().unwrap_or(1);
+    let next_space = root
+        .names
+        .values()
+        .map(|named| named.id.0 + 1)
+        .max()
+        .unwrap_or(1);
     let block = &mut writer.block;
     block.push(HEADER);
     varint::push(block, root.last_commit_index);
@@ -112,7 +117,11 @@ pub(crate) fn write(root: &Root, to: &mut dyn Write, report: Report<'_>) -> Resu
         pairs_total,
         bytes,
     };
-    if report(done) { Ok(bytes) } else { Err(cancelled()) }
+    if report(done) {
+        Ok(bytes)
+    } else {
+        Err(cancelled())
+    }
 }
 
 fn push_bytes(to: &mut Vec<u8>, bytes: &[u8]) {

@@ -112,6 +112,17 @@ impl Transaction {
         self.put_at(SpaceId::DEFAULT, key.as_ref(), value.as_ref())
     }
 
+    /// Sets the value of `key` in `space`, which this transaction resolved.
+    pub fn put_in(
+        &mut self,
+        space: Space,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<()> {
+        let id = self.living(space)?;
+        self.put_at(id, key.as_ref(), value.as_ref())
+    }
+
     /// Removes `key` from the default space; its absence is no error.
     pub fn delete(&mut self, key: impl AsRef<[u8]>) -> Result<()> {
         self.delete_at(SpaceId::DEFAULT, key.as_ref())
@@ -250,7 +261,10 @@ impl Transaction {
 
     fn delete_at(&mut self, space: SpaceId, key: &[u8]) -> Result<()> {
         let known = self.view.get().map(|view| &view.root);
-        let absent = known.is_some_and(|root| root.space(space).is_none_or(|space| space.get(key).is_none()));
+        let absent = known.is_some_and(|root| {
+            root.space(space)
+                .is_none_or(|space| space.get(key).is_none())
+        });
         if absent || key.is_empty() || key.len() > KEY_BYTES_MAX {
             return Ok(());
         }
@@ -362,7 +376,12 @@ impl kv_api::Transaction for Transaction {
         }
         let mut start = 0;
         for end in ends {
-            self.push(Kind::Delete, id, doomed.get(start..end).unwrap_or_default(), &[])?;
+            self.push(
+                Kind::Delete,
+                id,
+                doomed.get(start..end).unwrap_or_default(),
+                &[],
+            )?;
             start = end;
         }
         Ok(())

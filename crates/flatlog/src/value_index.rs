@@ -33,6 +33,13 @@ pub(crate) struct ValueIndex {
     pub(crate) keys: KeyDirectory,
 }
 
+impl ValueIndex {
+    /// Memory held, in bytes. O(number of tokens).
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.tokens.memory_bytes().total() + self.keys.memory_bytes()
+    }
+}
+
 /// What a version knows of the values.
 #[derive(Clone)]
 pub(crate) struct ValueView {

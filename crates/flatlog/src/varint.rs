@@ -73,7 +73,10 @@ mod tests {
             let mut bytes = Vec::new();
             push(&mut bytes, number);
             assert_eq!(take(&mut bytes.as_slice()), Some(number));
-            assert_eq!(take(&mut bytes.get(..bytes.len() - 1).unwrap_or_default()), None);
+            assert_eq!(
+                take(&mut bytes.get(..bytes.len() - 1).unwrap_or_default()),
+                None
+            );
         }
         assert_eq!(take(&mut [0x80, 0].as_slice()), None);
         assert_eq!(take(&mut [0xFF; 10].as_slice()), None);

@@ -157,7 +157,9 @@ fn apply_to_group(group: &mut Group, mut edits: &[Edit<'_>], observer: &mut dyn 
     while let Some(first) = edits.first() {
         if group.len() == 0 {
             let chunks = Chunk::default().merged(edits, observer);
-            chunks.into_iter().for_each(|chunk| push_chunk(group, chunk));
+            chunks
+                .into_iter()
+                .for_each(|chunk| push_chunk(group, chunk));
             break;
         }
         let at = group.child_of(first.key);
@@ -247,7 +249,6 @@ fn settle_group(top: &mut Node<Group>, at: usize) {
             }
             _ => return,
         }
-
     }
 }
 

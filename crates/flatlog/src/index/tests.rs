@@ -129,7 +129,10 @@ fn seeks_stop_where_a_sorted_map_would() {
     for number in 0..6_000 {
         let key = key(number);
         let mut walk = Walk::new(Some(&index));
-        let after = model.range(key.clone()..).next().map(|(key, _)| key.clone());
+        let after = model
+            .range(key.clone()..)
+            .next()
+            .map(|(key, _)| key.clone());
         let before = model.range(..=key.clone()).next_back();
         assert_eq!(found(walk.seek(&key)), after);
         let behind = after.is_none().then(|| model.keys().next_back().cloned());

@@ -120,6 +120,10 @@ mod tests {
         assert_eq!((statistics.hits, statistics.misses), (3, 1));
         assert_eq!(statistics.bytes, 3 * (100 + ENTRY_BYTES) as u64);
         cache.put(name(4), Bytes::from(vec![0; 10_000]));
-        assert_eq!(cache.statistics().bytes, statistics.bytes, "too large for the budget");
+        assert_eq!(
+            cache.statistics().bytes,
+            statistics.bytes,
+            "too large for the budget"
+        );
     }
 }

@@ -61,7 +61,12 @@ impl Seal {
         rest.extend_from_slice(&head.before.to_le_bytes());
         let sum = self.sum(offset, &rest);
         let mut bytes = [0; HEAD_BYTES as usize];
-        let parts = MAGIC.iter().chain(&sum.to_le_bytes()).chain(&rest).copied().collect::<Vec<_>>();
+        let parts = MAGIC
+            .iter()
+            .chain(&sum.to_le_bytes())
+            .chain(&rest)
+            .copied()
+            .collect::<Vec<_>>();
         for (to, from) in bytes.iter_mut().zip(parts) {
             *to = from;
         }

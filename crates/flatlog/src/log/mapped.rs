@@ -1,6 +1,9 @@
 //! Mapping a segment: the one place where this engine vouches for bytes it did not copy.
 
-#![allow(unsafe_code, reason = "a mapping's promise is given here and nowhere else")]
+#![allow(
+    unsafe_code,
+    reason = "a mapping's promise is given here and nowhere else"
+)]
 
 use std::io;
 use std::sync::Arc;

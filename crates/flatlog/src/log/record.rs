@@ -92,7 +92,11 @@ pub(crate) fn push(
 ) -> Written {
     let start = to.len();
     to.reserve(key.len() + value.len() + 40);
-    let has_space = if space == SpaceId::DEFAULT { 0 } else { HAS_SPACE };
+    let has_space = if space == SpaceId::DEFAULT {
+        0
+    } else {
+        HAS_SPACE
+    };
     let has_index = if index_step == 0 { 0 } else { HAS_INDEX };
     to.extend_from_slice(&[0; SUM_BYTES]);
     to.push(kind as u8 | has_space | has_index);

@@ -111,7 +111,11 @@ impl Frames {
         while at < self.file_len {
             let read = read_up_to_at(&*self.file, &mut window, at).map_err(reading)?;
             let bytes = window.get(..read).unwrap_or_default();
-            for (found, _) in bytes.windows(MAGIC.len()).enumerate().filter(|(_, four)| *four == MAGIC) {
+            for (found, _) in bytes
+                .windows(MAGIC.len())
+                .enumerate()
+                .filter(|(_, four)| *four == MAGIC)
+            {
                 let Ok(offset) = u32::try_from(at + found as u64) else {
                     continue;
                 };

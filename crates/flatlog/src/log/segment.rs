@@ -62,7 +62,14 @@ pub(crate) struct Segment {
     /// One bit per grain of the file: the record that begins there was compared with its sum.
     verified: OnceLock<Box<[AtomicU64]>>,
     /// What could not be written although readers may already see it.
-    stranded: OnceLock<(u32, Vec<u8>)>,
+    stranded: OnceLock<Box<Stranded>>,
+}
+
+/// Whole frames that are in memory only, and those behind them.
+struct Stranded {
+    offset: u32,
+    bytes: Vec<u8>,
+    behind: OnceLock<Box<Stranded>>,
 }
 
 impl Segment {
@@ -115,10 +122,22 @@ impl Segment {
         self.readable.store(bytes.into(), Ordering::Release);
     }
 
-    /// Keeps in memory what could not be brought to the file.
-    pub(crate) fn strand(&self, offset: u32, bytes: Vec<u8>) {
-        // Once: the handle is poisoned with it and nothing is written any more.
-        let _ = self.stranded.set((offset, bytes));
+    /// Keeps frames in memory that could not be brought to the file, so that they can be read.
+    pub(crate) fn strand(&self, offset: u32, bytes: &[u8]) {
+        let (mut slot, mut known) = (&self.stranded, offset);
+        while let Some(block) = slot.get() {
+            known = known.max(block.offset + u32::try_from(block.bytes.len()).unwrap_or(0));
+            slot = &block.behind;
+        }
+        let new = bytes.get((known - offset) as usize..).unwrap_or_default();
+        if !new.is_empty() {
+            // Only whoever holds the log comes here, so the slot is still free.
+            let _ = slot.set(Box::new(Stranded {
+                offset: known,
+                bytes: new.to_vec(),
+                behind: OnceLock::new(),
+            }));
+        }
     }
 
     pub(crate) fn live_bytes(&self) -> u64 {
@@ -143,7 +162,9 @@ impl Segment {
 
     /// Memory of the table of verified records.
     pub(crate) fn verified_bytes(&self) -> u64 {
-        self.verified.get().map_or(0, |table| table.len() as u64 * 8)
+        self.verified
+            .get()
+            .map_or(0, |table| table.len() as u64 * 8)
     }
 
     /// Damage at `offset`, in words.
@@ -208,13 +229,17 @@ impl Segment {
     }
 
     fn stranded_record(&self, place: Place) -> Result<Slice<'_>> {
-        let found = self.stranded.get().and_then(|(offset, bytes)| {
-            let start = place.offset.checked_sub(*offset)? as usize;
-            bytes.get(start..start + place.len as usize)
-        });
-        found.map(Slice::Lent).ok_or_else(|| {
-            self.damaged(place.offset, "a record behind the end of its segment")
-        })
+        let (mut slot, mut found) = (&self.stranded, None);
+        while let Some(block) = slot.get() {
+            if let Some(start) = place.offset.checked_sub(block.offset) {
+                let start = start as usize;
+                found = block.bytes.get(start..start + place.len as usize).or(found);
+            }
+            slot = &block.behind;
+        }
+        found
+            .map(Slice::Lent)
+            .ok_or_else(|| self.damaged(place.offset, "a record behind the end of its segment"))
     }
 
     #[inline]
@@ -246,6 +271,8 @@ pub(crate) fn salt_of(store: &[u8; 16]) -> u32 {
 
 impl fmt::Debug for Segment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Segment").field("id", &self.id()).finish_non_exhaustive()
+        f.debug_struct("Segment")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
     }
 }

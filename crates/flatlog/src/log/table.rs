@@ -40,7 +40,10 @@ impl SegmentTable {
     #[inline]
     pub(crate) fn get(&self, id: SegmentId) -> Result<&Arc<Segment>> {
         self.find(id).ok_or_else(|| {
-            Error::corrupt(Where::Store, format!("the index names segment {}, which is not there", id.0))
+            Error::corrupt(
+                Where::Store,
+                format!("the index names segment {}, which is not there", id.0),
+            )
         })
     }
 

@@ -140,8 +140,17 @@ impl Log {
         }
     }
 
-    /// Adds a commit without writing it yet, if it is small. Answers where its records begin.
+    /// Lets what was kept back be read from memory.
+    pub(crate) fn strand(&self) {
+        self.active.strand(self.written(), &self.pending);
+    }
+
+    /// Adds a commit without writing it yet, if it is small and the store is known to be in use.
+    /// Answers where its records begin.
     pub(crate) fn defer(&mut self, batch: &Batch) -> Option<u32> {
+        if self.state.clean {
+            return None;
+        }
         let bytes = batch.frame_bytes();
         let fits = u64::from(self.end) + bytes <= u64::from(self.active.capacity_bytes());
         if !fits || self.pending.len() as u64 + bytes > PENDING_BYTES_MAX as u64 {
@@ -167,7 +176,6 @@ impl Log {
         if self.pending.is_empty() {
             return Ok(());
         }
-        self.leave_clean()?;
         let written = write_all_at(&*self.active.file, &self.pending, self.written().into());
         // Earlier commits were promised nothing yet: what is left of this is written again, at
         // the same place, or never.
@@ -285,9 +293,12 @@ impl Log {
         }
         state.next_segment = self.next_segment.load(Ordering::Relaxed);
         state.next_space = self.next_space;
-        state.write_beside(&*self.disk, &self.directory).map_err(Failed::by_kind)?;
-        // Once the name may have changed, only reopening tells which state is the durable one.
-        StateFile::switch(&*self.disk, &self.directory).map_err(Failed::broken)?;
+        state
+            .write_beside(&*self.disk, &self.directory)
+            .map_err(Failed::by_kind)?;
+        StateFile::rename(&*self.disk, &self.directory).map_err(Failed::by_kind)?;
+        // Now only reopening tells which state is the durable one.
+        StateFile::sync_name(&*self.disk, &self.directory).map_err(Failed::broken)?;
         self.state = state;
         Ok(())
     }
@@ -346,7 +357,14 @@ impl Log {
     /// Makes the file of the next segment, durable with its name. Nothing names it yet.
     pub(crate) fn create_segment(&self, bytes: u64) -> Result<Arc<Segment>> {
         let id = SegmentId(self.next_segment.fetch_add(1, Ordering::Relaxed));
-        create_segment(&*self.disk, &self.directory, &self.rules, self.state.store, id, bytes)
+        create_segment(
+            &*self.disk,
+            &self.directory,
+            &self.rules,
+            self.state.store,
+            id,
+            bytes,
+        )
     }
 }
 

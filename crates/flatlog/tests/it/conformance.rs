@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use conformance::{BackupFixture, Fixture};
-use kv_api::capability::Check;
 use flatlog::{Db, Options, Result};
+use kv_api::capability::Check;
 use tempfile::TempDir;
 
 /// The engine as it comes.

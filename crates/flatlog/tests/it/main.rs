@@ -11,4 +11,5 @@
 )]
 
 mod conformance;
+mod crash;
 mod query;
