@@ -10,7 +10,7 @@ use crate::log::segment::Segment;
 use crate::log::table::SegmentTable;
 use crate::place::Place;
 use crate::root::{Named, Root};
-use crate::value_index::ValueView;
+use crate::value_index::{KnownValues, ValueView};
 
 /// Sees every change of the index of a store, with entries that lead to the old and the new value:
 /// the seam for an index over values. It answers the ids of keys; without it keys have none.
@@ -19,6 +19,10 @@ pub(crate) trait Watcher: Send + 'static {
     fn put(&mut self, at: &Happening<'_>, key: &[u8], old: Option<&Item>, new: &Item) -> KeyId;
     /// A key is gone.
     fn delete(&mut self, at: &Happening<'_>, key: &[u8], old: &Item);
+    /// What follows are all rows of a checkpoint, in its order; with what it says of their values.
+    fn begin_load(&mut self, known: Option<KnownValues>);
+    /// That was all.
+    fn end_load(&mut self);
     /// What a version with all changes so far knows of the values.
     fn view(&mut self) -> ValueView;
 }

@@ -12,6 +12,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use kv_api::Result;
+use roaring::RoaringBitmap;
 
 use crate::apply::{Happening, Watcher};
 use crate::ids::KeyId;
@@ -64,6 +65,15 @@ pub(crate) struct ValueWatcher {
     eras: VecDeque<(Weak<Era>, Vec<KeyId>)>,
     free: Vec<KeyId>,
     last: KeyId,
+    /// While a checkpoint is loaded: the ids whose values it does not know.
+    unknown: Option<RoaringBitmap>,
+}
+
+/// What a checkpoint says of the values of its rows, whose ids are their numbers from 1.
+pub(crate) struct KnownValues {
+    pub(crate) tokens: SearchIndex,
+    /// Ids of which it says nothing.
+    pub(crate) unknown: RoaringBitmap,
 }
 
 impl ValueWatcher {
@@ -76,6 +86,7 @@ impl ValueWatcher {
             eras: VecDeque::new(),
             free: Vec::new(),
             last: KeyId(0),
+            unknown: None,
         }
     }
 
@@ -131,6 +142,9 @@ impl Watcher for ValueWatcher {
                 id
             }
         };
+        if self.unknown.as_ref().is_some_and(|unknown| !unknown.contains(id.0)) {
+            return id;
+        }
         let done = old
             .map(|old| value(at, key, old))
             .transpose()
@@ -151,6 +165,20 @@ impl Watcher for ValueWatcher {
         });
         self.give_up(done);
         self.dying.push(old.key_id);
+    }
+
+    fn begin_load(&mut self, known: Option<KnownValues>) {
+        if let Some(known) = known {
+            self.index = Arc::new(ValueIndex {
+                tokens: known.tokens,
+                keys: KeyDirectory::default(),
+            });
+            self.unknown = Some(known.unknown);
+        }
+    }
+
+    fn end_load(&mut self) {
+        self.unknown = None;
     }
 
     fn view(&mut self) -> ValueView {

@@ -13,31 +13,32 @@ pub(super) struct Changes {
     by_id: Vec<u64>,
     block_max: Vec<u64>,
     newest: u64,
+    ids_end: u32,
 }
 
 impl Changes {
     /// One above the largest id known.
     pub(super) fn ids_end(&self) -> u32 {
-        u32::try_from(self.by_id.len()).unwrap_or(u32::MAX)
+        self.ids_end
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
         (self.by_id.capacity() + self.block_max.capacity()) * size_of::<u64>()
     }
 
-    /// Makes room for ids below `end`, unchanged since for ever.
+    /// Knows of ids below `end`, unchanged since for ever. Takes no memory for them.
     pub(super) fn grow(&mut self, end: u32) {
-        let end = end as usize;
-        if self.by_id.len() < end {
-            self.by_id.resize(end, 0);
-            self.block_max.resize(end.div_ceil(BLOCK), 0);
-        }
+        self.ids_end = self.ids_end.max(end);
     }
 
     /// Remembers that `id` changed at `commit_index`.
     pub(super) fn mark(&mut self, id: u32, commit_index: u64) {
         self.grow(id.saturating_add(1));
         let place = id as usize;
+        if self.by_id.len() <= place {
+            self.by_id.resize(place + 1, 0);
+            self.block_max.resize(place / BLOCK + 1, 0);
+        }
         if let Some(known) = self.by_id.get_mut(place) {
             *known = commit_index.max(*known);
         }

@@ -115,6 +115,12 @@ impl Dictionary {
         self.sorted.iter().map(|&id| TokenId(id))
     }
 
+    /// The sorted tokens that are above `last`.
+    pub(super) fn in_order_after(&self, last: &[u8]) -> impl Iterator<Item = TokenId> + '_ {
+        let first = self.sorted.partition_point(|&id| self.token(TokenId(id)) <= last);
+        self.sorted.iter().skip(first).map(|&id| TokenId(id))
+    }
+
     /// Adds the tokens that begin with `part` to `found`. O(log n) and their number, and a search
     /// of the newest tokens.
     pub(super) fn beginning_with(&self, part: &[u8], found: &mut Vec<TokenId>) {

@@ -193,6 +193,16 @@ impl SearchIndex {
         self.write().incomplete = true;
     }
 
+    /// One above the largest id it was ever told of.
+    pub fn ids_end(&self) -> u32 {
+        self.read().changes.ids_end()
+    }
+
+    /// Whether it answers: see [`give_up`](SearchIndex::give_up).
+    pub fn is_complete(&self) -> bool {
+        !self.read().incomplete
+    }
+
     /// How many tokens there are.
     pub fn tokens(&self) -> u64 {
         let parts = self.read();
@@ -352,6 +362,8 @@ impl Parts {
                 postings.push(std::mem::take(list));
             }
         }
+        // Whoever walks the sorted tokens meanwhile finds all of them again.
+        dictionary.sort();
         self.dictionary = dictionary;
         self.postings = postings;
         self.dead = 0;

@@ -1,18 +1,27 @@
 //! The value index in a checkpoint.
 //!
-//! `MAGIC ids_end:u32 tokens:u32 token* crc32:u32`, little-endian; a token is `length bytes count
+//! `MAGIC ids_end:u32 token* 0 crc32:u32`, little-endian; a token is `length bytes count
 //! difference*`, its numbers LEB128 varints, the tokens and the ids of each ascending. The
 //! checksum covers all before it. Commit indexes of changes are not stored: what is read back
 //! serves snapshots begun later only.
+//!
+//! Ids may be given other numbers on the way, so that a checkpoint need not store them: it counts
+//! its rows. The writer of the index goes on meanwhile; the changed ids, asked for at the end, say
+//! about which rows the stored sets are not to be believed, and reading leaves these out.
 
 use std::fmt;
 use std::io::{self, Write};
+
+use roaring::RoaringBitmap;
 
 use crate::search::dictionary::Dictionary;
 use crate::search::index::SearchIndex;
 use crate::search::posting::Posting;
 
 const MAGIC: &[u8; 8] = b"flatidx\x01";
+
+/// How many tokens are copied under one hold of the lock.
+const TOKENS_PER_HOLD: usize = 256;
 
 /// How many bytes are gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 16;
@@ -39,36 +48,52 @@ impl fmt::Display for DamagedIndex {
 impl std::error::Error for DamagedIndex {}
 
 impl SearchIndex {
-    /// Writes the index to `to`. The caller keeps the writer still meanwhile; readers go on.
+    /// Writes the index to `to`. Changes made meanwhile may be in it or not.
     pub fn write_to(&self, to: &mut impl Write) -> io::Result<()> {
+        let ids_end = self.read().changes.ids_end();
+        self.write_renumbered(to, ids_end, &|id| Some(id))
+    }
+
+    /// The same with other ids, each below `ids_end`; ids without a number are left out.
+    pub(crate) fn write_renumbered(
+        &self,
+        to: &mut impl Write,
+        ids_end: u32,
+        number_of: &dyn Fn(u32) -> Option<u32>,
+    ) -> io::Result<()> {
         self.write().dictionary.sort();
-        let parts = self.read();
         let mut out = Checked::new(to);
-        let live = parts.postings.iter().filter(|list| list.len() > 0).count();
         out.buffer.extend_from_slice(MAGIC);
-        out.buffer
-            .extend_from_slice(&parts.changes.ids_end().to_le_bytes());
-        let live = u32::try_from(live).unwrap_or(u32::MAX);
-        out.buffer.extend_from_slice(&live.to_le_bytes());
-        for number in parts.dictionary.in_order() {
-            let Some(list) = parts.postings.get(number.0 as usize) else {
-                continue;
+        out.buffer.extend_from_slice(&ids_end.to_le_bytes());
+        let mut last = Vec::new();
+        loop {
+            let lists = self.lists_after(&last);
+            let Some((token, _)) = lists.last() else {
+                break;
             };
-            if list.len() == 0 {
-                continue;
+            last.clone_from(token);
+            for (token, list) in &lists {
+                let mut ids = Vec::new();
+                list.for_each(|id| ids.extend(number_of(id)));
+                ids.sort_unstable();
+                out.token(token, &ids)?;
             }
-            let token = parts.dictionary.token(number);
-            put_number(&mut out.buffer, token.len() as u64);
-            out.buffer.extend_from_slice(token);
-            put_number(&mut out.buffer, list.len());
-            let mut next = 0;
-            list.for_each(|id| {
-                put_number(&mut out.buffer, u64::from(id - next));
-                next = id.saturating_add(1);
-            });
-            out.flush_when_full()?;
         }
+        put_number(&mut out.buffer, 0);
         out.finish()
+    }
+
+    /// The next tokens behind `last` and their lists, under one short hold.
+    fn lists_after(&self, last: &[u8]) -> Vec<(Vec<u8>, Posting)> {
+        let parts = self.read();
+        let numbers = parts.dictionary.in_order_after(last).take(TOKENS_PER_HOLD);
+        numbers
+            .map(|number| {
+                let list = parts.postings.get(number.0 as usize);
+                let token = parts.dictionary.token(number).to_vec();
+                (token, list.cloned().unwrap_or_default())
+            })
+            .collect()
     }
 
     /// Reads what [`write_to`](SearchIndex::write_to) wrote. Memory grows with what is really
@@ -85,6 +110,14 @@ impl SearchIndex {
     /// assert!(SearchIndex::read_from(&bytes).is_err());
     /// ```
     pub fn read_from(bytes: &[u8]) -> Result<SearchIndex, DamagedIndex> {
+        SearchIndex::read_without(bytes, &RoaringBitmap::new())
+    }
+
+    /// The same, leaving out the ids `unknown`: the caller inserts these.
+    pub(crate) fn read_without(
+        bytes: &[u8],
+        unknown: &RoaringBitmap,
+    ) -> Result<SearchIndex, DamagedIndex> {
         let Some((body, sum)) = bytes.split_last_chunk::<4>() else {
             return Err(damage(0, "no checksum"));
         };
@@ -96,18 +129,19 @@ impl SearchIndex {
             return Err(damage(0, "another format or version"));
         }
         let ids_end = input.fixed()?;
-        let tokens = input.fixed()?;
         let mut dictionary = Dictionary::new();
         let mut postings = Vec::new();
         let mut before: &[u8] = &[];
-        for _ in 0..tokens {
-            let token = input.token(before)?;
-            let list = input.posting(ids_end)?;
+        while let Some(token) = input.token(before)? {
+            let list = input.posting(ids_end, unknown)?;
+            before = token;
+            if list.len() == 0 {
+                continue;
+            }
             if dictionary.find_or_add(token).is_none() {
                 return Err(damage(input.at, "more tokens than an index holds"));
             }
             postings.push(list);
-            before = token;
         }
         if input.at != body.len() {
             return Err(damage(input.at, "bytes behind the last token"));
@@ -130,6 +164,22 @@ impl<'a, W: Write> Checked<'a, W> {
             sum: crc32fast::Hasher::new(),
             buffer: Vec::with_capacity(2 * BUFFER_BYTES),
         }
+    }
+
+    /// Adds a token and its ids, which ascend; nothing if there are none.
+    fn token(&mut self, token: &[u8], ids: &[u32]) -> io::Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        put_number(&mut self.buffer, token.len() as u64);
+        self.buffer.extend_from_slice(token);
+        put_number(&mut self.buffer, ids.len() as u64);
+        let mut next = 0;
+        for &id in ids {
+            put_number(&mut self.buffer, u64::from(id - next));
+            next = id.saturating_add(1);
+        }
+        self.flush_when_full()
     }
 
     fn flush_when_full(&mut self) -> io::Result<()> {
@@ -204,8 +254,12 @@ impl<'a> Input<'a> {
         Err(damage(self.at, "a number above 64 bits"))
     }
 
-    fn token(&mut self, before: &[u8]) -> Result<&'a [u8], DamagedIndex> {
+    /// The next token; none at the end.
+    fn token(&mut self, before: &[u8]) -> Result<Option<&'a [u8]>, DamagedIndex> {
         let len = self.number()?;
+        if len == 0 {
+            return Ok(None);
+        }
         let token = self.take(usize::try_from(len).unwrap_or(usize::MAX))?;
         if token <= before {
             return Err(damage(self.at, "a token out of order"));
@@ -213,10 +267,14 @@ impl<'a> Input<'a> {
         if std::str::from_utf8(token).is_err() {
             return Err(damage(self.at, "a token that is not UTF-8"));
         }
-        Ok(token)
+        Ok(Some(token))
     }
 
-    fn posting(&mut self, ids_end: u32) -> Result<Posting, DamagedIndex> {
+    fn posting(
+        &mut self,
+        ids_end: u32,
+        unknown: &RoaringBitmap,
+    ) -> Result<Posting, DamagedIndex> {
         let count = self.number()?;
         let mut list = Posting::default();
         let mut next = 0u64;
@@ -226,10 +284,12 @@ impl<'a> Input<'a> {
             let Some(id) = id.filter(|&id| id < ids_end) else {
                 return Err(damage(self.at, "an id above the largest"));
             };
-            list.insert(id);
+            if !unknown.contains(id) {
+                list.insert(id);
+            }
             next = u64::from(id) + 1;
         }
-        if list.len() == 0 {
+        if count == 0 {
             return Err(damage(self.at, "a token without keys"));
         }
         Ok(list)

@@ -10,7 +10,7 @@ use super::differential::Chance;
 use super::memory::{Change, Memory, Snapshot as Model, ask};
 
 /// So many queries over each of the stores.
-const QUERIES: usize = 20_000;
+const QUERIES: usize = 10_000;
 const OTHER: &[u8] = b"other";
 
 fn open(path: &Path, value_index: bool, chance: &mut Chance) -> Db {

@@ -9,4 +9,5 @@ mod memory;
 mod oracle;
 mod plans;
 mod syntax;
+mod threads;
 mod value_index;
