@@ -28,6 +28,7 @@ use pager::{
     freelist_bytes,
 };
 
+use crate::cleaner::clean;
 use crate::error::{from_pager, from_tree};
 use crate::names::sync_parent;
 use crate::options::FreelistStorage;
@@ -125,6 +126,7 @@ fn write_version(
     let base = Arc::clone(&writer.current);
     let counters = Arc::clone(&base.counters);
     let settling = Instant::now();
+    clean(writer, buckets);
     let pages = buckets.settle(&base.pages).map_err(from_tree)?;
     counters.add_time(&counters.settle_ns, settling.elapsed());
     let writing = Instant::now();

@@ -11,6 +11,7 @@ use std::ops::Range;
 use kv_api::{Error, Result};
 use pager::{Error as PagerError, Extents, PageId, PageSink, TxId};
 
+use crate::grant::{Grant, LARGE_COMMIT_PAGES, LONG_RUN_PAGES, may_extend};
 use crate::options::FreelistKind;
 use crate::writer::Writer;
 
@@ -30,8 +31,7 @@ pub(crate) struct WriteSet<'w> {
     taken: Vec<(PageId, u64)>,
     freed: Vec<(PageId, u64)>,
     freed_pages: Extents,
-    /// One run granted ahead for all pages to come.
-    granted: Option<(PageId, u64)>,
+    granted: Grant,
     images: Vec<u8>,
     runs: Vec<(PageId, Range<usize>)>,
     /// Why images could not be written out while the tree was, in words the tree does not have.
@@ -52,7 +52,7 @@ impl<'w> WriteSet<'w> {
             taken: Vec::new(),
             freed: Vec::new(),
             freed_pages: Extents::new(),
-            granted: None,
+            granted: Grant::default(),
             images,
             runs: Vec::new(),
             failed: None,
@@ -61,16 +61,16 @@ impl<'w> WriteSet<'w> {
 
     /// Pages that will be free after a restart if this set is kept.
     pub fn free_after_restart(&self) -> u64 {
-        let granted = self.granted.map_or(0, |(_, pages)| pages);
         let pending = self.writer.pending.all().pages();
-        self.writer.free.pages() + pending + self.freed_pages.pages() + granted
+        self.writer.free.pages() + pending + self.freed_pages.pages() + self.granted.pages()
     }
 
     /// Their runs, in no order.
     pub fn runs_free_after_restart(&self) -> impl Iterator<Item = (PageId, u64)> + '_ {
         let writer = &*self.writer;
         let waiting = writer.pending.all().iter().chain(self.freed_pages.iter());
-        writer.free.iter().chain(waiting).chain(self.granted)
+        let granted = self.granted.runs();
+        writer.free.iter().chain(waiting).chain(granted)
     }
 
     /// The same as a set.
@@ -91,10 +91,43 @@ impl<'w> WriteSet<'w> {
         Some(id)
     }
 
-    fn take_granted(&mut self, pages: u64) -> Option<PageId> {
-        let (start, left) = self.granted.filter(|(_, left)| *left >= pages)?;
-        self.granted = Some((PageId(start.0 + pages), left - pages)).filter(|_| left > pages);
-        Some(start)
+    /// Runs for `pages` pages in all, or for as many of them as are better granted ahead.
+    fn grant(&mut self, pages: u64) -> Vec<(PageId, u64)> {
+        if let Some(id) = self.take_free(pages) {
+            return vec![(id, pages)];
+        }
+        let mut runs = Vec::new();
+        if pages < LARGE_COMMIT_PAGES {
+            return runs;
+        }
+        let waiting = self.writer.free.pages() + self.writer.pending.all().pages();
+        let live = self.high_water.0.saturating_sub(waiting);
+        let mut left = pages;
+        while left > 0 {
+            let longest = self.writer.free.longest().map_or(0, |(_, pages)| pages);
+            if longest < LONG_RUN_PAGES.min(left) && may_extend(self.high_water, left, live) {
+                // A limit of the file's size is none here: what is free is used instead.
+                if let Ok(id) = self.extend(left) {
+                    runs.push((id, left));
+                    break;
+                }
+            }
+            let run = if longest >= left {
+                self.take_free(left).map(|id| (id, left))
+            } else {
+                self.take_longest(left)
+            };
+            let Some(run) = run else { break };
+            left -= run.1;
+            runs.push(run);
+        }
+        runs
+    }
+
+    fn take_longest(&mut self, pages_max: u64) -> Option<(PageId, u64)> {
+        let run = self.writer.free.take_longest(pages_max)?;
+        self.taken.push(run);
+        Some(run)
     }
 
     /// Pages above the high-water mark, if no limit stands against them.
@@ -136,7 +169,10 @@ impl<'w> WriteSet<'w> {
             .collect();
         let writer = &mut *self.writer;
         let counters = &writer.current.counters;
-        counters.add(&counters.writes, runs.len() as u64);
+        counters.add(
+            &counters.writes,
+            stretches(&runs, writer.pager.page_bytes()),
+        );
         counters.add(&counters.bytes_written, self.images.len() as u64);
         writer
             .pager
@@ -160,7 +196,7 @@ impl<'w> WriteSet<'w> {
         for (id, pages) in freed {
             writer.pending.add(id, pages, txid);
         }
-        if let Some((id, pages)) = granted {
+        for (id, pages) in granted.runs() {
             writer.free.insert(id, pages);
         }
         let counters = &writer.current.counters;
@@ -179,16 +215,25 @@ impl<'w> WriteSet<'w> {
     }
 }
 
+/// Stretches of neighbouring pages among sorted runs: each is written in one call.
+fn stretches(runs: &[(PageId, &[u8])], page_bytes: usize) -> u64 {
+    let mut next = None;
+    let starts = runs.iter().filter(|(id, bytes)| {
+        let pages = bytes.len().checked_div(page_bytes).unwrap_or(0);
+        next.replace(id.0 + pages as u64) != Some(id.0)
+    });
+    starts.count() as u64
+}
+
 impl PageSink for WriteSet<'_> {
     fn expect_pages(&mut self, pages: u64) {
-        // One run for all, if there is one: neighbours are written in one call and read together.
         if pages > 1 {
-            self.granted = self.take_free(pages).map(|id| (id, pages));
+            self.granted = Grant::new(self.grant(pages));
         }
     }
 
     fn allocate(&mut self, pages: u64) -> pager::Result<PageId> {
-        let id = match self.take_granted(pages).or_else(|| self.take_free(pages)) {
+        let id = match self.granted.take(pages).or_else(|| self.take_free(pages)) {
             Some(id) => id,
             None => self.extend(pages)?,
         };
