@@ -10,6 +10,7 @@
 mod apply;
 mod batch;
 mod blocks;
+mod capabilities;
 mod check;
 mod checkpoint;
 mod close;
