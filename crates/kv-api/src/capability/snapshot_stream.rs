@@ -19,7 +19,7 @@ pub struct StreamProgress {
 pub type StreamReport<'a> = &'a mut dyn FnMut(StreamProgress) -> bool;
 
 /// A snapshot that can be written out whole.
-pub trait SnapshotStream {
+pub trait SnapshotStream: Sync {
     /// Writes all spaces and pairs to `to` and answers the number of bytes. Others read and write
     /// meanwhile.
     ///
