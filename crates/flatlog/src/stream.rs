@@ -149,7 +149,13 @@ pub(crate) fn read(
                 let count = take(&mut rest).ok_or_else(malformed)?;
                 let header: Option<StreamHeader> = header;
                 let header = header.filter(|header| header.pairs_total == pairs && count == pairs);
-                return header.filter(|_| rest.is_empty()).ok_or_else(malformed);
+                let header = header.filter(|_| rest.is_empty()).ok_or_else(malformed)?;
+                let done = Progress {
+                    pairs,
+                    pairs_total: pairs,
+                    bytes: reader.bytes,
+                };
+                return if report(done) { Ok(header) } else { Err(cancelled()) };
             }
             if tag == HEADER {
                 header = Some(take_header(&mut rest).ok_or_else(malformed)?);
