@@ -470,7 +470,7 @@ mod tests {
         node.write_to(&mut image, ID, 0)?;
         let tables = SideTables::new(1 << 20);
         let page = OnePage { image, tables };
-        for _ in 0..10 {
+        for _ in 0..100 {
             note_search(&page, Elements::of(page.page(ID)?)?);
         }
         Ok(page)
@@ -580,7 +580,7 @@ mod tests {
         if let Some(last) = page.image.last_chunk_mut::<4>() {
             *last = *b"bbaa";
         }
-        for _ in 0..10 {
+        for _ in 0..100 {
             note_search(&page, Elements::of(page.page(ID)?)?);
         }
         assert!(look_on_leaf(&page, ID, b"aa").is_none());

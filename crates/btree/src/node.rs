@@ -105,9 +105,9 @@ impl Node {
         };
         if written_here || Node::check(elements)? {
             let packed = elements.bytes().get(..end).unwrap_or_default();
-            node.image.clear();
-            node.reserve(packed.len());
-            node.image.extend_from_slice(packed);
+            let mut image = Vec::with_capacity(packed.len() + GROWTH_BYTES);
+            image.extend_from_slice(packed);
+            node.image = image;
             node.count = elements.count();
             return Ok(node);
         }

@@ -1,5 +1,7 @@
 //! Where a node that is too large is cut.
 
+use pager::HEADER_BYTES;
+
 use crate::layout::ELEMENTS_MAX;
 use crate::node::Node;
 
@@ -7,8 +9,19 @@ use crate::node::Node;
 /// would otherwise waste half of their last page each.
 const SHARED_RUN_PAIRS_MAX: usize = 4;
 /// A pair above so many pages stands alone: rewriting it because a neighbour changed would cost
-/// more than the share of a page that sharing saves.
-const LONE_PAIR_PAGES: usize = 4;
+/// more than the share of a page that sharing saves. Neighbours that are put in order hardly
+/// change each other's page, so they may share longer.
+const LONE_PAIR_PAGES: usize = 1;
+const LONE_APPENDED_PAIR_PAGES: usize = 4;
+
+/// Whether a leaf's pair of so many bytes, its element included, stands alone.
+pub(crate) fn stands_alone(element_bytes: usize, page_bytes: usize, appended: bool) -> bool {
+    let pages = match appended {
+        true => LONE_APPENDED_PAIR_PAGES,
+        false => LONE_PAIR_PAGES,
+    };
+    HEADER_BYTES + element_bytes > pages * page_bytes
+}
 
 /// Packed leaves may be runs of so many pages.
 const PACKED_PAGES_MAX: usize = 4;
@@ -101,7 +114,7 @@ fn split_place(node: &Node, page_bytes: usize, fill: Fill) -> Option<usize> {
 fn packed_place(node: &Node, page_bytes: usize) -> Option<usize> {
     // Bytes wasted per PACKED_PAGES_MAX pages, and where to cut.
     let mut best: Option<(usize, usize)> = None;
-    let (mut size, mut place) = (pager::HEADER_BYTES, 0);
+    let (mut size, mut place) = (HEADER_BYTES, 0);
     for pages in 1..=PACKED_PAGES_MAX {
         while place < node.count() && size + node.element_bytes(place) <= pages * page_bytes {
             size += node.element_bytes(place);
@@ -122,14 +135,15 @@ fn lone_pair(node: &Node, page_bytes: usize) -> Option<usize> {
     if !node.is_leaf() {
         return None;
     }
-    let large = |index: &usize| node.element_bytes(*index) > LONE_PAIR_PAGES * page_bytes;
+    let appended = node.appended_only;
+    let large = |index: &usize| stands_alone(node.element_bytes(*index), page_bytes, appended);
     (0..node.count()).find(large).map(|index| index.max(1))
 }
 
 /// Slots that fit `room`, at least `left_min`, leaving at least `right_min`.
 fn fill_left(node: &Node, room: usize, left_min: usize, right_min: usize) -> usize {
     let last = node.count().saturating_sub(right_min).max(1);
-    let mut size = pager::HEADER_BYTES;
+    let mut size = HEADER_BYTES;
     for index in 0..last {
         size += node.element_bytes(index);
         if index >= left_min && size > room {

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use pager::{PageId, PageSource};
+use pager::{PageId, PageKind, PageSource};
 
 use crate::counts::TreeCounts;
 use crate::depth::{DEPTH_MAX, too_deep};
@@ -155,34 +155,73 @@ impl Tree {
     /// Brings the nodes on the way to `key` into memory. Leaves the branches and the child taken
     /// at each in `self.path`, and answers the leaf.
     fn descend<S: PageSource>(&mut self, source: &S, key: &[u8]) -> Result<NodeIndex> {
-        self.path.clear();
-        let mut index = self.materialize(source, self.root)?;
-        self.root = Child::Node(index);
-        loop {
-            let Some(node) = self.node(index).filter(|node| !node.is_leaf()) else {
-                return Ok(index);
-            };
-            if self.path.len() >= DEPTH_MAX {
-                return Err(too_deep().into());
-            }
-            let place = node.child_index(key);
-            let Some(child) = node.child(place) else {
-                return Ok(index);
-            };
-            let lowers_bound = place == 0 && key < node.key(0);
-            let below = self.materialize(source, child)?;
-            if (lowers_bound || child != Child::Node(below))
-                && let Some(node) = self.node_mut(index)
+        let mut index = self.begin_descent(source)?;
+        while let Some((place, child)) = self.next_child(index, key)? {
+            index = self.step_down(source, index, place, child, key)?;
+        }
+        Ok(index)
+    }
+
+    /// The same, but a leaf that is one large pair stays on its page if `key` is not its own.
+    fn descend_for_put<S: PageSource>(&mut self, source: &S, key: &[u8]) -> Result<Target> {
+        let mut index = self.begin_descent(source)?;
+        while let Some((place, child)) = self.next_child(index, key)? {
+            if let Child::Page(id) = child
+                && self.fill == Fill::Adaptive
+                && let Some(lone) = lone_key(source, id)?
             {
-                node.set_child(place, Child::Node(below));
-                if lowers_bound {
-                    // Otherwise a later split below could put a separator before this one.
-                    node.set_key(0, key);
+                let below_all = self.node(index).is_some_and(|node| key < node.key(place));
+                // Between its separator and itself there is no room beside it.
+                if lone < key || below_all {
+                    return Ok(Target::Beside(index, place + usize::from(!below_all)));
                 }
             }
-            self.path.push((index, place));
-            index = below;
+            index = self.step_down(source, index, place, child, key)?;
         }
+        Ok(Target::Leaf(index))
+    }
+
+    fn begin_descent<S: PageSource>(&mut self, source: &S) -> Result<NodeIndex> {
+        self.path.clear();
+        let root = self.materialize(source, self.root)?;
+        self.root = Child::Node(root);
+        Ok(root)
+    }
+
+    /// The child of branch `index` that `key` belongs below, and its place; none at a leaf.
+    fn next_child(&self, index: NodeIndex, key: &[u8]) -> Result<Option<(usize, Child)>> {
+        let Some(node) = self.node(index).filter(|node| !node.is_leaf()) else {
+            return Ok(None);
+        };
+        if self.path.len() >= DEPTH_MAX {
+            return Err(too_deep().into());
+        }
+        let place = node.child_index(key);
+        Ok(node.child(place).map(|child| (place, child)))
+    }
+
+    /// Brings `child` of branch `index` into memory and goes on there.
+    fn step_down<S: PageSource>(
+        &mut self,
+        source: &S,
+        index: NodeIndex,
+        place: usize,
+        child: Child,
+        key: &[u8],
+    ) -> Result<NodeIndex> {
+        let lowers_bound = place == 0 && self.node(index).is_some_and(|node| key < node.key(0));
+        let below = self.materialize(source, child)?;
+        if (lowers_bound || child != Child::Node(below))
+            && let Some(node) = self.node_mut(index)
+        {
+            node.set_child(place, Child::Node(below));
+            if lowers_bound {
+                // Otherwise a later split below could put a separator before this one.
+                node.set_key(0, key);
+            }
+        }
+        self.path.push((index, place));
+        Ok(below)
     }
 
     /// Puts an entry, replacing one with an equal key.
@@ -198,12 +237,23 @@ impl Tree {
         value: &[u8],
         flags: u32,
     ) -> Result<()> {
-        let leaf = self.descend(source, key)?;
-        if let Some(node) = self.node_mut(leaf) {
-            node.put(key, value, flags)?;
-        }
+        let grown = match self.descend_for_put(source, key)? {
+            Target::Leaf(leaf) => {
+                if let Some(node) = self.node_mut(leaf) {
+                    node.put(key, value, flags)?;
+                }
+                leaf
+            }
+            Target::Beside(parent, place) => {
+                let mut node = Node::new(true);
+                node.put(key, value, flags)?;
+                let leaf = self.add(node)?;
+                self.insert_children(parent, place, &[leaf]);
+                parent
+            }
+        };
         self.modified = true;
-        self.split_upwards(source.page_bytes(), leaf)
+        self.split_upwards(source.page_bytes(), grown)
     }
 
     /// Removes `key`; answers whether it was there. Its absence brings nothing into memory.
@@ -310,4 +360,21 @@ impl Tree {
         self.root = Child::Node(root);
         Ok(root)
     }
+}
+
+/// Where a put goes.
+enum Target {
+    Leaf(NodeIndex),
+    /// Into a leaf of its own below this branch, at this place.
+    Beside(NodeIndex, usize),
+}
+
+/// The key of page `id`, if it is a leaf with nothing but one pair too large to share it.
+fn lone_key<S: PageSource>(source: &S, id: PageId) -> Result<Option<&[u8]>> {
+    let page = source.page(id)?;
+    if page.overflow == 0 || page.count != 1 || page.kind != PageKind::Leaf {
+        return Ok(None);
+    }
+    let key = Elements::of(page)?.key(0)?;
+    Ok(Some(key))
 }

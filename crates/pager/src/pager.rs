@@ -228,8 +228,12 @@ impl Pager {
             let mut slices: Vec<IoSlice<'_>> =
                 adjacent.map(|(_, bytes)| IoSlice::new(bytes)).collect();
             let (count, offset) = (slices.len(), first.0.saturating_mul(page_bytes));
-            write_all_vectored_at(&*self.file, &mut slices, offset)
-                .map_err(Error::io("writing pages"))?;
+            let written = match slices.as_slice() {
+                // The plain call is the cheaper one.
+                [one] => write_all_at(&*self.file, one, offset),
+                _ => write_all_vectored_at(&*self.file, &mut slices, offset),
+            };
+            written.map_err(Error::io("writing pages"))?;
             self.file_bytes = self.file_bytes.max(next.saturating_mul(page_bytes));
             rest = rest.get(count..).unwrap_or_default();
         }
@@ -237,6 +241,14 @@ impl Pager {
             tables.note_written(runs);
         }
         Ok(())
+    }
+
+    /// Drops what readers worked out about the run at `id`, which a commit has given up: kept, it
+    /// would only stand in the way of pages that are still read.
+    pub fn forget(&self, id: PageId) {
+        if let Some(tables) = &self.side_tables {
+            tables.forget(id);
+        }
     }
 
     /// Writes a meta into `slot`.

@@ -21,6 +21,9 @@ const LINE_WORDS: usize = 8;
 /// Working a page out costs a few searches, so it is worth it from this visit on.
 const VISITS_WORTH_IT: u64 = 2;
 
+/// So many visits go unnoted: who opens a file for one look pays nothing.
+const WARM_UP_VISITS: u64 = 32;
+
 /// A line of words, aligned so that a slot touches as few lines as it has.
 #[derive(Debug, Default)]
 #[repr(align(64))]
@@ -66,6 +69,8 @@ impl Tag {
 pub struct SideTable {
     chunks: OnceLock<Box<[OnceLock<Chunk>]>>,
     chunks_max: usize,
+    /// Visits that were not noted, because a table for a few searches is not worth its memory.
+    warm_up: AtomicU64,
     /// Slots that are allocated together, on the first visit to any of them.
     chunk_slots: usize,
     slot_lines: usize,
@@ -81,6 +86,7 @@ impl SideTable {
         SideTable {
             chunks: OnceLock::new(),
             chunks_max: bytes_max / chunk_bytes,
+            warm_up: AtomicU64::new(0),
             chunk_slots,
             slot_lines,
         }
@@ -103,6 +109,11 @@ impl SideTable {
         let chunk = self.chunks.get()?.get(chunk)?.get()?;
         let lines = chunk.get(first..first + self.slot_lines)?;
         Some(Slot { lines })
+    }
+
+    fn is_warm(&self) -> bool {
+        self.warm_up.load(Ordering::Relaxed) >= WARM_UP_VISITS
+            || self.warm_up.fetch_add(1, Ordering::Relaxed) + 1 >= WARM_UP_VISITS
     }
 
     /// Page `id`'s slot, made if it is not there yet.
@@ -142,7 +153,7 @@ impl SideTable {
     /// Notes a visit to page `id`, for which nothing is kept; answers whether it is time to work
     /// something out and [`keep`](SideTable::keep) it.
     pub fn visit(&self, id: PageId) -> bool {
-        if id.0 > Tag::PAGE_MASK {
+        if id.0 > Tag::PAGE_MASK || !self.is_warm() {
             return false;
         }
         let Some(tag) = self.slot_or_new(id).and_then(Slot::tag) else {
@@ -195,7 +206,7 @@ impl SideTable {
 
     /// Notes that page `id` has just been written, unless its slot is another page's.
     fn note_written(&self, id: PageId, make_slot: bool) {
-        let slot = match make_slot {
+        let slot = match make_slot && self.is_warm() {
             true => self.slot_or_new(id),
             false => self.slot(id),
         };
@@ -325,6 +336,7 @@ mod tests {
     use super::*;
 
     fn visit_until_worth_it(table: &SideTable, id: PageId) -> u64 {
+        while !table.is_warm() {}
         (1..=10).find(|_| table.visit(id)).unwrap_or(0)
     }
 
@@ -390,16 +402,13 @@ mod tests {
                 }
                 seen
             });
-            for turn in 0..20_000 {
-                let id = pages[turn % 2];
+            for id in pages.into_iter().cycle().take(20_000) {
                 while !table.visit(id) {}
                 table.keep(id, &[id.0; 31]);
-                if turn % 64 == 0 {
-                    std::thread::yield_now();
-                }
+                std::thread::yield_now();
                 table.forget(id);
             }
-            table.keep(pages[0], &[pages[0].0; 31]);
+            table.keep(PageId(9), &[9; 31]);
             done.store(true, Ordering::Relaxed);
             reader.join()
         });

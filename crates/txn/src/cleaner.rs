@@ -33,12 +33,12 @@ pub(crate) fn clean(writer: &Writer, buckets: &mut Buckets) {
         return;
     }
     let high_water = writer.current.meta.high_water;
-    let waiting = writer.free.pages() + writer.pending.all().pages();
+    let waiting = writer.free.pages() + writer.pending.blocked().pages();
     let live = high_water.0.saturating_sub(waiting);
     if may_extend(high_water, nodes, live) {
         return;
     }
-    let regions = regions(high_water, &writer.free, writer.pending.all());
+    let regions = regions(high_water, &writer.free, writer.pending.blocked());
     let whole = regions.iter().filter(|region| region.free == REGION_PAGES);
     let supply = whole.count() as u64 * REGION_PAGES;
     // What this commit takes, and the next.

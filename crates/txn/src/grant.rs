@@ -3,9 +3,10 @@
 //! A disk writes one run of pages many times faster than as many scattered ones, so a commit gets
 //! one run where there is one. A large commit that finds none takes the longest runs there are, or
 //! goes past the end of the file while that stays within [`USED_OVER_LIVE_MAX`] times what is
-//! live. A small one takes what fits it most closely, so that it does not break up long runs.
+//! live. A small one takes what fits it most closely, so that it does not break up long runs, or
+//! else the longest runs shorter than itself.
 //!
-//! Invariants: runs are ascending and not empty; a page is granted once.
+//! Invariants: no run is empty; a page is granted once.
 
 use std::collections::VecDeque;
 
@@ -32,17 +33,24 @@ impl Grant {
         Grant { runs: runs.into() }
     }
 
+    /// These runs for a small commit, the shortest first: it writes its leaves first and the pages
+    /// that every commit writes anew last, so those stay neighbours from commit to commit.
+    pub fn of_small(mut runs: Vec<(PageId, u64)>) -> Grant {
+        runs.sort_unstable_by_key(|(start, pages)| (*pages, *start));
+        Grant { runs: runs.into() }
+    }
+
     /// Pages left.
     pub fn pages(&self) -> u64 {
         self.runs.iter().map(|(_, pages)| pages).sum()
     }
 
-    /// Runs left, ascending.
+    /// Runs left.
     pub fn runs(&self) -> impl Iterator<Item = (PageId, u64)> + '_ {
         self.runs.iter().copied()
     }
 
-    /// Takes the lowest `pages` neighbouring pages.
+    /// Takes `pages` neighbouring pages from the first run that has as many.
     pub fn take(&mut self, pages: u64) -> Option<PageId> {
         let index = self.runs.iter().position(|(_, left)| *left >= pages)?;
         let run = self.runs.get_mut(index)?;

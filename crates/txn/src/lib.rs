@@ -35,6 +35,7 @@ mod page_contents;
 mod page_info;
 mod pair_cursor;
 mod pending;
+mod run_list;
 mod shared;
 mod snapshot;
 mod space_table;

@@ -13,6 +13,7 @@ use pager::{Error as PagerError, Extents, PageId, PageSink, TxId};
 
 use crate::grant::{Grant, LARGE_COMMIT_PAGES, LONG_RUN_PAGES, may_extend};
 use crate::options::FreelistKind;
+use crate::run_list::RunList;
 use crate::writer::Writer;
 
 /// The step of the commit protocol that follows growing the file.
@@ -28,9 +29,8 @@ pub(crate) struct WriteSet<'w> {
     pub high_water: PageId,
     pub pages_allocated: u64,
     allocated: Vec<(PageId, u64)>,
-    taken: Vec<(PageId, u64)>,
-    freed: Vec<(PageId, u64)>,
-    freed_pages: Extents,
+    taken: RunList,
+    freed: RunList,
     granted: Grant,
     images: Vec<u8>,
     runs: Vec<(PageId, Range<usize>)>,
@@ -49,9 +49,8 @@ impl<'w> WriteSet<'w> {
             sync_length,
             pages_allocated: 0,
             allocated: Vec::new(),
-            taken: Vec::new(),
-            freed: Vec::new(),
-            freed_pages: Extents::new(),
+            taken: RunList::default(),
+            freed: RunList::default(),
             granted: Grant::default(),
             images,
             runs: Vec::new(),
@@ -61,14 +60,14 @@ impl<'w> WriteSet<'w> {
 
     /// Pages that will be free after a restart if this set is kept.
     pub fn free_after_restart(&self) -> u64 {
-        let pending = self.writer.pending.all().pages();
-        self.writer.free.pages() + pending + self.freed_pages.pages() + self.granted.pages()
+        let pending = self.writer.pending.blocked().pages();
+        self.writer.free.pages() + pending + self.freed.pages() + self.granted.pages()
     }
 
     /// Their runs, in no order.
     pub fn runs_free_after_restart(&self) -> impl Iterator<Item = (PageId, u64)> + '_ {
         let writer = &*self.writer;
-        let waiting = writer.pending.all().iter().chain(self.freed_pages.iter());
+        let waiting = writer.pending.blocked().iter().chain(self.freed.iter());
         let granted = self.granted.runs();
         writer.free.iter().chain(waiting).chain(granted)
     }
@@ -87,7 +86,7 @@ impl<'w> WriteSet<'w> {
             FreelistKind::Hashmap => self.writer.free.take(pages),
             FreelistKind::Array => self.writer.free.take_lowest(pages),
         }?;
-        self.taken.push((id, pages));
+        self.taken.insert(id, pages);
         Some(id)
     }
 
@@ -96,11 +95,11 @@ impl<'w> WriteSet<'w> {
         if let Some(id) = self.take_free(pages) {
             return vec![(id, pages)];
         }
-        let mut runs = Vec::new();
         if pages < LARGE_COMMIT_PAGES {
-            return runs;
+            return self.grant_to_small(pages);
         }
-        let waiting = self.writer.free.pages() + self.writer.pending.all().pages();
+        let mut runs = Vec::new();
+        let waiting = self.writer.free.pages() + self.writer.pending.blocked().pages();
         let live = self.high_water.0.saturating_sub(waiting);
         let mut left = pages;
         while left > 0 {
@@ -124,9 +123,24 @@ impl<'w> WriteSet<'w> {
         runs
     }
 
+    /// The longest runs there are, none of which has `pages` pages.
+    fn grant_to_small(&mut self, pages: u64) -> Vec<(PageId, u64)> {
+        let mut runs = Vec::new();
+        let mut left = pages;
+        while left > 0 {
+            let whole = self.take_free(left).map(|id| (id, left));
+            let Some(run) = whole.or_else(|| self.take_longest(left)) else {
+                break;
+            };
+            left -= run.1;
+            runs.push(run);
+        }
+        runs
+    }
+
     fn take_longest(&mut self, pages_max: u64) -> Option<(PageId, u64)> {
         let run = self.writer.free.take_longest(pages_max)?;
-        self.taken.push(run);
+        self.taken.insert(run.0, run.1);
         Some(run)
     }
 
@@ -193,8 +207,9 @@ impl<'w> WriteSet<'w> {
         for (id, _) in &allocated {
             writer.pending.note_birth(*id, txid);
         }
-        for (id, pages) in freed {
+        for (id, pages) in freed.iter() {
             writer.pending.add(id, pages, txid);
+            writer.pager.forget(id);
         }
         for (id, pages) in granted.runs() {
             writer.free.insert(id, pages);
@@ -207,7 +222,7 @@ impl<'w> WriteSet<'w> {
     /// Gives back every page that was taken; answers why images could not be written, if that is
     /// what went wrong.
     pub fn undo(self) -> Option<Error> {
-        for (id, pages) in self.taken {
+        for (id, pages) in self.taken.iter() {
             self.writer.free.insert(id, pages);
         }
         self.writer.images = self.images;
@@ -228,7 +243,11 @@ fn stretches(runs: &[(PageId, &[u8])], page_bytes: usize) -> u64 {
 impl PageSink for WriteSet<'_> {
     fn expect_pages(&mut self, pages: u64) {
         if pages > 1 {
-            self.granted = Grant::new(self.grant(pages));
+            let runs = self.grant(pages);
+            self.granted = match pages {
+                LARGE_COMMIT_PAGES.. => Grant::new(runs),
+                _ => Grant::of_small(runs),
+            };
         }
     }
 
@@ -264,15 +283,15 @@ impl PageSink for WriteSet<'_> {
     fn free(&mut self, id: PageId, pages: u64) -> pager::Result<()> {
         let end = id.0.saturating_add(pages);
         let inside = id.0 >= 2 && end <= self.high_water.0;
-        let free =
-            self.writer.free.overlaps(id, pages) || self.writer.pending.all().overlaps(id, pages);
-        if !inside || free || !self.freed_pages.insert(id, pages) {
+        let free = self.writer.free.overlaps(id, pages)
+            || self.taken.overlaps(id, pages)
+            || self.writer.pending.blocked().overlaps(id, pages);
+        if !inside || free || !self.freed.insert(id, pages) {
             return Err(PagerError::page(
                 id,
                 "a page of the tree is free, or in it twice",
             ));
         }
-        self.freed.push((id, pages));
         Ok(())
     }
 }
