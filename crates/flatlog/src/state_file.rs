@@ -138,7 +138,9 @@ impl StateFile {
         // A crash in the middle of a rename may have left both names for one file: writing to it
         // would write to the state itself.
         match disk.remove(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(writing(error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(writing(error));
+            }
             _ => {}
         }
         let file = disk.open(&path, &OpenOptions::NEW).map_err(writing)?;

@@ -12,3 +12,4 @@
 
 mod conformance;
 mod crash;
+mod figures;
