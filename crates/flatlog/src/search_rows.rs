@@ -36,7 +36,7 @@ impl Snapshot {
     /// let mut tx = db.begin()?;
     /// tx.put("log:1", "an uncritical remark")?;
     /// tx.put("log:2", "a critical error")?;
-    /// tx.commit(kv_api::Durability::Sync)?;
+    /// tx.commit()?;
     /// let snapshot = db.snapshot()?;
     /// for row in snapshot.query("key like 'log:*' and value like 'error'")? {
     ///     let row = row?;
