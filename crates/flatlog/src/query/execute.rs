@@ -260,7 +260,11 @@ fn next_of_walk<'a, S: RowSource>(
                 return Ok(Some(row));
             }
         } else {
-            *walk = Some(source.walk(span, direction));
+            let among = match &plan.access {
+                Access::WalkAmong(ids, _) => Some(ids),
+                _ => None,
+            };
+            *walk = Some(source.walk(span, direction, among));
         }
     }
 }
@@ -302,7 +306,7 @@ impl<'a, S: RowSource> Sorted<'a, S> {
                     }
                 }
             }
-            Access::Walk => {
+            Access::Walk | Access::WalkAmong(..) => {
                 let (mut next_span, mut walk) = (0, None);
                 while let Some(row) = next_of_walk(source, plan, &mut next_span, &mut walk)? {
                     consider(row)?;

@@ -12,6 +12,7 @@ use crate::query::limits::{Clock, Limits};
 use crate::query::normal::normal_form;
 use crate::query::rows::{Direction, KeySpan, Row, RowSource};
 use crate::query::sets::{Asking, candidates};
+use crate::search::IdBits;
 
 /// A way to answer a query.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub(super) struct Plan {
 pub(super) enum Access {
     /// In key order, over the spans.
     Walk,
+    /// The same, but only over rows with these ids, so many of them.
+    WalkAmong(Arc<IdBits>, u64),
     /// By their ids.
     Ids(Arc<RoaringBitmap>),
 }
@@ -82,6 +85,8 @@ pub(super) fn plan<S: RowSource>(
             let fits = query.order_by == Column::CommitIndex || ids.len() <= sort_rows_max as u64;
             if is_cheaper && fits {
                 access = Access::Ids(ids);
+            } else if ids.len() < rows {
+                access = Access::WalkAmong(Arc::new(IdBits::of(&ids)), ids.len());
             }
         }
     }
