@@ -162,6 +162,9 @@ impl<'a, S: RowSource> FoundRows<'a, S> {
 
     /// Whether the row passes; with its value, if that had to be read.
     fn admit(&mut self, row: &Row<'a, S::Handle>) -> Result<Option<Admitted<S::Value<'a>>>> {
+        if self.plan.settled {
+            return Ok(Some(Admitted { read: None }));
+        }
         let known = known(&self.plan, row);
         match self.plan.condition.judge(&known, &mut self.clock)? {
             Some(true) => Ok(Some(Admitted { read: None })),
@@ -286,7 +289,8 @@ impl<'a, S: RowSource> Sorted<'a, S> {
             touched.keys += 1;
             clock.spend(1)?;
             if last.is_some_and(|last| compare(plan, &row, &last).is_le())
-                || plan.condition.judge(&known(plan, &row), clock)? == Some(false)
+                || (!plan.settled
+                    && plan.condition.judge(&known(plan, &row), clock)? == Some(false))
             {
                 return Ok(());
             }

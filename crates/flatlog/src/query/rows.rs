@@ -81,8 +81,7 @@ pub trait RowSource {
     /// The row with this id; none if there is no such row in this space of this snapshot.
     fn row_by_id(&self, id: KeyId) -> Result<Option<Row<'_, Self::Handle>>>;
 
-    /// The rows of a span. Rows whose id is not `among` may be left out, and should be where that
-    /// costs less than answering them.
+    /// The rows of a span, without those whose id is not `among`.
     fn walk(
         &self,
         span: &KeySpan,
