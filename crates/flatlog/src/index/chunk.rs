@@ -75,7 +75,10 @@ impl Chunk {
     /// The last index below `to` whose key has one of `ids`.
     #[inline]
     pub(crate) fn prev_among(&self, to: usize, ids: &IdBits) -> Option<usize> {
-        self.key_ids.get(..to)?.iter().rposition(|id| ids.contains(*id))
+        self.key_ids
+            .get(..to)?
+            .iter()
+            .rposition(|id| ids.contains(*id))
     }
 
     fn set(&mut self, index: usize, item: &Item) {

@@ -75,7 +75,9 @@ impl SpaceIndex {
             return 0;
         };
         let chunk_at = group.child_of(key);
-        let index = group.child(chunk_at).map_or(0, |chunk| chunk.keys.find(key).0);
+        let index = group
+            .child(chunk_at)
+            .map_or(0, |chunk| chunk.keys.find(key).0);
         let whole = (before + chunk_at) as u64;
         whole * self.len / (chunks as u64).max(1) + index as u64
     }

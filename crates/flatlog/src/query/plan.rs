@@ -91,9 +91,8 @@ pub(super) fn plan<S: RowSource>(
             } else if ids.len() < rows {
                 access = Access::WalkAmong(Arc::new(IdBits::of(&ids)), ids.len());
             }
-            settled = !matches!(access, Access::Walk)
-                && changed.is_empty()
-                && is_settled(&condition);
+            settled =
+                !matches!(access, Access::Walk) && changed.is_empty() && is_settled(&condition);
         }
     }
     Ok(Plan {

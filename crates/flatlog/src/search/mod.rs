@@ -31,10 +31,10 @@ mod posting;
 mod stored;
 mod tokens;
 
-pub use id_bits::IdBits;
-pub use characters::{Character, Characters, is_character_start};
-pub(crate) use key_directory::KeyDirectory;
-pub use index::{Found, IndexBytes, SearchIndex, Side};
 pub use crate::ids::KeyId;
+pub use characters::{Character, Characters, is_character_start};
+pub use id_bits::IdBits;
+pub use index::{Found, IndexBytes, SearchIndex, Side};
+pub(crate) use key_directory::KeyDirectory;
 pub use stored::DamagedIndex;
 pub use tokens::{Tokens, fold, for_each_token, tokens};
