@@ -158,4 +158,71 @@ fn main() {
     let begun = Instant::now();
     let changed = index.changed_after(1).len();
     println!("changed after: {changed} ids in {:?}", begun.elapsed());
+    drop(index);
+    over_a_store(&values, &queries);
+}
+
+/// The same queries over a store, whole rows counted in key order.
+fn over_a_store(values: &[String], queries: &[(Side, String)]) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    let options = || flatlog::Options::new().value_index(true).background(false);
+    let db = options().open(&path).unwrap();
+    let begun = Instant::now();
+    for (batch, part) in values.chunks(10_000).enumerate() {
+        let mut tx = db.begin().unwrap();
+        for (number, value) in part.iter().enumerate() {
+            // Not in key order.
+            let key = ((batch * 10_000 + number) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            tx.put(format!("key:{key:020}"), value).unwrap();
+        }
+        tx.commit_with(kv_api::Durability::Deferred).unwrap();
+    }
+    println!(
+        "store: {:.0} puts/s",
+        values.len() as f64 / begun.elapsed().as_secs_f64()
+    );
+    let statistics = db.statistics().unwrap();
+    println!(
+        "store: value index {:.1} B/row",
+        statistics.value_index_bytes as f64 / values.len() as f64
+    );
+    ask_store(&db, queries);
+    let begun = Instant::now();
+    db.checkpoint().unwrap();
+    println!("store: checkpoint in {:?}", begun.elapsed());
+    db.close().unwrap();
+    drop(db);
+    let begun = Instant::now();
+    let db = options().open(&path).unwrap();
+    println!("store: opened in {:?}", begun.elapsed());
+    ask_store(&db, queries);
+}
+
+fn ask_store(db: &flatlog::Db, queries: &[(Side, String)]) {
+    let snapshot = db.snapshot().unwrap();
+    for (side, limit) in [
+        (Side::Whole, ""),
+        (Side::Whole, " limit 10"),
+        (Side::Beginning, ""),
+        (Side::Inside, ""),
+    ] {
+        let begun = Instant::now();
+        let mut rows = 0;
+        for (_, part) in queries.iter().filter(|query| query.0 == side) {
+            let text = match side {
+                Side::Whole => format!("value like '{part}'{limit}"),
+                // Each value is words with a space between.
+                Side::Beginning => format!("value like '{part}*' or value like '* {part}*'"),
+                _ => format!("value like '*{part}*'"),
+            };
+            rows += snapshot
+                .query(&text)
+                .unwrap()
+                .map(|row| row.unwrap().key().len() / 24)
+                .sum::<usize>();
+        }
+        let rate = QUERIES as f64 / begun.elapsed().as_secs_f64();
+        println!("store {side:?}{limit}: {rate:.0} queries/s, {rows} rows");
+    }
 }

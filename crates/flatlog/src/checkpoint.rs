@@ -23,8 +23,8 @@ use crate::log::record::{KEY_BYTES_MAX, Kind};
 use crate::names;
 use crate::place::Place;
 use crate::reader::Source;
-use crate::search::SearchIndex;
 use crate::root::{Named, Root};
+use crate::search::SearchIndex;
 use crate::stream::take_prefixed;
 use crate::value_index::KnownValues;
 use crate::varint::{self, take, take_array, take_u32};
@@ -140,7 +140,12 @@ fn write_entries(root: &Root, covered: Covered, to: &mut dyn Write) -> Result<()
         }
     }
     if let Some(values) = &root.values {
-        write_values(&values.index.tokens, &ids, root.last_commit_index, &mut writer)?;
+        write_values(
+            &values.index.tokens,
+            &ids,
+            root.last_commit_index,
+            &mut writer,
+        )?;
     }
     writer.block.push(END);
     varint::push(&mut writer.block, keys);
@@ -161,8 +166,15 @@ fn write_values(
             *slot = number;
         }
     }
-    let number_of = |id: u32| numbers.get(id as usize).copied().filter(|number| *number != 0);
-    let end = u32::try_from(ids.len()).unwrap_or(u32::MAX).saturating_add(1);
+    let number_of = |id: u32| {
+        numbers
+            .get(id as usize)
+            .copied()
+            .filter(|number| *number != 0)
+    };
+    let end = u32::try_from(ids.len())
+        .unwrap_or(u32::MAX)
+        .saturating_add(1);
     let written = tokens.write_renumbered(&mut Pieces { writer }, end, &number_of);
     written.map_err(|error| Error::io("writing a checkpoint", error))?;
     // Asked for last: what is not among these was the same all the time.

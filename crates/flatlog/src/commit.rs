@@ -134,9 +134,9 @@ fn defer_all(state: &mut State, log: &mut Log) -> bool {
     // An index over values reads what is replaced, from the file.
     let all_deferred = log.watcher.is_none()
         && state.queue.iter().all(|queued| {
-        queued.batch.durability == Durability::Deferred
-            && queued.batch.ops.len() <= OPS_UNDER_LOCK_MAX
-    });
+            queued.batch.durability == Durability::Deferred
+                && queued.batch.ops.len() <= OPS_UNDER_LOCK_MAX
+        });
     if !all_deferred {
         return false;
     }

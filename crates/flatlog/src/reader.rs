@@ -8,6 +8,7 @@ use kv_api::{Bytes, Error, Result, Space};
 use crate::batch::Batch;
 use crate::ids::{SegmentId, SpaceId};
 use crate::index::{Item, Walk};
+use crate::log::record;
 use crate::root::Root;
 use crate::slice::Slice;
 
@@ -35,7 +36,21 @@ impl<'a> Source<'a> {
 
     #[inline]
     pub(crate) fn get(&self, space: SpaceId, key: &[u8]) -> Result<Option<Slice<'a>>> {
-        match self.item(space, key) {
+        let Some(index) = self.root.space(space) else {
+            return Ok(None);
+        };
+        let Some((item, certain)) = index.candidate(key) else {
+            return Ok(None);
+        };
+        if !certain && !item.place.segment().is_unwritten() {
+            let place = item.place;
+            let segment = self.root.segments.get(place.segment())?;
+            if let Slice::Lent(bytes) = segment.record(place)? {
+                let value = record::value_of(bytes, place.header_len() as usize, key);
+                return Ok(value.map(Slice::Lent));
+            }
+        }
+        match index.get(key) {
             Some(item) => self.value(&item, key.len()).map(Some),
             None => Ok(None),
         }

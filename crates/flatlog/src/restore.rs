@@ -19,8 +19,8 @@ use crate::root::Root;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::state_file::SegmentEntry;
-use crate::value_index::ValueWatcher;
 use crate::stream::{self, Entry, Progress, StreamHeader};
+use crate::value_index::ValueWatcher;
 
 impl Snapshot {
     /// Writes this version to `to` as a compact, summed stream of all pairs of all spaces with

@@ -1,5 +1,7 @@
 //! Queries over the snapshots of a store.
 
+use std::sync::Arc;
+
 use kv_api::{Result, Space};
 
 use crate::ids::{KeyId, SpaceId};
@@ -10,7 +12,7 @@ use crate::query::{
 };
 use crate::reader::Source;
 use crate::root::Root;
-use crate::search::SearchIndex;
+use crate::search::{IdBits, SearchIndex};
 use crate::slice::Slice;
 use crate::snapshot::Snapshot;
 
@@ -36,7 +38,7 @@ impl Snapshot {
     /// let mut tx = db.begin()?;
     /// tx.put("log:1", "an uncritical remark")?;
     /// tx.put("log:2", "a critical error")?;
-    /// tx.commit(kv_api::Durability::Sync)?;
+    /// tx.commit()?;
     /// let snapshot = db.snapshot()?;
     /// for row in snapshot.query("key like 'log:*' and value like 'error'")? {
     ///     let row = row?;
@@ -107,8 +109,14 @@ impl<'s> SpaceRows<'s> {
             .map(row)
     }
 
-    fn walk_span(self, span: &KeySpan, direction: Direction) -> SpanWalk<'s> {
+    fn walk_span(
+        self,
+        span: &KeySpan,
+        direction: Direction,
+        among: Option<&Arc<IdBits>>,
+    ) -> SpanWalk<'s> {
         SpanWalk {
+            among: among.cloned(),
             walk: self.walk_from(),
             span: span.clone(),
             direction,
@@ -153,12 +161,27 @@ pub struct SpanWalk<'a> {
     walk: Walk<'a>,
     span: KeySpan,
     direction: Direction,
+    among: Option<Arc<IdBits>>,
     begun: bool,
 }
 
 impl<'a> SpanWalk<'a> {
     fn step(&mut self) -> Option<(&'a [u8], Item)> {
         let begun = std::mem::replace(&mut self.begun, true);
+        if !begun || self.among.is_none() {
+            let found = self.step_to_any(begun);
+            if found.is_none() || self.among.is_none() {
+                return found;
+            }
+        }
+        let ids = self.among.as_deref()?;
+        match self.direction {
+            Direction::Ascending => self.walk.next_among(!begun, ids, self.span.end.as_deref()),
+            Direction::Descending => self.walk.prev_among(!begun, ids, &self.span.start),
+        }
+    }
+
+    fn step_to_any(&mut self, begun: bool) -> Option<(&'a [u8], Item)> {
         match (self.direction, begun) {
             (Direction::Ascending, false) => self.walk.seek(&self.span.start),
             (Direction::Ascending, true) => self.walk.next(),
@@ -217,9 +240,14 @@ macro_rules! row_source {
                 Ok($as_rows.find_id(id))
             }
 
-            fn walk(&self, span: &KeySpan, direction: Direction) -> SpanWalk<'_> {
+            fn walk(
+                &self,
+                span: &KeySpan,
+                direction: Direction,
+                among: Option<&Arc<IdBits>>,
+            ) -> SpanWalk<'_> {
                 let $rows = self;
-                $as_rows.walk_span(span, direction)
+                $as_rows.walk_span(span, direction, among)
             }
 
             fn value(&self, row: &Row<'_, ValuePlace>) -> Result<Slice<'_>> {

@@ -135,14 +135,17 @@ impl StateFile {
     pub(crate) fn write_beside(&self, disk: &dyn Disk, directory: &Path) -> Result<()> {
         let writing = |error| Error::io("writing meta.state", error);
         let path = directory.join(names::STATE_NEW);
-        let how = OpenOptions {
-            create: disk::Create::IfMissing,
-            ..OpenOptions::READ_WRITE
-        };
-        let file = disk.open(&path, &how).map_err(writing)?;
+        // A crash in the middle of a rename may have left both names for one file: writing to it
+        // would write to the state itself.
+        match disk.remove(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(writing(error));
+            }
+            _ => {}
+        }
+        let file = disk.open(&path, &OpenOptions::NEW).map_err(writing)?;
         let bytes = self.encode();
-        file.set_len(0)
-            .and_then(|()| write_all_at(&*file, &bytes, 0))
+        write_all_at(&*file, &bytes, 0)
             .and_then(|()| file.sync_all())
             .map_err(writing)
     }

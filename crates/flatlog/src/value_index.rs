@@ -142,7 +142,11 @@ impl Watcher for ValueWatcher {
                 id
             }
         };
-        if self.unknown.as_ref().is_some_and(|unknown| !unknown.contains(id.0)) {
+        if self
+            .unknown
+            .as_ref()
+            .is_some_and(|unknown| !unknown.contains(id.0))
+        {
             return id;
         }
         let done = old

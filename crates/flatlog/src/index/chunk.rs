@@ -7,6 +7,7 @@ use crate::ids::KeyId;
 use crate::index::item::{Change, Edit, Item, Observer};
 use crate::index::keys::Keys;
 use crate::place::Place;
+use crate::search::IdBits;
 
 /// Keys in a chunk, at most. An insert moves half of one, so this is what a small commit costs;
 /// a search's cost falls with its logarithm.
@@ -62,6 +63,22 @@ impl Chunk {
     #[inline]
     pub(crate) fn entry(&self, index: usize) -> Option<(&[u8], Item)> {
         Some((self.keys.get(index), self.item(index)?))
+    }
+
+    /// The first index from `from` on whose key has one of `ids`.
+    #[inline]
+    pub(crate) fn next_among(&self, from: usize, ids: &IdBits) -> Option<usize> {
+        let rest = self.key_ids.get(from..)?;
+        Some(from + rest.iter().position(|id| ids.contains(*id))?)
+    }
+
+    /// The last index below `to` whose key has one of `ids`.
+    #[inline]
+    pub(crate) fn prev_among(&self, to: usize, ids: &IdBits) -> Option<usize> {
+        self.key_ids
+            .get(..to)?
+            .iter()
+            .rposition(|id| ids.contains(*id))
     }
 
     fn set(&mut self, index: usize, item: &Item) {

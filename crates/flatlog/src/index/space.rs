@@ -52,6 +52,16 @@ impl SpaceIndex {
         }
     }
 
+    /// The entry that can be `key`'s, and whether it certainly is: where it is not, the record it
+    /// leads to tells, which saves a look at the key's bytes here.
+    #[inline]
+    pub(crate) fn candidate(&self, key: &[u8]) -> Option<(Item, bool)> {
+        let group = self.top.child(self.top.child_of(key))?;
+        let chunk = group.child(group.child_of(key))?;
+        let (index, certain) = chunk.keys.candidate(key)?;
+        Some((chunk.item(index)?, certain))
+    }
+
     /// About how many keys are below `key`: exact within a chunk, and as if all chunks were
     /// equally full before it. O(groups).
     pub(crate) fn rank(&self, key: &[u8]) -> u64 {
@@ -65,7 +75,9 @@ impl SpaceIndex {
             return 0;
         };
         let chunk_at = group.child_of(key);
-        let index = group.child(chunk_at).map_or(0, |chunk| chunk.keys.find(key).0);
+        let index = group
+            .child(chunk_at)
+            .map_or(0, |chunk| chunk.keys.find(key).0);
         let whole = (before + chunk_at) as u64;
         whole * self.len / (chunks as u64).max(1) + index as u64
     }

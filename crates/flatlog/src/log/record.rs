@@ -141,6 +141,24 @@ pub(crate) fn is_sound(bytes: &[u8], salt: u32) -> bool {
     }
 }
 
+/// The value in a record, if the record is of this key.
+#[inline]
+pub(crate) fn value_of<'a>(bytes: &'a [u8], header_len: usize, key: &[u8]) -> Option<&'a [u8]> {
+    let (found, value) = bytes.get(header_len..)?.split_at_checked(key.len())?;
+    if found != key {
+        return None;
+    }
+    // The record's key may go on: the length before it tells.
+    let mut rest = bytes.get(SUM_BYTES + 1..header_len)?;
+    let code = *bytes.get(SUM_BYTES)?;
+    for flag in [HAS_SPACE, HAS_INDEX] {
+        if code & flag != 0 {
+            varint::take(&mut rest)?;
+        }
+    }
+    (varint::take(&mut rest)? == key.len() as u64).then_some(value)
+}
+
 fn parse(bytes: &[u8]) -> Option<Record<'_>> {
     let mut rest = bytes;
     let sum = varint::take_fixed_u32(&mut rest)?;

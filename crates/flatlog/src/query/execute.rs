@@ -162,6 +162,9 @@ impl<'a, S: RowSource> FoundRows<'a, S> {
 
     /// Whether the row passes; with its value, if that had to be read.
     fn admit(&mut self, row: &Row<'a, S::Handle>) -> Result<Option<Admitted<S::Value<'a>>>> {
+        if self.plan.settled {
+            return Ok(Some(Admitted { read: None }));
+        }
         let known = known(&self.plan, row);
         match self.plan.condition.judge(&known, &mut self.clock)? {
             Some(true) => Ok(Some(Admitted { read: None })),
@@ -260,7 +263,11 @@ fn next_of_walk<'a, S: RowSource>(
                 return Ok(Some(row));
             }
         } else {
-            *walk = Some(source.walk(span, direction));
+            let among = match &plan.access {
+                Access::WalkAmong(ids, _) => Some(ids),
+                _ => None,
+            };
+            *walk = Some(source.walk(span, direction, among));
         }
     }
 }
@@ -282,7 +289,8 @@ impl<'a, S: RowSource> Sorted<'a, S> {
             touched.keys += 1;
             clock.spend(1)?;
             if last.is_some_and(|last| compare(plan, &row, &last).is_le())
-                || plan.condition.judge(&known(plan, &row), clock)? == Some(false)
+                || (!plan.settled
+                    && plan.condition.judge(&known(plan, &row), clock)? == Some(false))
             {
                 return Ok(());
             }
@@ -302,7 +310,7 @@ impl<'a, S: RowSource> Sorted<'a, S> {
                     }
                 }
             }
-            Access::Walk => {
+            Access::Walk | Access::WalkAmong(..) => {
                 let (mut next_span, mut walk) = (0, None);
                 while let Some(row) = next_of_walk(source, plan, &mut next_span, &mut walk)? {
                     consider(row)?;

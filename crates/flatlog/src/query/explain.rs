@@ -89,15 +89,15 @@ pub(super) fn describe(plan: &Plan) -> PlanStep {
 
 fn reach(plan: &Plan) -> PlanStep {
     if let Access::Ids(ids) = &plan.access {
-        let mut text = format!("look up {} rows by their ids in the value index", ids.len());
-        if !plan.changed.is_empty() {
-            text += &format!(", {} of them changed since", plan.changed.len());
-        }
+        let text = format!("look up {} rows by their ids{}", ids.len(), changed(plan));
         return PlanStep::new(text, Vec::new());
     }
     let whole = |span: &KeySpan| span.start.is_empty() && span.end.is_none();
     let backwards = plan.order_by == Column::Key && plan.direction == Direction::Descending;
-    let way = if backwards { "backwards " } else { "" };
+    let mut way = String::from(if backwards { "backwards " } else { "" });
+    if let Access::WalkAmong(_, ids) = &plan.access {
+        way += &format!("among {ids} ids{} ", changed(plan));
+    }
     match plan.spans.as_slice() {
         [] => PlanStep::new("no row can match", Vec::new()),
         [span] if whole(span) => {
@@ -116,6 +116,13 @@ fn reach(plan: &Plan) -> PlanStep {
             );
             PlanStep::new(text, inputs)
         }
+    }
+}
+
+fn changed(plan: &Plan) -> String {
+    match plan.changed.len() {
+        0 => String::new(),
+        changed => format!(" ({changed} changed since)"),
     }
 }
 

@@ -18,7 +18,8 @@ pub struct Limits {
     pub sort_bytes_max: usize,
     /// From how many rows in the key ranges the value index is asked.
     pub index_rows_min: u64,
-    /// How many rows a walk passes in the time that finding one row by its id takes.
+    /// How many rows a walk that looks at ids only passes in the time that finding one row by
+    /// its id takes.
     pub lookup_cost: u64,
 }
 
@@ -30,7 +31,7 @@ impl Default for Limits {
             time_budget: Some(Duration::from_secs(30)),
             sort_bytes_max: 64 << 20,
             index_rows_min: 32,
-            lookup_cost: 12,
+            lookup_cost: 200,
         }
     }
 }

@@ -18,11 +18,21 @@ use crate::query::limits::Clock;
 use crate::search::{Character, is_character_start};
 
 /// A pattern with wildcards.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Pattern {
     /// At least one. Between every two stands a `*`.
     segments: Vec<Vec<Part>>,
+    /// For each segment that begins with a literal, what finds that.
+    finders: Vec<Option<memmem::Finder<'static>>>,
 }
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Pattern) -> bool {
+        self.segments == other.segments
+    }
+}
+
+impl Eq for Pattern {}
 
 /// A part of a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +69,12 @@ impl Pattern {
             segment.push(Part::Literal(literal));
         }
         segments.push(segment);
-        Pattern { segments }
+        let finder = |segment: &Vec<Part>| match segment.first() {
+            Some(Part::Literal(literal)) => Some(memmem::Finder::new(literal).into_owned()),
+            _ => None,
+        };
+        let finders = segments.iter().map(finder).collect();
+        Pattern { segments, finders }
     }
 
     /// Whether the whole of `bytes` has this shape.
@@ -91,8 +106,9 @@ impl Pattern {
         let Some((last, middle)) = rest.split_last() else {
             return Ok(at == bytes.len());
         };
-        for segment in middle {
-            match find_from(segment, bytes, at, clock)? {
+        let finders = self.finders.iter().skip(1);
+        for (segment, finder) in middle.iter().zip(finders) {
+            match find_from(segment, finder.as_ref(), bytes, at, clock)? {
                 Some(end) => at = end,
                 None => return Ok(false),
             }
@@ -203,21 +219,22 @@ fn fit_before(segment: &[Part], bytes: &[u8], mut at: usize) -> Option<usize> {
     Some(at)
 }
 
-/// The earliest end of `segment` when it begins at `from` or later.
+/// The earliest end of `segment` when it begins at `from` or later; `finder` finds its beginning.
 fn find_from(
     segment: &[Part],
+    finder: Option<&memmem::Finder<'_>>,
     bytes: &[u8],
     from: usize,
     clock: &mut Clock,
 ) -> Result<Option<usize>, QueryError> {
-    let (skip, rest) = match segment.split_first() {
-        Some((Part::Literal(literal), rest)) => (Some(memmem::Finder::new(literal)), rest),
-        _ => (None, segment),
+    let rest = match (finder, segment) {
+        (Some(_), [_, rest @ ..]) => rest,
+        _ => segment,
     };
     let mut start = from;
     loop {
         clock.spend(1 + segment.len())?;
-        let behind = match &skip {
+        let behind = match finder {
             Some(finder) => {
                 let place = bytes.get(start..).and_then(|rest| finder.find(rest));
                 let Some(place) = place else {

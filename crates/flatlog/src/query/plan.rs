@@ -11,7 +11,8 @@ use crate::query::key_spans::key_spans;
 use crate::query::limits::{Clock, Limits};
 use crate::query::normal::normal_form;
 use crate::query::rows::{Direction, KeySpan, Row, RowSource};
-use crate::query::sets::{Asking, candidates};
+use crate::query::sets::{Asking, candidates, is_settled};
+use crate::search::IdBits;
 
 /// A way to answer a query.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub(super) struct Plan {
     /// About how many rows lie there.
     pub(super) rows: u64,
     pub(super) access: Access,
+    /// Every row that is reached passes.
+    pub(super) settled: bool,
     /// The ids about which sets are not believed.
     pub(super) changed: RoaringBitmap,
     pub(super) order_by: Column,
@@ -37,6 +40,8 @@ pub(super) struct Plan {
 pub(super) enum Access {
     /// In key order, over the spans.
     Walk,
+    /// The same, but only over rows with these ids, so many of them.
+    WalkAmong(Arc<IdBits>, u64),
     /// By their ids.
     Ids(Arc<RoaringBitmap>),
 }
@@ -68,6 +73,7 @@ pub(super) fn plan<S: RowSource>(
     });
     let mut changed = RoaringBitmap::new();
     let mut access = Access::Walk;
+    let mut settled = false;
     let row_bytes = size_of::<Row<'_, S::Handle>>();
     let sort_rows_max = (limits.sort_bytes_max / row_bytes).max(16);
     if let Some(index) = source.value_index()
@@ -82,7 +88,11 @@ pub(super) fn plan<S: RowSource>(
             let fits = query.order_by == Column::CommitIndex || ids.len() <= sort_rows_max as u64;
             if is_cheaper && fits {
                 access = Access::Ids(ids);
+            } else if ids.len() < rows {
+                access = Access::WalkAmong(Arc::new(IdBits::of(&ids)), ids.len());
             }
+            settled =
+                !matches!(access, Access::Walk) && changed.is_empty() && is_settled(&condition);
         }
     }
     Ok(Plan {
@@ -90,6 +100,7 @@ pub(super) fn plan<S: RowSource>(
         spans,
         rows,
         access,
+        settled,
         changed,
         order_by: query.order_by,
         direction: query.direction,

@@ -1,8 +1,10 @@
 //! What a query needs of a snapshot: the rows of one space, and the value index if there is one.
 
+use std::sync::Arc;
+
 use kv_api::Result;
 
-use crate::search::{KeyId, SearchIndex};
+use crate::search::{IdBits, KeyId, SearchIndex};
 
 /// Which way to walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +81,13 @@ pub trait RowSource {
     /// The row with this id; none if there is no such row in this space of this snapshot.
     fn row_by_id(&self, id: KeyId) -> Result<Option<Row<'_, Self::Handle>>>;
 
-    /// The rows of a span.
-    fn walk(&self, span: &KeySpan, direction: Direction) -> Self::Walk<'_>;
+    /// The rows of a span, without those whose id is not `among`.
+    fn walk(
+        &self,
+        span: &KeySpan,
+        direction: Direction,
+        among: Option<&Arc<IdBits>>,
+    ) -> Self::Walk<'_>;
 
     /// The value of a row of this source.
     fn value(&self, row: &Row<'_, Self::Handle>) -> Result<Self::Value<'_>>;

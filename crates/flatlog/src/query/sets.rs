@@ -100,6 +100,16 @@ impl Asking<'_> {
     }
 }
 
+/// Whether the sets alone decide: [`candidates`] are exactly the rows that pass.
+pub(super) fn is_settled(condition: &Condition) -> bool {
+    match condition {
+        Condition::Leaf(leaf) => !leaf.negated && leaf.set.as_ref().is_some_and(|set| set.exact),
+        Condition::All(terms) | Condition::Any(terms) => {
+            !terms.is_empty() && terms.iter().all(is_settled)
+        }
+    }
+}
+
 /// A set in which every row that passes lies, if the sets of the leaves give one.
 pub(super) fn candidates(condition: &Condition) -> Option<Arc<RoaringBitmap>> {
     match condition {

@@ -117,7 +117,9 @@ impl Dictionary {
 
     /// The sorted tokens that are above `last`.
     pub(super) fn in_order_after(&self, last: &[u8]) -> impl Iterator<Item = TokenId> + '_ {
-        let first = self.sorted.partition_point(|&id| self.token(TokenId(id)) <= last);
+        let first = self
+            .sorted
+            .partition_point(|&id| self.token(TokenId(id)) <= last);
         self.sorted.iter().skip(first).map(|&id| TokenId(id))
     }
 

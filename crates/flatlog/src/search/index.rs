@@ -7,10 +7,10 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use roaring::RoaringBitmap;
 
+use crate::ids::KeyId;
 use crate::search::changes::Changes;
 use crate::search::dictionary::{Dictionary, TokenId};
 use crate::search::id_union::IdUnion;
-use crate::ids::KeyId;
 use crate::search::posting::Posting;
 use crate::search::tokens::for_each_token;
 

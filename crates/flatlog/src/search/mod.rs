@@ -23,6 +23,7 @@
 mod changes;
 mod characters;
 mod dictionary;
+mod id_bits;
 mod id_union;
 mod index;
 mod key_directory;
@@ -30,9 +31,10 @@ mod posting;
 mod stored;
 mod tokens;
 
-pub use characters::{Character, Characters, is_character_start};
-pub(crate) use key_directory::KeyDirectory;
-pub use index::{Found, IndexBytes, SearchIndex, Side};
 pub use crate::ids::KeyId;
+pub use characters::{Character, Characters, is_character_start};
+pub use id_bits::IdBits;
+pub use index::{Found, IndexBytes, SearchIndex, Side};
+pub(crate) use key_directory::KeyDirectory;
 pub use stored::DamagedIndex;
 pub use tokens::{Tokens, fold, for_each_token, tokens};

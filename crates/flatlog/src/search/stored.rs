@@ -270,11 +270,7 @@ impl<'a> Input<'a> {
         Ok(Some(token))
     }
 
-    fn posting(
-        &mut self,
-        ids_end: u32,
-        unknown: &RoaringBitmap,
-    ) -> Result<Posting, DamagedIndex> {
+    fn posting(&mut self, ids_end: u32, unknown: &RoaringBitmap) -> Result<Posting, DamagedIndex> {
         let count = self.number()?;
         let mut list = Posting::default();
         let mut next = 0u64;

@@ -172,7 +172,7 @@ impl Chance {
     pub fn limits(&mut self) -> Limits {
         Limits {
             index_rows_min: self.pick(&[0, 0, 32]),
-            lookup_cost: self.pick(&[0, 0, 1, 12]),
+            lookup_cost: self.pick(&[0, 0, 1, 12, 1000]),
             sort_bytes_max: self.pick(&[0, 64 << 20]),
             time_budget: None,
             ..Limits::default()

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Weak};
 
 use flatlog::query::{Direction, KeySpan, Limits, Row, RowSource, Touched, parse, run};
-use flatlog::search::{KeyId, SearchIndex};
+use flatlog::search::{IdBits, KeyId, SearchIndex};
 use kv_api::Result;
 
 #[derive(Clone, Debug)]
@@ -232,14 +232,23 @@ impl RowSource for Snapshot {
         Ok(place.and_then(|place| Some(row(&place.1, self.rows.get(place)?))))
     }
 
-    fn walk(&self, span: &KeySpan, direction: Direction) -> Self::Walk<'_> {
+    fn walk(
+        &self,
+        span: &KeySpan,
+        direction: Direction,
+        among: Option<&Arc<IdBits>>,
+    ) -> Self::Walk<'_> {
         let start = (self.space, span.start.clone());
         let end = match &span.end {
             Some(end) => Bound::Excluded((self.space, end.clone())),
             None => Bound::Excluded((self.space + 1, Vec::new())),
         };
         let rows = self.rows.range((Bound::Included(start), end));
-        let rows = rows.map(|((_, key), kept)| Ok(row(key, kept)));
+        let among = among.cloned();
+        let is_among = move |id| among.as_ref().is_none_or(|ids| ids.contains(id));
+        let rows = rows
+            .filter(move |(_, kept)| is_among(kept.id))
+            .map(|((_, key), kept)| Ok(row(key, kept)));
         match direction {
             Direction::Ascending => Box::new(rows),
             Direction::Descending => Box::new(rows.rev()),
@@ -253,7 +262,7 @@ impl RowSource for Snapshot {
     }
 
     fn rows_estimate(&self, span: &KeySpan) -> u64 {
-        self.walk(span, Direction::Ascending).count() as u64
+        self.walk(span, Direction::Ascending, None).count() as u64
     }
 
     fn value_index(&self) -> Option<&SearchIndex> {

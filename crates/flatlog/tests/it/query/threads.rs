@@ -21,7 +21,10 @@ const QUERIES: [&str; 6] = [
 ];
 
 fn open(directory: &tempfile::TempDir) -> Db {
-    let options = Options::new().value_index(true).background(false).segment_bytes(1 << 20);
+    let options = Options::new()
+        .value_index(true)
+        .background(false)
+        .segment_bytes(1 << 20);
     options.open(directory.path().join("db")).unwrap()
 }
 

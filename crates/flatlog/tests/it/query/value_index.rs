@@ -211,9 +211,15 @@ fn a_hostile_index_with_a_true_checksum_is_refused_without_great_allocations() {
         ("an end too early", [&most[..], b"a"].concat()),
         ("an end too early", [&[1, b'a'][..], &most, &[1]].concat()),
         ("an id above the largest", vec![1, b'a', 1, 9, 0]),
-        ("an id above the largest", [&[1, b'a', 2, 8][..], &most, &[0]].concat()),
+        (
+            "an id above the largest",
+            [&[1, b'a', 2, 8][..], &most, &[0]].concat(),
+        ),
         ("a token without keys", vec![1, b'a', 0, 0]),
-        ("a token out of order", vec![1, b'b', 1, 1, 1, b'a', 1, 1, 0]),
+        (
+            "a token out of order",
+            vec![1, b'b', 1, 1, 1, b'a', 1, 1, 0],
+        ),
         ("a token that is not UTF-8", vec![1, 0xF8, 1, 1, 0]),
         ("bytes behind the last token", vec![0, 0]),
     ];
