@@ -21,6 +21,7 @@ mod ids;
 mod index;
 mod lease;
 mod log;
+mod maintenance;
 mod names;
 mod open;
 mod options;
@@ -40,6 +41,7 @@ mod store;
 mod stream;
 mod transaction;
 mod varint;
+mod waker;
 
 pub use cursor::Cursor;
 pub use db::Db;

@@ -12,4 +12,8 @@
 
 mod conformance;
 mod crash;
+mod damage;
 mod figures;
+mod raft;
+mod space_given_back;
+mod support;
