@@ -31,7 +31,8 @@ impl Db {
         let poisoned = state.refuse_poisoned();
         drop(state);
         let closed = if self.is_read_only() || poisoned.is_err() {
-            Ok(())
+            // What was to become durable with this never will.
+            poisoned
         } else {
             self.shared
                 .lead(|log, root| end(log, root).map(|()| ((), None)))
