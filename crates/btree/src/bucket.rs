@@ -7,7 +7,7 @@ use pager::{Page, PageId, PageSource, u64_at};
 
 use crate::entry::Entry;
 use crate::error::Result;
-use crate::layout::{Elements, write_page};
+use crate::layout::{Elements, NO_FLAGS};
 use crate::node::Node;
 use crate::tree_ref::TreeRef;
 
@@ -15,7 +15,7 @@ use crate::tree_ref::TreeRef;
 pub const BUCKET_HEADER_BYTES: usize = 16;
 
 const BUCKET_FLAG: u32 = 1;
-pub(crate) const PAIR_FLAGS: u32 = 0;
+pub(crate) const PAIR_FLAGS: u32 = NO_FLAGS;
 pub(crate) const BUCKET_FLAGS: u32 = BUCKET_FLAG;
 
 /// What an entry is.
@@ -133,6 +133,6 @@ pub(crate) fn inline_value(node: &Node, sequence: u64) -> Result<Vec<u8>> {
     .to_vec();
     value.resize(BUCKET_HEADER_BYTES + node.size_bytes(), 0);
     let image = value.get_mut(BUCKET_HEADER_BYTES..).unwrap_or_default();
-    write_page(image, PageId(0), 0, true, node.elements())?;
+    node.write_to(image, PageId(0), 0)?;
     Ok(value)
 }

@@ -4,7 +4,6 @@
 use pager::{PageId, PageSink};
 
 use crate::error::Result;
-use crate::layout::write_page;
 use crate::node::{Child, Node, NodeIndex};
 use crate::tree::Tree;
 
@@ -22,9 +21,10 @@ pub(crate) fn pages_needed(tree: &Tree, page_bytes: usize) -> u64 {
             continue;
         };
         pages += run_pages(node, page_bytes);
-        if !node.is_leaf() {
-            open.extend((0..node.count()).filter_map(|place| node.child(place)));
-        }
+        open.extend(
+            node.children_in_memory()
+                .map(|(_, child)| Child::Node(child)),
+        );
     }
     pages
 }
@@ -55,11 +55,10 @@ fn write_node<K: PageSink>(
     let Some(mut node) = tree.take(index) else {
         return Err(pager::Error::file("a node that is its own descendant").into());
     };
-    for place in 0..if node.is_leaf() { 0 } else { node.count() } {
-        if let Some(Child::Node(child)) = node.child(place) {
-            let id = write_node(tree, sink, page_bytes, child)?;
-            node.set_child(place, Child::Page(id));
-        }
+    let children: Vec<(usize, NodeIndex)> = node.children_in_memory().collect();
+    for (place, child) in children {
+        let id = write_node(tree, sink, page_bytes, child)?;
+        node.set_child(place, Child::Page(id));
     }
     if let Some((id, pages)) = node.origin {
         sink.free(id, pages)?;
@@ -68,13 +67,7 @@ fn write_node<K: PageSink>(
     let id = sink.allocate(pages)?;
     let overflow = u32::try_from(pages - 1)
         .map_err(|_| pager::Error::page(id, "a node longer than 2^32 pages"))?;
-    write_page(
-        sink.image(id, pages)?,
-        id,
-        overflow,
-        node.is_leaf(),
-        node.elements(),
-    )?;
+    node.write_to(sink.image(id, pages)?, id, overflow)?;
     tree.counts.spills += 1;
     Ok(id)
 }

@@ -1,6 +1,7 @@
 //! An entry of a leaf, as readers are given it.
 
 use crate::error::Result;
+use crate::layout::{Elements, Spot};
 use crate::node_ref::NodeRef;
 
 /// An entry of a leaf. What its flags mean is for `bucket.rs` to say.
@@ -16,8 +17,25 @@ pub struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     pub(crate) fn at(node: NodeRef<'a>, index: usize) -> Result<Entry<'a>> {
-        let (key, value) = node.pair(index)?;
-        let flags = node.flags(index)?;
+        match node {
+            NodeRef::Page(elements) => {
+                let (spot, flags) = elements.spot_and_flags(index)?;
+                Entry::at_spot(elements, spot, flags)
+            }
+            NodeRef::Unread { id, .. } => {
+                Err(pager::Error::page(id, "a branch where a leaf must be").into())
+            }
+            NodeRef::Node(node) => Ok(Entry {
+                key: node.key(index),
+                value: node.value(index),
+                flags: node.flags(index),
+            }),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn at_spot(elements: Elements<'a>, spot: Spot, flags: u32) -> Result<Entry<'a>> {
+        let (key, value) = elements.pair_at(spot)?;
         Ok(Entry { key, value, flags })
     }
 }

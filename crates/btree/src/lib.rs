@@ -16,6 +16,7 @@ mod depth;
 mod emit;
 mod entry;
 mod error;
+mod heads;
 mod layout;
 mod node;
 mod node_ref;

@@ -1,13 +1,15 @@
-//! A node in memory: the elements of one page, being edited.
+//! A node in memory: the image of one page, edited in place.
 //!
 //! Invariants:
-//! * slots are ascending by key, without equals;
-//! * `size_bytes` is what the node would take packed on a page;
-//! * `heap` holds every key and value a slot names, and `dead_bytes` that no slot names any more.
+//! * `image` is a page as this engine writes it: room for the header, the table of elements, then
+//!   keys and values in the order of their elements, without a gap; so its length is what the node
+//!   takes on a page, and writing it is copying it;
+//! * keys ascend, without equals;
+//! * a branch element's child is a page's number, or a place in the arena with the highest bit set.
 
-use pager::{HEADER_BYTES, PageId};
+use pager::{HEADER_BYTES, PageId, PageKind, write_header};
 
-use crate::layout::{ELEMENT_BYTES, Elements, NewElement};
+use crate::layout::{ELEMENT_BYTES, Elements, NO_FLAGS};
 
 /// A node's place in its tree's arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,41 +24,59 @@ pub(crate) enum Child {
     Node(NodeIndex),
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    at: usize,
-    key_bytes: usize,
-    value_bytes: usize,
-    flags: u32,
-    child: Child,
+/// Set in a child's number that is a place in the arena. No page has a number this high: the
+/// largest mapping has 2^38 pages of the smallest size.
+const IN_ARENA: u64 = 1 << 63;
+
+impl Child {
+    fn encode(self) -> u64 {
+        match self {
+            Child::Page(id) => id.0,
+            Child::Node(index) => IN_ARENA | u64::from(index.0),
+        }
+    }
+
+    fn decode(number: u64) -> Child {
+        match u32::try_from(number ^ IN_ARENA) {
+            Ok(index) => Child::Node(NodeIndex(index)),
+            Err(_) => Child::Page(PageId(number)),
+        }
+    }
 }
 
-const NO_CHILD: Child = Child::Page(PageId(0));
+/// An image grows by so many bytes at a time: doubling would waste most of what a bulk load takes.
+const GROWTH_BYTES: usize = 512;
 
 /// A node being edited.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     leaf: bool,
-    slots: Vec<Slot>,
-    heap: Vec<u8>,
-    dead_bytes: usize,
-    size_bytes: usize,
+    count: usize,
+    image: Vec<u8>,
     /// The run this node was read from, to be freed when it is written anew.
     pub origin: Option<(PageId, u64)>,
     /// Something was removed, so it may have become too small.
     pub unbalanced: bool,
-    /// Everything put so far went behind the last slot.
+    /// Everything put so far went behind the last element.
     pub appended_only: bool,
+}
+
+fn element_at(index: usize) -> usize {
+    HEADER_BYTES + index * ELEMENT_BYTES
+}
+
+/// A length or distance inside an image. An image holds at most two values above a few pages,
+/// the second of them last, so no place or length in it comes near 2^32.
+fn small(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 impl Node {
     pub fn new(leaf: bool) -> Node {
         Node {
             leaf,
-            slots: Vec::new(),
-            heap: Vec::new(),
-            dead_bytes: 0,
-            size_bytes: HEADER_BYTES,
+            count: 0,
+            image: vec![0; HEADER_BYTES],
             origin: None,
             unbalanced: false,
             appended_only: true,
@@ -64,44 +84,62 @@ impl Node {
     }
 
     /// Copies the elements of a page; `origin` is the run to free later, none for a page that
-    /// lives inside a value.
+    /// lives inside a value. Pages known to be `written_here` are copied without a look.
     ///
     /// # Errors
     ///
     /// `Corrupt` for elements that share bytes and for keys that do not ascend: no change could
     /// be made to such a page that is sure to be found again.
-    pub fn read(elements: Elements<'_>, origin: Option<(PageId, u64)>) -> pager::Result<Node> {
+    pub fn read(
+        elements: Elements<'_>,
+        origin: Option<(PageId, u64)>,
+        written_here: bool,
+    ) -> pager::Result<Node> {
         let mut node = Node {
             origin,
             ..Node::new(elements.is_leaf())
         };
-        node.slots.reserve(elements.count() + 1);
-        node.heap.extend_from_slice(elements.bytes());
-        elements.check_packed()?;
-        let mut previous: Option<&[u8]> = None;
+        let end = match elements.count().checked_sub(1) {
+            Some(last) => elements.spot(last)?.end(),
+            None => HEADER_BYTES,
+        };
+        if written_here || Node::check(elements)? {
+            let packed = elements.bytes().get(..end).unwrap_or_default();
+            let mut image = Vec::with_capacity(packed.len() + GROWTH_BYTES);
+            image.extend_from_slice(packed);
+            node.image = image;
+            node.count = elements.count();
+            return Ok(node);
+        }
         for index in 0..elements.count() {
-            let spot = elements.spot(index)?;
-            let key = elements.key(index)?;
-            if previous.is_some_and(|previous| previous >= key) {
-                let what = format!("element {index}: not above the key before it");
-                return Err(pager::Error::page(elements.id(), what));
+            let (key, value) = (elements.key(index)?, elements.value(index)?);
+            node.insert(index, key, value, elements.flags(index)?);
+            if !node.leaf {
+                node.set_child(index, Child::Page(elements.child(index)?));
             }
-            previous = Some(key);
-            let child = if node.leaf {
-                NO_CHILD
-            } else {
-                Child::Page(elements.child(index)?)
-            };
-            node.slots.push(Slot {
-                at: spot.at,
-                key_bytes: spot.key_bytes,
-                value_bytes: spot.value_bytes,
-                flags: elements.flags(index)?,
-                child,
-            });
-            node.size_bytes += ELEMENT_BYTES + spot.key_bytes + spot.value_bytes;
         }
         Ok(node)
+    }
+
+    /// Refuses a page that cannot be edited; answers whether its pairs lie without a gap.
+    fn check(elements: Elements<'_>) -> pager::Result<bool> {
+        elements.check_packed()?;
+        let mut previous: Option<&[u8]> = None;
+        let (mut end, mut gapless) = (element_at(elements.count()), true);
+        for index in 0..elements.count() {
+            let spot = elements.spot(index)?;
+            gapless &= spot.at == end;
+            end = spot.end();
+            let key = elements.key(index)?;
+            if previous.is_some_and(|previous| previous >= key) {
+                return Err(elements.damage(index, "not above the key before it"));
+            }
+            previous = Some(key);
+            if !elements.is_leaf() && elements.child(index)?.0 >= IN_ARENA {
+                return Err(elements.damage(index, "a child no file could have"));
+            }
+        }
+        Ok(gapless)
     }
 
     pub fn is_leaf(&self) -> bool {
@@ -109,55 +147,76 @@ impl Node {
     }
 
     pub fn count(&self) -> usize {
-        self.slots.len()
+        self.count
     }
 
+    /// What the node takes on a page.
     pub fn size_bytes(&self) -> usize {
-        self.size_bytes
+        self.image.len()
     }
 
-    fn bytes(&self, at: usize, len: usize) -> &[u8] {
-        self.heap.get(at..at + len).unwrap_or_default()
+    fn elements(&self) -> Elements<'_> {
+        Elements::validated(PageId(0), &self.image, self.count, self.leaf)
     }
 
     /// The key at `index`; empty past the end.
     pub fn key(&self, index: usize) -> &[u8] {
-        self.slots
-            .get(index)
-            .map_or(&[], |slot| self.bytes(slot.at, slot.key_bytes))
+        self.elements().key(index).unwrap_or_default()
     }
 
     /// The value at `index`; empty past the end.
     pub fn value(&self, index: usize) -> &[u8] {
-        self.slots.get(index).map_or(&[], |slot| {
-            self.bytes(slot.at + slot.key_bytes, slot.value_bytes)
-        })
+        self.elements().value(index).unwrap_or_default()
     }
 
     pub fn flags(&self, index: usize) -> u32 {
-        self.slots.get(index).map_or(0, |slot| slot.flags)
+        self.elements().flags(index).unwrap_or(NO_FLAGS)
     }
 
     pub fn child(&self, index: usize) -> Option<Child> {
-        self.slots.get(index).map(|slot| slot.child)
+        let child = self.elements().child(index).ok()?;
+        Some(Child::decode(child.0))
     }
 
     pub fn set_child(&mut self, index: usize, child: Child) {
-        if let Some(slot) = self.slots.get_mut(index) {
-            slot.child = child;
+        let at = element_at(index) + 8;
+        if let Some(target) = self.image.get_mut(at..at + 8).filter(|_| !self.leaf) {
+            target.copy_from_slice(&child.encode().to_le_bytes());
         }
+    }
+
+    /// The children that are in memory, with their places. Far quicker than asking for each.
+    pub fn children_in_memory(&self) -> impl Iterator<Item = (usize, NodeIndex)> + '_ {
+        let table = if self.leaf { 0 } else { self.count };
+        let table = self.image.get(HEADER_BYTES..element_at(table));
+        let (elements, _) = table.unwrap_or_default().as_chunks::<ELEMENT_BYTES>();
+        elements.iter().enumerate().filter_map(|(place, element)| {
+            let child = u64::from_le_bytes(*element.last_chunk()?);
+            match Child::decode(child) {
+                Child::Node(index) => Some((place, index)),
+                Child::Page(_) => None,
+            }
+        })
     }
 
     /// Where `key` is, or where it would be.
     pub fn search(&self, key: &[u8]) -> Result<usize, usize> {
-        // Loading in order is common, and then the last slot answers at once.
-        if let Some(last) = self.slots.last()
-            && key > self.bytes(last.at, last.key_bytes)
-        {
-            return Err(self.slots.len());
+        let elements = self.elements();
+        let key_at = |index| elements.key(index).unwrap_or_default();
+        // Loading in order is common, and then the last element answers at once.
+        if self.count > 0 && key > key_at(self.count - 1) {
+            return Err(self.count);
         }
-        self.slots
-            .binary_search_by(|slot| self.bytes(slot.at, slot.key_bytes).cmp(key))
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match key_at(middle).cmp(key) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Ok(middle),
+            }
+        }
+        Err(low)
     }
 
     /// The child whose subtree holds `key`, if any does.
@@ -174,172 +233,215 @@ impl Node {
         if place.is_ok_and(|index| self.flags(index) != flags) {
             return Err(crate::Error::Incompatible("the key names a bucket"));
         }
-        self.appended_only &= place == Err(self.slots.len());
+        self.appended_only &= place == Err(self.count);
         match place {
-            Ok(index) => self.replace(index, key, value, flags, NO_CHILD),
-            Err(index) => self.insert(index, key, value, flags, NO_CHILD),
+            Ok(index) => self.replace(index, key, value),
+            Err(index) => self.insert(index, key, value, flags),
         }
         Ok(())
     }
 
-    /// Inserts a child before slot `index`.
+    /// Inserts a child before element `index`.
     pub fn insert_child(&mut self, index: usize, key: &[u8], child: Child) {
-        self.appended_only &= index >= self.slots.len();
-        self.insert(index, key, &[], 0, child);
+        let index = index.min(self.count);
+        self.appended_only &= index >= self.count;
+        self.insert(index, key, &[], NO_FLAGS);
+        self.set_child(index, child);
     }
 
-    fn push_bytes(&mut self, key: &[u8], value: &[u8]) -> usize {
-        self.drop_dead_bytes();
-        let at = self.heap.len();
-        self.heap.extend_from_slice(key);
-        self.heap.extend_from_slice(value);
-        at
+    fn reserve(&mut self, more: usize) {
+        if self.image.capacity() - self.image.len() < more {
+            self.image.reserve_exact(more.max(GROWTH_BYTES));
+        }
     }
 
-    fn insert(&mut self, index: usize, key: &[u8], value: &[u8], flags: u32, child: Child) {
-        let at = self.push_bytes(key, value);
-        let slot = Slot {
-            at,
-            key_bytes: key.len(),
-            value_bytes: value.len(),
-            flags,
-            child,
+    /// Adds `by` to the positions of `elements`: how far each pair lies from its own element.
+    fn shift_positions(&mut self, elements: std::ops::Range<usize>, by: u32) {
+        let at = if self.leaf { 4 } else { 0 };
+        let table = element_at(elements.start)..element_at(elements.end);
+        let table = self.image.get_mut(table).unwrap_or_default();
+        for element in table.as_chunks_mut::<ELEMENT_BYTES>().0 {
+            if let Some(position) = element.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+                *position = u32::from_le_bytes(*position).wrapping_add(by).to_le_bytes();
+            }
+        }
+    }
+
+    /// Opens room for an element and its pair before element `index`, and fills it.
+    fn insert(&mut self, index: usize, key: &[u8], value: &[u8], flags: u32) {
+        let pair_bytes = key.len() + value.len();
+        let (element, len) = (element_at(index), self.image.len());
+        let data = match self.elements().spot(index) {
+            Ok(next) => next.at,
+            Err(_) => len,
         };
-        self.slots.insert(index.min(self.slots.len()), slot);
-        self.size_bytes += ELEMENT_BYTES + key.len() + value.len();
+        self.reserve(ELEMENT_BYTES + pair_bytes);
+        self.image.resize(len + ELEMENT_BYTES + pair_bytes, 0);
+        let data_after = data + ELEMENT_BYTES;
+        self.image.copy_within(data..len, data_after + pair_bytes);
+        self.image
+            .copy_within(element..data, element + ELEMENT_BYTES);
+        self.count += 1;
+        self.shift_positions(0..index, small(ELEMENT_BYTES));
+        self.shift_positions(index + 1..self.count, small(pair_bytes));
+        let position = small(data_after - element).to_le_bytes();
+        let (key_bytes, value_bytes) = (small(key.len()), small(value.len()));
+        let words = if self.leaf {
+            [
+                flags.to_le_bytes(),
+                position,
+                key_bytes.to_le_bytes(),
+                value_bytes.to_le_bytes(),
+            ]
+        } else {
+            [position, key_bytes.to_le_bytes(), [0; 4], [0; 4]]
+        };
+        self.write(element, words.as_flattened());
+        self.write(data_after, key);
+        self.write(data_after + key.len(), value);
     }
 
-    fn replace(&mut self, index: usize, key: &[u8], value: &[u8], flags: u32, child: Child) {
-        let Some(old) = self.slots.get(index).copied() else {
+    fn write(&mut self, at: usize, bytes: &[u8]) {
+        if let Some(target) = self.image.get_mut(at..at + bytes.len()) {
+            target.copy_from_slice(bytes);
+        }
+    }
+
+    /// Gives element `index` another pair with the same flags or child.
+    fn replace(&mut self, index: usize, key: &[u8], value: &[u8]) {
+        let Ok(old) = self.elements().spot(index) else {
             return;
         };
-        let old_bytes = old.key_bytes + old.value_bytes;
-        let new_bytes = key.len() + value.len();
-        let at = if new_bytes == old_bytes {
-            // In place: the common case of updating a value of fixed size.
-            if let Some(target) = self.heap.get_mut(old.at..old.at + old_bytes) {
-                let (key_target, value_target) = target.split_at_mut(key.len());
-                key_target.copy_from_slice(key);
-                value_target.copy_from_slice(value);
-            }
-            old.at
-        } else {
-            self.dead_bytes += old_bytes;
-            self.push_bytes(key, value)
-        };
-        if let Some(slot) = self.slots.get_mut(index) {
-            *slot = Slot {
-                at,
-                key_bytes: key.len(),
-                value_bytes: value.len(),
-                flags,
-                child,
-            };
+        let (old_bytes, new_bytes) = (old.key_bytes + old.value_bytes, key.len() + value.len());
+        let len = self.image.len();
+        if new_bytes > old_bytes {
+            self.reserve(new_bytes - old_bytes);
+            self.image.resize(len + new_bytes - old_bytes, 0);
         }
-        self.size_bytes = self.size_bytes - old_bytes + new_bytes;
+        if new_bytes != old_bytes {
+            self.image.copy_within(old.end()..len, old.at + new_bytes);
+            self.image.truncate(len - old_bytes + new_bytes);
+            let by = small(new_bytes).wrapping_sub(small(old_bytes));
+            self.shift_positions(index + 1..self.count, by);
+        }
+        let lengths = [
+            small(key.len()).to_le_bytes(),
+            small(value.len()).to_le_bytes(),
+        ];
+        if self.leaf {
+            self.write(element_at(index) + 8, lengths.as_flattened());
+        } else {
+            self.write(element_at(index) + 4, &lengths[0]);
+        }
+        self.write(old.at, key);
+        self.write(old.at + key.len(), value);
     }
 
     /// Gives branch element `index` the key `key`.
     pub fn set_key(&mut self, index: usize, key: &[u8]) {
-        if let Some(child) = self.child(index).filter(|_| self.key(index) != key) {
-            self.replace(index, key, &[], 0, child);
+        if !self.leaf && self.key(index) != key {
+            self.replace(index, key, &[]);
         }
     }
 
     /// Overwrites the beginning of the value at `index`.
     pub fn patch_value(&mut self, index: usize, prefix: &[u8]) {
-        let Some(slot) = self.slots.get(index).copied() else {
-            return;
-        };
-        let start = slot.at + slot.key_bytes;
-        let len = prefix.len().min(slot.value_bytes);
-        if let Some(target) = self.heap.get_mut(start..start + len) {
-            target.copy_from_slice(prefix.get(..len).unwrap_or_default());
+        if let Ok((start, len)) = self.elements().value_range(index) {
+            let prefix = prefix.get(..len).unwrap_or(prefix);
+            self.write(start, prefix);
         }
     }
 
-    /// Removes slot `index`.
+    /// Removes element `index`.
     pub fn remove(&mut self, index: usize) {
-        if index >= self.slots.len() {
+        let Ok(spot) = self.elements().spot(index) else {
             return;
-        }
-        let slot = self.slots.remove(index);
-        self.dead_bytes += slot.key_bytes + slot.value_bytes;
-        self.size_bytes -= ELEMENT_BYTES + slot.key_bytes + slot.value_bytes;
+        };
+        let (element, pair_bytes) = (element_at(index), spot.key_bytes + spot.value_bytes);
+        self.shift_positions(0..index, small(ELEMENT_BYTES).wrapping_neg());
+        self.shift_positions(index + 1..self.count, small(pair_bytes).wrapping_neg());
+        self.image
+            .copy_within(element + ELEMENT_BYTES..spot.at, element);
+        self.image
+            .copy_within(spot.end().., spot.at - ELEMENT_BYTES);
+        self.image
+            .truncate(self.image.len() - ELEMENT_BYTES - pair_bytes);
+        self.count -= 1;
         self.unbalanced = true;
     }
 
-    /// Moves all of `right`'s slots behind this node's.
+    /// The parts of the image behind the header: table and pairs.
+    fn parts(&self) -> (&[u8], &[u8]) {
+        let body = self.image.get(HEADER_BYTES..).unwrap_or_default();
+        body.split_at_checked(self.count * ELEMENT_BYTES)
+            .unwrap_or_default()
+    }
+
+    /// A node of these parts, whose positions are still to be put right.
+    fn of_parts(leaf: bool, table: [&[u8]; 2], pairs: [&[u8]; 2]) -> Node {
+        let mut node = Node::new(leaf);
+        node.count = (table[0].len() + table[1].len()) / ELEMENT_BYTES;
+        let parts = [table[0], table[1], pairs[0], pairs[1]];
+        node.image
+            .reserve_exact(parts.iter().map(|part| part.len()).sum());
+        parts
+            .iter()
+            .for_each(|part| node.image.extend_from_slice(part));
+        node
+    }
+
+    /// Moves all of `right`'s elements behind this node's.
     pub fn append(&mut self, right: &Node) {
-        for (index, slot) in right.slots.iter().enumerate() {
-            let (key, value) = (right.key(index), right.value(index));
-            self.insert(self.slots.len(), key, value, slot.flags, slot.child);
-        }
+        let ((table, pairs), (right_table, right_pairs)) = (self.parts(), right.parts());
+        let (right_table_bytes, pairs_bytes) = (small(right_table.len()), small(pairs.len()));
+        let mut merged = Node::of_parts(self.leaf, [table, right_table], [pairs, right_pairs]);
+        merged.shift_positions(0..self.count, right_table_bytes);
+        merged.shift_positions(self.count..merged.count, pairs_bytes);
+        (self.image, self.count) = (merged.image, merged.count);
         self.appended_only = false;
     }
 
-    /// Takes the slots from `index` on into a new node.
+    /// Takes the elements from `index` on into a new node.
     pub fn split_off(&mut self, index: usize) -> Node {
-        let mut right = Node {
-            appended_only: self.appended_only,
-            ..Node::new(self.leaf)
+        let index = index.min(self.count);
+        let (table, pairs) = self.parts();
+        let pairs_at = element_at(self.count);
+        let kept_bytes = match self.elements().spot(index) {
+            Ok(first) => first.at - pairs_at,
+            Err(_) => pairs.len(),
         };
-        let moved = self.slots.split_off(index.min(self.slots.len()));
-        let moved_bytes: usize = moved
-            .iter()
-            .map(|slot| slot.key_bytes + slot.value_bytes)
-            .sum();
-        right.slots.reserve(moved.len() + 1);
-        right.heap.reserve(moved_bytes);
-        for slot in &moved {
-            let at = right.heap.len();
-            right
-                .heap
-                .extend_from_slice(self.bytes(slot.at, slot.key_bytes + slot.value_bytes));
-            right.slots.push(Slot { at, ..*slot });
-        }
-        let moved_size = moved_bytes + moved.len() * ELEMENT_BYTES;
-        right.size_bytes += moved_size;
-        self.size_bytes -= moved_size;
-        self.dead_bytes += moved_bytes;
+        let halves = table
+            .split_at_checked(index * ELEMENT_BYTES)
+            .zip(pairs.split_at_checked(kept_bytes));
+        let ((left_table, right_table), (left_pairs, right_pairs)) = halves.unwrap_or_default();
+        let mut left = Node::of_parts(self.leaf, [left_table, &[]], [left_pairs, &[]]);
+        let mut right = Node::of_parts(self.leaf, [right_table, &[]], [right_pairs, &[]]);
+        left.shift_positions(0..left.count, small(right_table.len()).wrapping_neg());
+        right.shift_positions(0..right.count, small(kept_bytes).wrapping_neg());
+        right.appended_only = self.appended_only;
+        (self.image, self.count) = (left.image, left.count);
         right
-    }
-
-    /// Packs the heap again once more than half of it is dead, so that each byte is moved a
-    /// bounded number of times.
-    fn drop_dead_bytes(&mut self) {
-        if self.dead_bytes * 2 <= self.heap.len() || self.heap.len() < 1024 {
-            return;
-        }
-        let mut packed = Vec::with_capacity(self.heap.len() - self.dead_bytes.min(self.heap.len()));
-        for slot in &mut self.slots {
-            let end = slot.at + slot.key_bytes + slot.value_bytes;
-            let at = packed.len();
-            packed.extend_from_slice(self.heap.get(slot.at..end).unwrap_or_default());
-            slot.at = at;
-        }
-        self.heap = packed;
-        self.dead_bytes = 0;
     }
 
     /// Bytes of the pair at `index`, its table element included.
     pub fn element_bytes(&self, index: usize) -> usize {
-        self.slots
-            .get(index)
-            .map_or(0, |slot| ELEMENT_BYTES + slot.key_bytes + slot.value_bytes)
+        let spot = self.elements().spot(index);
+        spot.map_or(0, |spot| ELEMENT_BYTES + spot.key_bytes + spot.value_bytes)
     }
 
-    /// The elements as they go to a page. Every child must have a page by now.
-    pub fn elements(&self) -> impl ExactSizeIterator<Item = NewElement<'_>> {
-        self.slots.iter().map(|slot| NewElement {
-            key: self.bytes(slot.at, slot.key_bytes),
-            value: self.bytes(slot.at + slot.key_bytes, slot.value_bytes),
-            flags: slot.flags,
-            child: match slot.child {
-                Child::Page(id) => id,
-                Child::Node(_) => PageId(0),
-            },
-        })
+    /// Writes the node as page `id`, a run of `overflow` more pages, into `target`, which is at
+    /// least as long as it. Every child must have a page by now.
+    pub fn write_to(&self, target: &mut [u8], id: PageId, overflow: u32) -> pager::Result<()> {
+        let too_small = || pager::Error::page(id, "an image too small for its elements");
+        let body = target.get_mut(..self.image.len()).ok_or_else(too_small)?;
+        body.copy_from_slice(&self.image);
+        let count = u16::try_from(self.count).map_err(|_| too_small())?;
+        let kind = match self.leaf {
+            true => PageKind::Leaf,
+            false => PageKind::Branch,
+        };
+        write_header(target, id, kind, count, overflow);
+        Ok(())
     }
 }
 
@@ -350,6 +452,39 @@ mod tests {
     use quickcheck::quickcheck;
 
     use super::*;
+
+    #[test]
+    fn a_pair_is_laid_out_as_bbolt_lays_it_out() -> crate::Result<()> {
+        let mut node = Node::new(true);
+        node.put(b"foo", b"bar", NO_FLAGS)?;
+        let mut image = vec![0; 38];
+        node.write_to(&mut image, PageId(0), 0)?;
+        let hex: String = image.iter().map(|byte| format!("{byte:02x}")).collect();
+        let header = "00000000000000000200010000000000";
+        let element = "00000000100000000300000003000000";
+        assert_eq!(hex, format!("{header}{element}666f6f626172"));
+        Ok(())
+    }
+
+    #[test]
+    fn positions_that_leave_the_page_are_damage() -> crate::Result<()> {
+        let mut node = Node::new(true);
+        node.put(b"foo", b"bar", NO_FLAGS)?;
+        let mut image = vec![0; 64];
+        node.write_to(&mut image, PageId(9), 0)?;
+        for at in [20, 24, 28] {
+            let mut broken = image.clone();
+            if let Some(field) = broken.get_mut(at..at + 4) {
+                field.copy_from_slice(&u32::MAX.to_le_bytes());
+            }
+            let elements = Elements::of(pager::Page::parse(PageId(9), &broken)?)?;
+            assert!(
+                elements.key(0).is_err() && elements.value(0).is_err(),
+                "field at {at}"
+            );
+        }
+        Ok(())
+    }
 
     quickcheck! {
         /// The oracle is an ordered map; size and order are derived from it.

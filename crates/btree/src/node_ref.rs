@@ -1,15 +1,21 @@
 //! A node to read from, be it a page or in memory.
 
-use std::cmp::Ordering;
+use pager::PageId;
 
 use crate::error::Result;
+use crate::heads::Window;
 use crate::layout::Elements;
-use crate::node::{Child, Node};
+use crate::node::Node;
 
 /// A node to read from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum NodeRef<'a> {
     Page(Elements<'a>),
+    /// A branch page that was passed by what is kept beside it, without being read.
+    Unread {
+        id: PageId,
+        count: usize,
+    },
     Node(&'a Node),
 }
 
@@ -17,6 +23,7 @@ impl<'a> NodeRef<'a> {
     pub fn is_leaf(self) -> bool {
         match self {
             NodeRef::Page(elements) => elements.is_leaf(),
+            NodeRef::Unread { .. } => false,
             NodeRef::Node(node) => node.is_leaf(),
         }
     }
@@ -24,71 +31,29 @@ impl<'a> NodeRef<'a> {
     pub fn count(self) -> usize {
         match self {
             NodeRef::Page(elements) => elements.count(),
+            NodeRef::Unread { count, .. } => count,
             NodeRef::Node(node) => node.count(),
         }
     }
 
-    pub fn key(self, index: usize) -> Result<&'a [u8]> {
+    /// Where `key` is on a leaf, or where it would be.
+    pub fn search(self, key: &[u8]) -> Result<Place> {
         match self {
-            NodeRef::Page(elements) => Ok(elements.key(index)?),
-            NodeRef::Node(node) => Ok(node.key(index)),
+            NodeRef::Page(elements) => Ok(Window::all(elements.count()).search(elements, key)?),
+            NodeRef::Node(node) => Ok(node.search(key)),
+            NodeRef::Unread { .. } => Ok(Err(0)),
         }
     }
+}
 
-    /// Key and value at `index`.
-    pub fn pair(self, index: usize) -> Result<(&'a [u8], &'a [u8])> {
-        match self {
-            NodeRef::Page(elements) => Ok(elements.pair(index)?),
-            NodeRef::Node(node) => Ok((node.key(index), node.value(index))),
-        }
-    }
+/// The place of a key, or where it would be.
+pub(crate) type Place = std::result::Result<usize, usize>;
 
-    /// Whether the bytes of neighbours `low` and `low + 1` are not the same.
-    pub fn check_apart(self, low: usize) -> Result<()> {
-        match self {
-            NodeRef::Page(elements) => Ok(elements.check_apart(low)?),
-            NodeRef::Node(_) => Ok(()),
-        }
-    }
-
-    pub fn flags(self, index: usize) -> Result<u32> {
-        match self {
-            NodeRef::Page(elements) => Ok(elements.flags(index)?),
-            NodeRef::Node(node) => Ok(node.flags(index)),
-        }
-    }
-
-    pub fn child(self, index: usize) -> Result<Option<Child>> {
-        match self {
-            NodeRef::Page(elements) => Ok(Some(Child::Page(elements.child(index)?))),
-            NodeRef::Node(node) => Ok(node.child(index)),
-        }
-    }
-
-    /// Where `key` is, or where it would be.
-    pub fn search(self, key: &[u8]) -> Result<std::result::Result<usize, usize>> {
-        let elements = match self {
-            NodeRef::Page(elements) => elements,
-            NodeRef::Node(node) => return Ok(node.search(key)),
-        };
-        let (mut low, mut high) = (0, elements.count());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match elements.key(middle)?.cmp(key) {
-                Ordering::Less => low = middle + 1,
-                Ordering::Greater => high = middle,
-                Ordering::Equal => return Ok(Ok(middle)),
-            }
-        }
-        Ok(Err(low))
-    }
-
-    /// The child whose subtree holds `key`, if any does. Keys below the first separator belong to
-    /// the first child.
-    pub fn child_index(self, key: &[u8]) -> Result<usize> {
-        Ok(match self.search(key)? {
-            Ok(index) => index,
-            Err(index) => index.saturating_sub(1),
-        })
+/// The child below which a key with this place belongs. Keys below the first separator belong to
+/// the first child.
+pub(crate) fn child_place(place: Place) -> usize {
+    match place {
+        Ok(index) => index,
+        Err(index) => index.saturating_sub(1),
     }
 }

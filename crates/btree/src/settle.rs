@@ -26,23 +26,21 @@ fn settle_below<S: PageSource>(tree: &mut Tree, source: &S, index: NodeIndex) ->
     let Some(node) = tree.node(index).filter(|node| !node.is_leaf()) else {
         return Ok(());
     };
-    let in_memory: Vec<NodeIndex> = (0..node.count())
-        .filter_map(|place| match node.child(place) {
-            Some(Child::Node(child)) => Some(child),
-            _ => None,
-        })
-        .collect();
+    let in_memory: Vec<NodeIndex> = node.children_in_memory().map(|(_, child)| child).collect();
     for child in in_memory {
         settle_below(tree, source, child)?;
     }
     let mut place = 0;
-    while let Some(child) = tree.node(index).and_then(|node| node.child(place)) {
-        place = match child {
-            Child::Page(_) => place + 1,
-            Child::Node(child) => settle_child(tree, source, index, place, child)?,
-        };
+    while let Some((at, child)) = next_in_memory(tree, index, place) {
+        place = settle_child(tree, source, index, at, child)?;
     }
     Ok(())
+}
+
+/// The first child of `parent` that is in memory, from `place` on.
+fn next_in_memory(tree: &Tree, parent: NodeIndex, place: usize) -> Option<(usize, NodeIndex)> {
+    let mut children = tree.node(parent)?.children_in_memory();
+    children.find(|(at, _)| *at >= place)
 }
 
 /// Settles the child at `place` of `parent`; answers the place to go on at.
@@ -66,9 +64,13 @@ fn settle_child<S: PageSource>(
     let siblings = tree.node(parent).map_or(0, Node::count);
     if is_too_small(node, page_bytes, tree.fill) && siblings > 1 {
         let left = place.saturating_sub(1);
-        merge(tree, source, parent, left)?;
-        return Ok(left);
+        if merge(tree, source, parent, left)? {
+            return Ok(left);
+        }
     }
+    let Some(node) = tree.node(child) else {
+        return Ok(place + 1);
+    };
     let key = node.key(0).to_vec();
     check_bounds(tree, parent, place, node)?;
     if let Some(parent) = tree.node_mut(parent) {
@@ -108,12 +110,20 @@ fn remove_child(tree: &mut Tree, parent: NodeIndex, place: usize) {
     }
 }
 
-/// Merges the children at `left` and `left + 1` of `parent`.
-fn merge<S: PageSource>(tree: &mut Tree, source: &S, parent: NodeIndex, left: usize) -> Result<()> {
+/// Merges the children at `left` and `left + 1` of `parent`; answers whether that was possible. A
+/// leaf and a branch side by side, which the format allows, stay two.
+fn merge<S: PageSource>(
+    tree: &mut Tree,
+    source: &S,
+    parent: NodeIndex,
+    left: usize,
+) -> Result<bool> {
     let mut children = [None, None];
     for (offset, child) in children.iter_mut().enumerate() {
         let below = tree.node(parent).and_then(|node| node.child(left + offset));
-        let Some(below) = below else { return Ok(()) };
+        let Some(below) = below else {
+            return Ok(false);
+        };
         let index = tree.materialize(source, below)?;
         if let Some(parent) = tree.node_mut(parent) {
             parent.set_child(left + offset, Child::Node(index));
@@ -121,15 +131,16 @@ fn merge<S: PageSource>(tree: &mut Tree, source: &S, parent: NodeIndex, left: us
         *child = Some(index);
     }
     let [Some(left_index), Some(right_index)] = children else {
-        return Ok(());
+        return Ok(false);
     };
+    let kind = |index| tree.node(index).map(Node::is_leaf);
+    if kind(left_index) != kind(right_index) {
+        return Ok(false);
+    }
     let Some(mut merged) = tree.take(left_index) else {
-        return Ok(());
+        return Ok(false);
     };
     if let Some(right) = tree.node(right_index) {
-        if right.is_leaf() != merged.is_leaf() {
-            return Err(damage(right, "a leaf and a branch side by side").into());
-        }
         merged.append(right);
     }
     // Whatever the sum is, it is weighed again: it may still be too small, or too large now.
@@ -138,13 +149,13 @@ fn merge<S: PageSource>(tree: &mut Tree, source: &S, parent: NodeIndex, left: us
     tree.retire(right_index);
     remove_child(tree, parent, left + 1);
     tree.counts.rebalances += 1;
-    Ok(())
+    Ok(true)
 }
 
 /// bbolt's rule: something was removed, and less than half of what a split would leave is left.
 fn is_too_small(node: &Node, page_bytes: usize, fill: Fill) -> bool {
     let share = match fill {
-        Fill::Adaptive => 0.5,
+        Fill::Adaptive | Fill::Packed => 0.5,
         Fill::Share(share) => share,
     };
     let few = share_of(page_bytes, share) / 2;

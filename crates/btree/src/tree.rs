@@ -13,9 +13,10 @@ use pager::{PageId, PageSource};
 use crate::counts::TreeCounts;
 use crate::depth::{DEPTH_MAX, too_deep};
 use crate::error::Result;
+use crate::heads;
 use crate::layout::Elements;
 use crate::node::{Child, Node, NodeIndex};
-use crate::split::{Fill, pieces};
+use crate::split::{Fill, fits, pieces};
 
 use crate::tree_ref::{Root, TreeRef};
 
@@ -142,7 +143,9 @@ impl Tree {
                     return Err(pager::Error::page(id, what).into());
                 }
                 let origin = Some((id, page.run_pages()));
-                let node = Node::read(Elements::of(page)?, origin)?;
+                let elements = Elements::of(page)?;
+                let written_here = heads::written_here(source, elements);
+                let node = Node::read(elements, origin, written_here)?;
                 self.counts.nodes += 1;
                 self.add(node)
             }
@@ -208,6 +211,11 @@ impl Tree {
         if self.read(source).get(key)?.is_none() {
             return Ok(false);
         }
+        self.remove(source, key)
+    }
+
+    /// Removes `key`, which is there.
+    pub fn remove<S: PageSource>(&mut self, source: &S, key: &[u8]) -> Result<bool> {
         let leaf = self.descend(source, key)?;
         self.modified = true;
         if let Some(node) = self.node_mut(leaf)
@@ -216,6 +224,11 @@ impl Tree {
             node.remove(index);
         }
         Ok(true)
+    }
+
+    /// Brings the leaf of `key` into memory, so that it goes to another page with this change.
+    pub fn rewrite<S: PageSource>(&mut self, source: &S, key: &[u8]) -> Result<()> {
+        self.descend(source, key).map(drop)
     }
 
     /// Overwrites the beginning of `key`'s value, whose node is in memory.
@@ -242,7 +255,11 @@ impl Tree {
     /// Splits the node just grown, then each parent that grew by it.
     fn split_upwards(&mut self, page_bytes: usize, grown: NodeIndex) -> Result<()> {
         let mut index = grown;
+        let room = page_bytes + self.fill.room_until_settled_bytes();
         loop {
+            if self.node(index).is_none_or(|node| fits(node, room)) {
+                return Ok(());
+            }
             let extra = self.split(page_bytes, index)?;
             if extra.is_empty() {
                 return Ok(());
@@ -259,8 +276,7 @@ impl Tree {
 
     /// Splits a node until every piece fits; answers the pieces behind the first.
     pub fn split(&mut self, page_bytes: usize, index: NodeIndex) -> Result<Vec<NodeIndex>> {
-        let fits = |node: &Node| node.size_bytes() < page_bytes;
-        if self.node(index).is_none_or(fits) {
+        if self.node(index).is_none_or(|node| fits(node, page_bytes)) {
             return Ok(Vec::new());
         }
         let Some(node) = self.take(index) else {

@@ -7,9 +7,10 @@ use pager::{PageId, PageSource};
 use crate::depth::{DEPTH_MAX, too_deep};
 use crate::entry::Entry;
 use crate::error::Result;
-use crate::layout::Elements;
+use crate::heads::{self, OnLeaf, Window};
+use crate::layout::{Elements, NO_FLAGS, Spot};
 use crate::node::{Child, Node};
-use crate::node_ref::NodeRef;
+use crate::node_ref::{NodeRef, Place, child_place};
 
 /// Where a tree begins.
 #[derive(Clone, Copy, Debug)]
@@ -97,45 +98,187 @@ impl<'a, S: PageSource> TreeRef<'a, S> {
     }
 
     pub(crate) fn child_of(&self, node: NodeRef<'a>, place: usize) -> Result<Option<NodeRef<'a>>> {
-        node.child(place)?.map(|child| self.node(child)).transpose()
+        let child = match node {
+            NodeRef::Page(elements) => Some(Child::Page(elements.child(place)?)),
+            NodeRef::Unread { id, .. } => match heads::child(self.source, id, place) {
+                Some(child) => Some(Child::Page(child)),
+                None => {
+                    let elements = Elements::of(self.source.page(id)?)?;
+                    Some(Child::Page(elements.child(place)?))
+                }
+            },
+            NodeRef::Node(node) => node.child(place),
+        };
+        child.map(|child| self.node(child)).transpose()
     }
 
     /// The entry of `key`.
     pub fn get(&self, key: &[u8]) -> Result<Option<Entry<'a>>> {
-        let leaf = self.leaf_of(key)?;
-        match leaf
-            .map(|leaf| leaf.search(key).map(|place| (leaf, place)))
-            .transpose()?
-        {
-            Some((leaf, Ok(index))) => Entry::at(leaf, index).map(Some),
+        let Some(leaf) = self.leaf_of(key)? else {
+            return Ok(None);
+        };
+        if let Some((elements, _, spot)) = leaf.lone_pair() {
+            let entry = Entry::at_spot(elements, spot, NO_FLAGS)?;
+            return Ok((entry.key == key).then_some(entry));
+        }
+        match leaf.search(key)? {
+            (leaf, Ok(index)) => Entry::at(leaf, index).map(Some),
             _ => Ok(None),
         }
     }
 
     /// The page and the place on it where `key` is stored, if it is stored on a page.
     pub fn locate(&self, key: &[u8]) -> Result<Option<(Elements<'a>, usize)>> {
-        match self.leaf_of(key)? {
-            Some(NodeRef::Page(elements)) => {
-                let place = NodeRef::Page(elements).search(key)?;
-                Ok(place.ok().map(|index| (elements, index)))
-            }
+        let leaf = self.leaf_of(key)?;
+        match leaf.map(|leaf| leaf.search(key)).transpose()? {
+            Some((NodeRef::Page(elements), Ok(index))) => Ok(Some((elements, index))),
             _ => Ok(None),
         }
     }
 
     /// The leaf whose keys surround `key`.
-    fn leaf_of(&self, key: &[u8]) -> Result<Option<NodeRef<'a>>> {
-        let mut node = self.root_node()?;
+    fn leaf_of(&self, key: &[u8]) -> Result<Option<Leaf<'a>>> {
+        let mut descent = self.descend();
         for _ in 0..DEPTH_MAX {
-            if node.is_leaf() {
-                return Ok(Some(node));
+            match descent.step(self, key)? {
+                Step::Below { child: Some(_), .. } => {}
+                Step::Below { child: None, .. } => return Ok(None),
+                Step::Leaf(leaf) => return Ok(Some(leaf)),
             }
-            let place = node.child_index(key)?;
-            let Some(child) = self.child_of(node, place)? else {
-                return Ok(None);
-            };
-            node = child;
         }
         Err(too_deep().into())
+    }
+
+    /// A way down that begins at the root.
+    pub(crate) fn descend(&self) -> Descent<'a> {
+        Descent {
+            at: self.root,
+            above_leaves: false,
+        }
+    }
+}
+
+/// A way down, one node at a time, by what is kept beside pages or by their keys.
+pub(crate) struct Descent<'a> {
+    at: Root<'a>,
+    /// The node above said that this is a leaf. Only a guess.
+    above_leaves: bool,
+}
+
+/// Where a way down has come to.
+pub(crate) enum Step<'a> {
+    /// At a branch: the child taken, at which place.
+    Below {
+        branch: NodeRef<'a>,
+        place: usize,
+        child: Option<Child>,
+    },
+    /// At a leaf.
+    Leaf(Leaf<'a>),
+}
+
+impl<'a> Descent<'a> {
+    /// Goes on towards `key`.
+    #[inline]
+    pub fn step<S: PageSource>(&mut self, tree: &TreeRef<'a, S>, key: &[u8]) -> Result<Step<'a>> {
+        let step = match self.at {
+            Root::Inline(elements) => Step::Leaf(Leaf::Whole(NodeRef::Page(elements))),
+            Root::Child(Child::Page(id)) => self.step_on_page(tree.source, id, key)?,
+            Root::Child(child) => match tree.node(child)? {
+                node @ NodeRef::Node(branch) if !node.is_leaf() => {
+                    let place = child_place(branch.search(key));
+                    let child = branch.child(place);
+                    Step::Below {
+                        branch: node,
+                        place,
+                        child,
+                    }
+                }
+                node => Step::Leaf(Leaf::Whole(node)),
+            },
+        };
+        if let Step::Below {
+            child: Some(child), ..
+        } = step
+        {
+            self.at = Root::Child(child);
+        }
+        Ok(step)
+    }
+
+    #[inline]
+    fn step_on_page<S: PageSource>(
+        &mut self,
+        source: &'a S,
+        id: PageId,
+        key: &[u8],
+    ) -> Result<Step<'a>> {
+        let expects_leaf = std::mem::replace(&mut self.above_leaves, false);
+        if let Some(tables) = source.side_tables() {
+            if !expects_leaf && let Some(look) = heads::look_below(tables, id, key) {
+                self.above_leaves = look.above_leaves;
+                if let Some(below) = look.child {
+                    let count = look.count;
+                    return Ok(Step::Below {
+                        branch: NodeRef::Unread { id, count },
+                        place: look.window.low.saturating_sub(1),
+                        child: Some(Child::Page(below)),
+                    });
+                }
+                let elements = Elements::of(source.page(id)?)?;
+                return below_page(elements, look.window, key);
+            }
+            if let Some(look) = heads::look_on_leaf(source, id, key) {
+                return Ok(Step::Leaf(Leaf::Looked(look?)));
+            }
+        }
+        let elements = Elements::of(source.page(id)?)?;
+        heads::note_search(source, elements);
+        if elements.is_leaf() {
+            return Ok(Step::Leaf(Leaf::Whole(NodeRef::Page(elements))));
+        }
+        below_page(elements, Window::all(elements.count()), key)
+    }
+}
+
+/// The child of a branch page that `key` belongs below.
+fn below_page<'a>(elements: Elements<'a>, window: Window, key: &[u8]) -> Result<Step<'a>> {
+    let place = child_place(window.search(elements, key)?);
+    Ok(Step::Below {
+        branch: NodeRef::Page(elements),
+        place,
+        child: Some(Child::Page(elements.child(place)?)),
+    })
+}
+
+/// The leaf a search has come to.
+pub(crate) enum Leaf<'a> {
+    /// Not searched yet.
+    Whole(NodeRef<'a>),
+    /// Searched by what is kept beside it.
+    Looked(OnLeaf<'a>),
+}
+
+impl<'a> Leaf<'a> {
+    /// The only pair that can have the key looked for and its place, if that much is known.
+    pub fn lone_pair(&self) -> Option<(Elements<'a>, usize, Spot)> {
+        match self {
+            Leaf::Looked(look) => {
+                let pair = look.pair?;
+                Some((look.elements, look.window.low, pair))
+            }
+            Leaf::Whole(_) => None,
+        }
+    }
+
+    /// The leaf, and the place of `key` on it.
+    pub fn search(self, key: &[u8]) -> Result<(NodeRef<'a>, Place)> {
+        match self {
+            Leaf::Whole(node) => Ok((node, node.search(key)?)),
+            Leaf::Looked(look) => {
+                let place = look.window.search(look.elements, key)?;
+                Ok((NodeRef::Page(look.elements), place))
+            }
+        }
     }
 }

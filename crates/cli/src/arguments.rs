@@ -37,6 +37,14 @@ pub fn bucket_path(text: &str) -> Result<BucketPath, String> {
         .map(BucketPath)
 }
 
+/// Reads a duration that is not zero.
+pub fn pace(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("a pace of nothing".to_owned()),
+        pace => Ok(pace),
+    }
+}
+
 /// Reads a duration: `250ms`, `10s`, `2m`; a bare number counts seconds.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -46,7 +54,10 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     match text.strip_prefix(digits) {
         Some("ms") => Ok(Duration::from_millis(number)),
         Some("" | "s") => Ok(Duration::from_secs(number)),
-        Some("m") => Ok(Duration::from_secs(60 * number)),
+        Some("m") => number
+            .checked_mul(60)
+            .map(Duration::from_secs)
+            .ok_or_else(|| format!("{text:?} is longer than time can be counted")),
         _ => Err(format!("{text:?} is no duration like 250ms, 10s or 2m")),
     }
 }
@@ -71,5 +82,7 @@ mod tests {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration("10"), duration("10s"));
         assert!(duration("soon").is_err());
+        assert!(duration("18446744073709551615m").is_err());
+        assert!(pace("0s").is_err());
     }
 }

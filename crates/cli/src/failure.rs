@@ -1,6 +1,8 @@
 //! What went wrong, told to a person, and the exit code that tells it to a program.
 
+use std::ffi::OsStr;
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use kv_api::{Error, ErrorKind};
@@ -10,6 +12,8 @@ use kv_api::{Error, ErrorKind};
 pub enum Failure {
     /// The store or the system refused.
     Store(Error),
+    /// The same while opening or making this file.
+    At(PathBuf, Error),
     /// Standard output or another stream failed.
     Stream(io::Error),
     /// A check found damage, which has been printed.
@@ -34,13 +38,23 @@ impl From<io::Error> for Failure {
 }
 
 impl Failure {
+    /// `error` with the name of the file it is about, unless it says that itself.
+    pub fn at(name: &OsStr, error: Error) -> Failure {
+        match error {
+            Error::AlreadyOpen { .. } | Error::Locked { .. } | Error::InterruptedInit { .. } => {
+                Failure::Store(error)
+            }
+            error => Failure::At(name.into(), error),
+        }
+    }
+
     /// The exit code, documented in `docs/cli.md`.
     fn code(&self) -> u8 {
         match self {
             Failure::Findings(_) => 3,
             Failure::Usage(_) => 2,
             Failure::Stream(_) => 1,
-            Failure::Store(error) => match error.kind() {
+            Failure::Store(error) | Failure::At(_, error) => match error.kind() {
                 ErrorKind::Corrupt | ErrorKind::InterruptedInit => 3,
                 ErrorKind::Locked | ErrorKind::AlreadyOpen => 4,
                 ErrorKind::NotFound => 5,
@@ -54,6 +68,9 @@ impl Failure {
         match self {
             Failure::Findings(_) => {
                 Some("restore a backup, or save what can be read with `strata export`")
+            }
+            Failure::At(_, error) if error.kind() == ErrorKind::Corrupt => {
+                Some("if it was a store, restore a backup: it cannot be opened any more")
             }
             Failure::Store(error) => match error.kind() {
                 ErrorKind::Corrupt => {
@@ -76,6 +93,7 @@ impl Failure {
             }
             Failure::Stream(error) => error.to_string(),
             Failure::Store(error) => error.to_string(),
+            Failure::At(name, error) => format!("{}: {error}", name.display()),
             Failure::Findings(count) => format!("{count} errors found"),
             Failure::Usage(what) => what.clone(),
         };

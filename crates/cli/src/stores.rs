@@ -7,14 +7,17 @@ use kv_api::Error;
 use strata::{AnyStore, OpenOptions};
 use txn::Db;
 
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
+
+fn open(options: OpenOptions, location: &OsStr) -> Outcome<AnyStore> {
+    let opened = options.open(location);
+    opened.map_err(|error| Failure::at(location, error))
+}
 
 /// A store to read, beside other readers; the wait for a writer ends.
 pub fn reading(location: &OsStr, timeout: Duration) -> Outcome<AnyStore> {
-    Ok(OpenOptions::new()
-        .read_only(true)
-        .lock_timeout(timeout)
-        .open(location)?)
+    let options = OpenOptions::new().read_only(true).lock_timeout(timeout);
+    open(options, location)
 }
 
 /// A store that nobody vouches for: read without mapping it.
@@ -23,15 +26,13 @@ pub fn inspecting(location: &OsStr, timeout: Duration) -> Outcome<AnyStore> {
         .read_only(true)
         .untrusted(true)
         .lock_timeout(timeout);
-    Ok(options.open(location)?)
+    open(options, location)
 }
 
 /// A store to write to, made only if `create` says so.
 pub fn writing(location: &OsStr, timeout: Duration, create: bool) -> Outcome<AnyStore> {
-    Ok(OpenOptions::new()
-        .create(create)
-        .lock_timeout(timeout)
-        .open(location)?)
+    let options = OpenOptions::new().create(create).lock_timeout(timeout);
+    open(options, location)
 }
 
 /// The bolt engine's own handle, for what only it can tell.

@@ -8,6 +8,9 @@
 /// | [`Buffered`](Durability::Buffered) | survives | may lose the newest commits, whole |
 /// | [`Deferred`](Durability::Deferred) | may lose the newest commits, whole | the same |
 ///
+/// What a crash takes is a suffix of the commits in their order, whatever their levels: a commit
+/// that survives has all commits before it with it.
+///
 /// An engine may give more than asked, never less. No level ever leaves part of a commit behind
 /// or corrupts the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -7,6 +7,19 @@ use crate::{Bytes, Cursor, Durability, Error, KeyRange, Range, Result, Space};
 /// An ordered key-value store with snapshots.
 ///
 /// A handle is shared by reference or in an `Arc`; every method takes `&self`.
+///
+/// # Isolation
+///
+/// A snapshot is the store at one point in time: it shows every commit that returned before it was
+/// made, each whole or not at all, and nothing later. Transactions are serializable: the outcome of
+/// those that committed is that of running them one after another. An engine that runs several at
+/// once answers [`Error::Conflict`] at the commit of one that would break this; one that takes a
+/// single writer never does.
+///
+/// # Limits
+///
+/// Every engine takes keys and space names of 1 to 32,768 bytes, and values of 0 bytes to at least
+/// 1 MiB. What is above an engine's limits is [`Error::TooLarge`], never cut.
 pub trait Store: Send + Sync + 'static {
     /// A view of one version.
     type Snapshot: Snapshot;
@@ -81,13 +94,18 @@ pub trait Reader {
     where
         Self: 'a;
 
-    /// Resolves the space called `name`, if there is one.
+    /// Resolves the space called `name`, if there is one. No space has the empty name: asking for
+    /// it answers `None`. The default space has no name and is [`Space::DEFAULT`].
+    ///
+    /// A space is good for the reader that resolved it; another one answers
+    /// [`Error::ForeignSpace`].
     fn space(&self, name: &[u8]) -> Result<Option<Space>>;
 
     /// The names of all spaces but the default one, ascending.
     fn space_names(&self) -> Result<Vec<Bytes>>;
 
-    /// The value of `key`, lent by this reader.
+    /// The value of `key`, lent by this reader. The empty key and one too long to be put are
+    /// simply not there; so is any key for which nothing was put.
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Self::Slice<'_>>>;
 
     /// A cursor over `space`, placed nowhere.

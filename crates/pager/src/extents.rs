@@ -106,6 +106,13 @@ impl Extents {
         Some((PageId(start), len))
     }
 
+    /// Takes the lowest of the longest runs, or the first `pages_max` pages of it.
+    pub fn take_longest(&mut self, pages_max: u64) -> Option<(PageId, u64)> {
+        let (start, len) = self.longest()?;
+        let pages = len.min(pages_max);
+        self.remove(start, pages).then_some((start, pages))
+    }
+
     /// The runs, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (PageId, u64)> + '_ {
         self.by_start
@@ -198,5 +205,19 @@ mod tests {
         assert_eq!(extents.take(3), Some(PageId(10)));
         assert_eq!(extents.longest(), Some((PageId(13), 2)));
         assert_eq!(extents.take(3), None);
+    }
+
+    #[test]
+    fn the_longest_run_is_taken_lowest_first_and_no_further_than_asked() {
+        let mut extents = Extents::new();
+        for (start, len) in [(10, 5), (20, 2), (30, 5)] {
+            assert!(extents.insert(PageId(start), len));
+        }
+        assert_eq!(extents.take_longest(9), Some((PageId(10), 5)));
+        assert_eq!(extents.take_longest(4), Some((PageId(30), 4)));
+        assert_eq!(extents.take_longest(9), Some((PageId(20), 2)));
+        assert_eq!(extents.take_longest(0), Some((PageId(34), 0)));
+        assert_eq!(extents.take_longest(1), Some((PageId(34), 1)));
+        assert_eq!(extents.take_longest(1), None);
     }
 }

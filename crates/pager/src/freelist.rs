@@ -115,6 +115,15 @@ mod tests {
     }
 
     #[test]
+    fn the_count_takes_a_word_from_65_535_ids_on() {
+        let bytes = [0xFFFE, 0xFFFF, 0x1_0000].map(freelist_bytes);
+        assert_eq!(
+            bytes,
+            [16 + 8 * 0xFFFE, 16 + 8 * 0x1_0000, 16 + 8 * 0x1_0001]
+        );
+    }
+
+    #[test]
     fn both_forms_of_the_count_read_back() -> Result<()> {
         for count in [0, 1, 0xFFFE, 0xFFFF, 0x1_0000, 70_000] {
             // A hole after each id keeps the runs apart.

@@ -16,6 +16,7 @@ mod page;
 mod page_view;
 mod pager;
 mod probe;
+mod side_table;
 mod source;
 mod wire;
 
@@ -29,5 +30,6 @@ pub use page::{HEADER_BYTES, Page, PageKind, write_header};
 pub use page_view::PageView;
 pub use pager::{FileOptions, OpenedFile, Pager, initial_image};
 pub use probe::{PAGE_BYTES_MAX, PAGE_BYTES_MIN};
+pub use side_table::{SideTable, SideTables, Words};
 pub use source::{PageSink, PageSource};
 pub use wire::{u16_at, u32_at, u64_at};

@@ -7,6 +7,7 @@ use disk::View;
 
 use crate::id::PageId;
 use crate::page::Page;
+use crate::side_table::SideTables;
 use crate::{Error, PageSource, Result};
 
 /// Pages below one high-water mark, read through one view. Cheap to clone.
@@ -15,6 +16,7 @@ pub struct PageView {
     view: Arc<dyn View>,
     page_bytes: usize,
     high_water: PageId,
+    side_tables: Option<Arc<SideTables>>,
 }
 
 impl PageView {
@@ -25,6 +27,15 @@ impl PageView {
             view,
             page_bytes,
             high_water,
+            side_tables: None,
+        }
+    }
+
+    /// The same pages, with what readers work out about them kept in `tables`.
+    pub fn with_side_tables(self, tables: Option<Arc<SideTables>>) -> PageView {
+        PageView {
+            side_tables: tables,
+            ..self
         }
     }
 
@@ -79,5 +90,13 @@ impl PageSource for PageView {
         }
         let bytes = self.raw(id, page.run_pages())?;
         Ok(Page { bytes, ..page })
+    }
+
+    fn run(&self, id: PageId, pages: u64) -> Result<&[u8]> {
+        self.raw(id, pages)
+    }
+
+    fn side_tables(&self) -> Option<&SideTables> {
+        self.side_tables.as_deref()
     }
 }

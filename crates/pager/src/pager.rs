@@ -12,10 +12,11 @@ use std::sync::Arc;
 use disk::{File, MapOptions, ReadView, View, read_exact_at, write_all_at, write_all_vectored_at};
 
 use crate::id::{PageId, TxId};
-use crate::meta::{Meta, Slot};
-use crate::page::{PageKind, write_header};
+use crate::meta::{META_BYTES, Meta, Slot};
+use crate::page::{HEADER_BYTES, PageKind, write_header};
 use crate::page_view::PageView;
 use crate::probe::probe;
+use crate::side_table::SideTables;
 use crate::{Error, Growth, PAGE_BYTES_MIN, Result};
 
 /// How a file is read and grown.
@@ -35,6 +36,8 @@ pub struct FileOptions {
     pub file_bytes_max: Option<u64>,
     /// The step it grows by.
     pub step_bytes: u64,
+    /// Memory for what readers work out about pages.
+    pub side_table_bytes_max: usize,
 }
 
 /// A file just opened, with the version it holds.
@@ -57,6 +60,7 @@ pub struct Pager {
     file_bytes: u64,
     map_bytes: u64,
     view: Option<Arc<dyn View>>,
+    side_tables: Option<Arc<SideTables>>,
 }
 
 impl Pager {
@@ -77,6 +81,9 @@ impl Pager {
             file_bytes_max: options.file_bytes_max,
         };
         let map_bytes = growth.map_bytes(probed.file_bytes.max(options.initial_map_bytes))?;
+        // Bytes that nobody vouches for are looked at anew each time.
+        let side_tables = (options.side_table_bytes_max > 0 && !options.read_without_mapping)
+            .then(|| Arc::new(SideTables::new(options.side_table_bytes_max)));
         let pager = Pager {
             file,
             options,
@@ -84,6 +91,7 @@ impl Pager {
             file_bytes: probed.file_bytes,
             map_bytes,
             view: None,
+            side_tables,
         };
         Ok(OpenedFile {
             pager,
@@ -123,7 +131,8 @@ impl Pager {
             _ => self.new_view()?,
         };
         self.view = Some(Arc::clone(&view));
-        Ok(PageView::new(view, self.page_bytes(), high_water))
+        let pages = PageView::new(view, self.page_bytes(), high_water);
+        Ok(pages.with_side_tables(self.side_tables.clone()))
     }
 
     fn new_view(&mut self) -> Result<Arc<dyn View>> {
@@ -200,6 +209,9 @@ impl Pager {
 
     /// Writes runs of whole pages, ascending by number; neighbours go out in one call.
     pub fn write_runs(&mut self, runs: &[(PageId, &[u8])]) -> Result<()> {
+        if let Some(tables) = &self.side_tables {
+            runs.iter().for_each(|(id, _)| tables.forget(*id));
+        }
         let page_bytes = self.growth.page_bytes;
         let mut rest = runs;
         while let Some((first, _)) = rest.first() {
@@ -216,10 +228,17 @@ impl Pager {
             let mut slices: Vec<IoSlice<'_>> =
                 adjacent.map(|(_, bytes)| IoSlice::new(bytes)).collect();
             let (count, offset) = (slices.len(), first.0.saturating_mul(page_bytes));
-            write_all_vectored_at(&*self.file, &mut slices, offset)
-                .map_err(Error::io("writing pages"))?;
+            let written = match slices.as_slice() {
+                // The plain call is the cheaper one.
+                [one] => write_all_at(&*self.file, one, offset),
+                _ => write_all_vectored_at(&*self.file, &mut slices, offset),
+            };
+            written.map_err(Error::io("writing pages"))?;
             self.file_bytes = self.file_bytes.max(next.saturating_mul(page_bytes));
             rest = rest.get(count..).unwrap_or_default();
+        }
+        if let Some(tables) = &self.side_tables {
+            tables.note_written(runs);
         }
         Ok(())
     }
@@ -227,8 +246,10 @@ impl Pager {
     /// Writes a meta into `slot`.
     pub fn write_meta(&self, slot: Slot, meta: &Meta) -> Result<()> {
         let offset = slot.page().0.saturating_mul(self.growth.page_bytes);
-        write_all_at(&*self.file, &meta.page_image(slot.page()), offset)
-            .map_err(Error::io("writing the meta"))
+        // The rest of the page is zeros since the file was made, and nobody reads it.
+        let record = meta.page_image(slot.page());
+        let record = record.get(..HEADER_BYTES + META_BYTES).unwrap_or_default();
+        write_all_at(&*self.file, record, offset).map_err(Error::io("writing the meta"))
     }
 
     /// Makes written pages durable.

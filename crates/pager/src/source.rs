@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::id::PageId;
 use crate::page::Page;
+use crate::side_table::SideTables;
 
 /// The power to read the pages of one version.
 pub trait PageSource {
@@ -14,6 +15,14 @@ pub trait PageSource {
 
     /// The page `id` with the whole of its run, which lies inside the file.
     fn page(&self, id: PageId) -> Result<Page<'_>>;
+
+    /// The bytes of a run of `pages` pages whose header has been read before.
+    fn run(&self, id: PageId, pages: u64) -> Result<&[u8]>;
+
+    /// What readers have worked out about pages, if that is kept.
+    fn side_tables(&self) -> Option<&SideTables> {
+        None
+    }
 }
 
 /// The power to make pages of the next version and to drop pages of this one.

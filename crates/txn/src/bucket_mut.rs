@@ -63,13 +63,18 @@ impl<'t> BucketMut<'t> {
     ///
     /// `Incompatible` if the key names a bucket.
     pub fn delete(&mut self, key: impl AsRef<[u8]>) -> Result<()> {
-        self.remove(key.as_ref()).map(drop)
+        self.remove(key).map(drop)
     }
 
-    /// Removes a pair; answers whether it was there.
-    fn remove(&mut self, key: &[u8]) -> Result<bool> {
+    /// Removes `key` and answers whether it was there.
+    ///
+    /// # Errors
+    ///
+    /// `Incompatible` if the key names a bucket.
+    pub fn remove(&mut self, key: impl AsRef<[u8]>) -> Result<bool> {
         let Transaction { buckets, base, .. } = &mut *self.transaction;
-        buckets.remove(&base.pages, self.id, key).map_err(from_tree)
+        let removed = buckets.remove(&base.pages, self.id, key.as_ref());
+        removed.map_err(from_tree)
     }
 
     fn open(&mut self, name: &[u8]) -> Result<Option<BucketId>> {
@@ -250,6 +255,21 @@ impl<'t> BucketMut<'t> {
 }
 
 impl Transaction {
+    /// The bucket at `path`, from the top inwards; the top bucket for the empty path.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if one on the way is missing, or if its name is a key's.
+    pub fn bucket_at<N: AsRef<[u8]>>(
+        &mut self,
+        path: impl IntoIterator<Item = N>,
+    ) -> Result<BucketMut<'_>> {
+        let mut names = path.into_iter();
+        names.try_fold(self.root(), |bucket, name| {
+            bucket.into_bucket(name.as_ref())
+        })
+    }
+
     /// The top bucket, which holds the others.
     pub fn root(&mut self) -> BucketMut<'_> {
         BucketMut::new(self, Buckets::TOP)

@@ -18,6 +18,15 @@ pub fn check(snapshot: &Snapshot, report: &mut dyn FnMut(Finding)) -> Result<Che
     check_version(snapshot.version(), report)
 }
 
+impl Snapshot {
+    /// Everything that [`check`] finds; nothing, for a sound version.
+    pub fn check(&self) -> Result<Vec<Finding>> {
+        let mut findings = Vec::new();
+        check(self, &mut |finding| findings.push(finding))?;
+        Ok(findings)
+    }
+}
+
 /// Checks the tree that begins at page `from`, without accounting for the other pages.
 ///
 /// # Errors

@@ -28,7 +28,9 @@ use pager::{
     freelist_bytes,
 };
 
+use crate::cleaner::clean;
 use crate::error::{from_pager, from_tree};
+use crate::grant::LARGE_COMMIT_PAGES;
 use crate::names::sync_parent;
 use crate::options::FreelistStorage;
 use crate::version::Version;
@@ -125,6 +127,7 @@ fn write_version(
     let base = Arc::clone(&writer.current);
     let counters = Arc::clone(&base.counters);
     let settling = Instant::now();
+    clean(writer, buckets);
     let pages = buckets.settle(&base.pages).map_err(from_tree)?;
     counters.add_time(&counters.settle_ns, settling.elapsed());
     let writing = Instant::now();
@@ -168,7 +171,10 @@ fn stage(
     pages: u64,
     storage: FreelistStorage,
 ) -> Result<Meta> {
-    set.expect_pages(pages);
+    // A small commit gets one more, so that the list of free pages is a neighbour, too. It comes
+    // from free pages and goes back to them if unused; a large one may have grown the file for it.
+    let list = u64::from(storage != FreelistStorage::Never && pages + 1 < LARGE_COMMIT_PAGES);
+    set.expect_pages(pages + list);
     let root = buckets.write(&base.pages, set).map_err(from_tree)?;
     let root_sequence = buckets.sequence(Buckets::TOP).map_err(from_tree)?;
     if base.meta.freelist != NO_FREELIST {

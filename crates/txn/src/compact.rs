@@ -7,6 +7,7 @@ use kv_api::{Error, Result};
 use crate::bucket::TOP;
 use crate::bucket_mut::BucketMut;
 use crate::db::Db;
+use crate::error::from_tree;
 use crate::snapshot::Snapshot;
 use crate::transaction::Transaction;
 use crate::visit::visit;
@@ -44,6 +45,7 @@ pub fn compact(
         bytes_committed: 0,
         progress,
     };
+    copier.pack()?;
     visit(from, &mut copier)?;
     (copier.progress)(copier.bytes);
     copier
@@ -85,7 +87,14 @@ impl Copier<'_> {
             self.bucket = *id;
         }
         self.transaction = Some(next);
-        Ok(())
+        self.pack()
+    }
+
+    /// Lets the bucket at hand be packed: what is put into it comes in order.
+    fn pack(&mut self) -> Result<()> {
+        let bucket = self.bucket;
+        let transaction = self.transaction.as_mut().ok_or(Error::Closed)?;
+        transaction.buckets.set_packed(bucket).map_err(from_tree)
     }
 
     fn bucket(&mut self) -> Result<BucketMut<'_>> {
@@ -105,7 +114,7 @@ impl BucketVisitor for Copier<'_> {
         bucket.set_sequence(sequence)?;
         self.bucket = bucket.id();
         self.path.push((name.to_vec(), self.bucket));
-        Ok(())
+        self.pack()
     }
 
     fn pair(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
@@ -116,6 +125,7 @@ impl BucketVisitor for Copier<'_> {
     fn leave(&mut self) -> Result<()> {
         self.path.pop();
         self.bucket = self.path.last().map_or(TOP, |(_, id)| *id);
-        Ok(())
+        // It may have been opened anew since it was packed last.
+        self.pack()
     }
 }

@@ -44,7 +44,10 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn go_on(&self) -> Result<()> {
-        self.failed.clone().map_or(Ok(()), Err)
+        match &self.failed {
+            None => Ok(()),
+            Some(error) => Err(error.clone()),
+        }
     }
 
     /// Moves to the first entry.

@@ -20,6 +20,10 @@ struct State {
     /// Someone has the turn.
     busy: bool,
     closed: bool,
+    /// Threads that sleep until the writer is put back.
+    waiting_for_writer: usize,
+    /// Threads that sleep until the turn is free.
+    waiting_for_turn: usize,
 }
 
 /// Where the writer waits to be taken.
@@ -40,6 +44,8 @@ impl Gate {
                 writer,
                 busy: false,
                 closed: false,
+                waiting_for_writer: 0,
+                waiting_for_turn: 0,
             }),
             returned: Condvar::new(),
             free: Condvar::new(),
@@ -64,8 +70,10 @@ impl Gate {
                 state.busy = true;
                 return Ok(writer);
             }
+            state.waiting_for_turn += 1;
             let woken = self.free.wait(state);
             state = woken.unwrap_or_else(PoisonError::into_inner);
+            state.waiting_for_turn -= 1;
         }
     }
 
@@ -93,8 +101,10 @@ impl Gate {
             if state.closed {
                 return Err(Error::Closed);
             }
+            state.waiting_for_writer += 1;
             let woken = self.returned.wait(state);
             state = woken.unwrap_or_else(PoisonError::into_inner);
+            state.waiting_for_writer -= 1;
         }
     }
 
@@ -102,16 +112,22 @@ impl Gate {
     pub fn put_back(&self, writer: Box<Writer>) {
         let mut state = self.state();
         state.writer = Some(writer);
-        self.returned.notify_one();
-        if !state.busy {
+        // Waking nobody is a system call all the same.
+        if state.waiting_for_writer > 0 {
+            self.returned.notify_one();
+        }
+        if !state.busy && state.waiting_for_turn > 0 {
             self.free.notify_one();
         }
     }
 
     /// Ends the turn. The writer has been put back before.
     pub fn end_turn(&self) {
-        self.state().busy = false;
-        self.free.notify_one();
+        let mut state = self.state();
+        state.busy = false;
+        if state.waiting_for_turn > 0 {
+            self.free.notify_one();
+        }
     }
 
     /// Lets no one through any more.

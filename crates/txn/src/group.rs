@@ -4,18 +4,17 @@
 //! hands the open transaction to the next instead of committing; the last commits for all. Each
 //! closure runs once, on its own thread, so it may borrow; one that fails or panics is undone
 //! alone, because it works behind a savepoint. There is no timer: a group is whoever came while
-//! the group before was being committed.
+//! the group before was being committed, and whoever comes back from it at once.
 //!
 //! Invariant: every member of a group is told its outcome once, by the member that commits; if that
-//! member dies before, the channel closes and nothing was committed.
+//! member dies before, dropping the baton tells that nothing was committed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::mpsc::channel;
 
-use kv_api::{Durability, Error, Result};
+use kv_api::{Durability, Result};
 
 use crate::db::Db;
-use crate::group_queue::{Baton, Finish, Turn};
+use crate::group_queue::{Baton, Teller, Turn};
 use crate::transaction::{Transaction, run_handlers};
 
 /// A savepoint copies the list of changed nodes, so a group that has changed many is closed.
@@ -52,12 +51,13 @@ impl Db {
         let mut baton = match group.take_turn() {
             Turn::Baton(baton) => baton,
             Turn::Begin => {
-                let ending = Finish(group);
+                let ending = group.ending();
                 let transaction = self.begin()?;
                 std::mem::forget(ending);
                 Box::new(Baton {
                     transaction,
-                    members: Vec::new(),
+                    members: 0,
+                    teller: Teller::default(),
                 })
             }
         };
@@ -69,35 +69,42 @@ impl Db {
         }));
         if !matches!(ran, Ok(Ok(_))) {
             baton.transaction.return_to(savepoint);
-            self.end_turn(baton);
+            let others = baton.members;
+            self.end_turn(baton, others);
             return match ran {
                 Ok(failed) => failed,
                 Err(panic) => resume_unwind(panic),
             };
         }
-        let (tell, told) = channel();
-        baton.members.push(tell);
-        self.end_turn(baton);
-        // A member that died before it could commit dropped the transaction: nothing happened.
-        told.recv().unwrap_or(Err(Error::Closed))?;
+        let others = baton.members;
+        baton.members += 1;
+        let outcome = baton.teller.outcome();
+        let committed = self.end_turn(baton, others);
+        let told = outcome.wait();
+        if !committed {
+            group.returned();
+        }
+        told?;
         match ran {
             Ok(value) => value,
             Err(panic) => resume_unwind(panic),
         }
     }
 
-    /// Passes the baton on, or commits for all.
-    fn end_turn(&self, baton: Box<Baton>) {
+    /// Passes the baton on, or commits for all, of whom `others` wait; answers whether it
+    /// committed.
+    fn end_turn(&self, baton: Box<Baton>, others: usize) -> bool {
         let group = &*self.group;
         let full = baton.transaction.nodes_in_memory() > NODES_MAX;
         let kept = if full { Some(baton) } else { group.pass(baton) };
-        let Some(baton) = kept else { return };
-        let ending = Finish(group);
+        let Some(baton) = kept else { return false };
+        let ending = group.committing(others);
         let Baton {
             transaction,
             members,
+            teller,
         } = *baton;
-        let committed = if members.is_empty() {
+        let committed = if members == 0 {
             drop(transaction);
             Ok(Vec::new())
         } else {
@@ -110,12 +117,10 @@ impl Db {
             Err(error) => (Err(error), Vec::new()),
         };
         let ran = run_handlers(handlers);
-        for member in members {
-            // A receiver that is gone has nothing to be told.
-            drop(member.send(result.clone()));
-        }
+        teller.tell(result);
         if let Err(panic) = ran {
             resume_unwind(panic);
         }
+        true
     }
 }

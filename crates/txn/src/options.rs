@@ -29,6 +29,9 @@ pub enum FreelistKind {
     Array,
 }
 
+/// Memory for the heads of keys, unless chosen otherwise: enough for a file of about a gibibyte.
+const HEADS_BYTES: usize = 64 << 20;
+
 /// How to open a database.
 ///
 /// ```
@@ -89,6 +92,7 @@ impl Default for Options {
                 no_grow: false,
                 file_bytes_max: None,
                 step_bytes: ALLOCATION_STEP_BYTES,
+                side_table_bytes_max: HEADS_BYTES,
             },
         }
     }
@@ -177,6 +181,14 @@ impl Options {
     /// The step by which a file larger than the step grows; 16 MiB by default.
     pub fn growth_step_bytes(mut self, bytes: u64) -> Options {
         self.file.step_bytes = bytes;
+        self
+    }
+
+    /// Memory for heads of keys: the first bytes of the keys of pages that are searched again and
+    /// again, so that a search touches fewer cache lines. Taken as pages come to need it, about a
+    /// sixteenth of their size; 64 MiB at most by default, and 0 for none.
+    pub fn heads_bytes_max(mut self, bytes: usize) -> Options {
+        self.file.side_table_bytes_max = bytes;
         self
     }
 

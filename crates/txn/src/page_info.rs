@@ -44,6 +44,21 @@ impl Snapshot {
     ///
     /// The first call finds all free pages, which reads the freelist or the whole tree.
     pub fn page(&self, id: u64) -> Result<Option<PageInfo>> {
+        let inside = (2..self.pages().high_water().0).contains(&id);
+        if inside && self.version().free_pages()?.contains(PageId(id)) {
+            return Ok(Some(PageInfo {
+                id,
+                usage: PageUse::Free,
+                count: 0,
+                overflow: 0,
+            }));
+        }
+        self.page_by_header(id)
+    }
+
+    /// What page `id` is by its header alone, so that a free page is what it was last: for files
+    /// whose damage keeps [`Snapshot::page`] from finding the free pages.
+    pub fn page_by_header(&self, id: u64) -> Result<Option<PageInfo>> {
         if id >= self.pages().high_water().0 {
             return Ok(None);
         }
@@ -51,14 +66,6 @@ impl Snapshot {
             return Ok(Some(PageInfo {
                 id,
                 usage: PageUse::Meta,
-                count: 0,
-                overflow: 0,
-            }));
-        }
-        if self.version().free_pages()?.contains(PageId(id)) {
-            return Ok(Some(PageInfo {
-                id,
-                usage: PageUse::Free,
                 count: 0,
                 overflow: 0,
             }));

@@ -5,7 +5,10 @@
 //! only on the youngest held version below T: if that one is older than B, so are all others.
 //!
 //! Invariants:
-//! * every run is in exactly one of `fresh` and one list of `blocked`, and `all` is their union;
+//! * every run is in exactly one of `fresh` and one list of `blocked`; `blocked_pages` is the union
+//!   of the latter;
+//! * `fresh` is empty from a transaction's beginning to its commit: [`Pending::release`] has
+//!   looked at each run by then;
 //! * a run stands under the version that blocks it, and is looked at again only when that version
 //!   is gone, so a commit's cost does not grow with the pages that long readers pin.
 
@@ -26,15 +29,15 @@ struct FreedRun {
 pub(crate) struct Pending {
     fresh: Vec<FreedRun>,
     blocked: BTreeMap<TxId, Vec<FreedRun>>,
-    all: Extents,
+    blocked_pages: Extents,
     births: HashMap<PageId, TxId>,
     births_in_order: BTreeMap<TxId, Vec<PageId>>,
 }
 
 impl Pending {
-    /// The pages that wait.
-    pub fn all(&self) -> &Extents {
-        &self.all
+    /// The pages that some version was still seen to need.
+    pub fn blocked(&self) -> &Extents {
+        &self.blocked_pages
     }
 
     /// Notes that version `born` wrote a run at `start`.
@@ -53,7 +56,6 @@ impl Pending {
             born,
             freed,
         });
-        self.all.insert(start, pages);
     }
 
     /// Pages pinned by the version `held`.
@@ -75,18 +77,20 @@ impl Pending {
             .copied()
             .collect();
         for txid in gone {
-            again.extend(self.blocked.remove(&txid).unwrap_or_default());
+            let runs = self.blocked.remove(&txid).unwrap_or_default();
+            for run in &runs {
+                self.blocked_pages.remove(run.start, run.pages);
+            }
+            again.extend(runs);
         }
         let mut sound = true;
         for run in again {
             match held.range(..run.freed).next_back() {
                 Some(youngest) if *youngest >= run.born => {
+                    sound &= self.blocked_pages.insert(run.start, run.pages);
                     self.blocked.entry(*youngest).or_default().push(run);
                 }
-                _ => {
-                    self.all.remove(run.start, run.pages);
-                    sound &= free.insert(run.start, run.pages);
-                }
+                _ => sound &= free.insert(run.start, run.pages),
             }
         }
         sound

@@ -106,6 +106,19 @@ impl Snapshot {
         self.root().bucket_if_exists(name)
     }
 
+    /// The bucket at `path`, from the top inwards; the top bucket for the empty path.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if one on the way is missing, or if its name is a key's.
+    pub fn bucket_at<N: AsRef<[u8]>>(
+        &self,
+        path: impl IntoIterator<Item = N>,
+    ) -> Result<Bucket<'_>> {
+        let mut names = path.into_iter();
+        names.try_fold(self.root(), |bucket, name| bucket.bucket(name))
+    }
+
     /// A cursor over the top bucket.
     pub fn cursor(&self) -> Cursor<'_> {
         self.root().cursor()

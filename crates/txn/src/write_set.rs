@@ -11,7 +11,9 @@ use std::ops::Range;
 use kv_api::{Error, Result};
 use pager::{Error as PagerError, Extents, PageId, PageSink, TxId};
 
+use crate::grant::{Grant, LARGE_COMMIT_PAGES, LONG_RUN_PAGES, may_extend};
 use crate::options::FreelistKind;
+use crate::run_list::RunList;
 use crate::writer::Writer;
 
 /// The step of the commit protocol that follows growing the file.
@@ -27,11 +29,9 @@ pub(crate) struct WriteSet<'w> {
     pub high_water: PageId,
     pub pages_allocated: u64,
     allocated: Vec<(PageId, u64)>,
-    taken: Vec<(PageId, u64)>,
-    freed: Vec<(PageId, u64)>,
-    freed_pages: Extents,
-    /// One run granted ahead for all pages to come.
-    granted: Option<(PageId, u64)>,
+    taken: RunList,
+    freed: RunList,
+    granted: Grant,
     images: Vec<u8>,
     runs: Vec<(PageId, Range<usize>)>,
     /// Why images could not be written out while the tree was, in words the tree does not have.
@@ -49,10 +49,9 @@ impl<'w> WriteSet<'w> {
             sync_length,
             pages_allocated: 0,
             allocated: Vec::new(),
-            taken: Vec::new(),
-            freed: Vec::new(),
-            freed_pages: Extents::new(),
-            granted: None,
+            taken: RunList::default(),
+            freed: RunList::default(),
+            granted: Grant::default(),
             images,
             runs: Vec::new(),
             failed: None,
@@ -61,16 +60,16 @@ impl<'w> WriteSet<'w> {
 
     /// Pages that will be free after a restart if this set is kept.
     pub fn free_after_restart(&self) -> u64 {
-        let granted = self.granted.map_or(0, |(_, pages)| pages);
-        let pending = self.writer.pending.all().pages();
-        self.writer.free.pages() + pending + self.freed_pages.pages() + granted
+        let pending = self.writer.pending.blocked().pages();
+        self.writer.free.pages() + pending + self.freed.pages() + self.granted.pages()
     }
 
     /// Their runs, in no order.
     pub fn runs_free_after_restart(&self) -> impl Iterator<Item = (PageId, u64)> + '_ {
         let writer = &*self.writer;
-        let waiting = writer.pending.all().iter().chain(self.freed_pages.iter());
-        writer.free.iter().chain(waiting).chain(self.granted)
+        let waiting = writer.pending.blocked().iter().chain(self.freed.iter());
+        let granted = self.granted.runs();
+        writer.free.iter().chain(waiting).chain(granted)
     }
 
     /// The same as a set.
@@ -87,14 +86,62 @@ impl<'w> WriteSet<'w> {
             FreelistKind::Hashmap => self.writer.free.take(pages),
             FreelistKind::Array => self.writer.free.take_lowest(pages),
         }?;
-        self.taken.push((id, pages));
+        self.taken.insert(id, pages);
         Some(id)
     }
 
-    fn take_granted(&mut self, pages: u64) -> Option<PageId> {
-        let (start, left) = self.granted.filter(|(_, left)| *left >= pages)?;
-        self.granted = Some((PageId(start.0 + pages), left - pages)).filter(|_| left > pages);
-        Some(start)
+    /// Runs for `pages` pages in all, or for as many of them as are better granted ahead.
+    fn grant(&mut self, pages: u64) -> Vec<(PageId, u64)> {
+        if let Some(id) = self.take_free(pages) {
+            return vec![(id, pages)];
+        }
+        if pages < LARGE_COMMIT_PAGES {
+            return self.grant_to_small(pages);
+        }
+        let mut runs = Vec::new();
+        let waiting = self.writer.free.pages() + self.writer.pending.blocked().pages();
+        let live = self.high_water.0.saturating_sub(waiting);
+        let mut left = pages;
+        while left > 0 {
+            let longest = self.writer.free.longest().map_or(0, |(_, pages)| pages);
+            if longest < LONG_RUN_PAGES.min(left) && may_extend(self.high_water, left, live) {
+                // A limit of the file's size is none here: what is free is used instead.
+                if let Ok(id) = self.extend(left) {
+                    runs.push((id, left));
+                    break;
+                }
+            }
+            let run = if longest >= left {
+                self.take_free(left).map(|id| (id, left))
+            } else {
+                self.take_longest(left)
+            };
+            let Some(run) = run else { break };
+            left -= run.1;
+            runs.push(run);
+        }
+        runs
+    }
+
+    /// The longest runs there are, none of which has `pages` pages.
+    fn grant_to_small(&mut self, pages: u64) -> Vec<(PageId, u64)> {
+        let mut runs = Vec::new();
+        let mut left = pages;
+        while left > 0 {
+            let whole = self.take_free(left).map(|id| (id, left));
+            let Some(run) = whole.or_else(|| self.take_longest(left)) else {
+                break;
+            };
+            left -= run.1;
+            runs.push(run);
+        }
+        runs
+    }
+
+    fn take_longest(&mut self, pages_max: u64) -> Option<(PageId, u64)> {
+        let run = self.writer.free.take_longest(pages_max)?;
+        self.taken.insert(run.0, run.1);
+        Some(run)
     }
 
     /// Pages above the high-water mark, if no limit stands against them.
@@ -136,7 +183,10 @@ impl<'w> WriteSet<'w> {
             .collect();
         let writer = &mut *self.writer;
         let counters = &writer.current.counters;
-        counters.add(&counters.writes, runs.len() as u64);
+        counters.add(
+            &counters.writes,
+            stretches(&runs, writer.pager.page_bytes()),
+        );
         counters.add(&counters.bytes_written, self.images.len() as u64);
         writer
             .pager
@@ -157,10 +207,10 @@ impl<'w> WriteSet<'w> {
         for (id, _) in &allocated {
             writer.pending.note_birth(*id, txid);
         }
-        for (id, pages) in freed {
+        for (id, pages) in freed.iter() {
             writer.pending.add(id, pages, txid);
         }
-        if let Some((id, pages)) = granted {
+        for (id, pages) in granted.runs() {
             writer.free.insert(id, pages);
         }
         let counters = &writer.current.counters;
@@ -171,7 +221,7 @@ impl<'w> WriteSet<'w> {
     /// Gives back every page that was taken; answers why images could not be written, if that is
     /// what went wrong.
     pub fn undo(self) -> Option<Error> {
-        for (id, pages) in self.taken {
+        for (id, pages) in self.taken.iter() {
             self.writer.free.insert(id, pages);
         }
         self.writer.images = self.images;
@@ -179,16 +229,29 @@ impl<'w> WriteSet<'w> {
     }
 }
 
+/// Stretches of neighbouring pages among sorted runs: each is written in one call.
+fn stretches(runs: &[(PageId, &[u8])], page_bytes: usize) -> u64 {
+    let mut next = None;
+    let starts = runs.iter().filter(|(id, bytes)| {
+        let pages = bytes.len().checked_div(page_bytes).unwrap_or(0);
+        next.replace(id.0 + pages as u64) != Some(id.0)
+    });
+    starts.count() as u64
+}
+
 impl PageSink for WriteSet<'_> {
     fn expect_pages(&mut self, pages: u64) {
-        // One run for all, if there is one: neighbours are written in one call and read together.
         if pages > 1 {
-            self.granted = self.take_free(pages).map(|id| (id, pages));
+            let runs = self.grant(pages);
+            self.granted = match pages {
+                LARGE_COMMIT_PAGES.. => Grant::new(runs),
+                _ => Grant::of_small(runs),
+            };
         }
     }
 
     fn allocate(&mut self, pages: u64) -> pager::Result<PageId> {
-        let id = match self.take_granted(pages).or_else(|| self.take_free(pages)) {
+        let id = match self.granted.take(pages).or_else(|| self.take_free(pages)) {
             Some(id) => id,
             None => self.extend(pages)?,
         };
@@ -219,15 +282,15 @@ impl PageSink for WriteSet<'_> {
     fn free(&mut self, id: PageId, pages: u64) -> pager::Result<()> {
         let end = id.0.saturating_add(pages);
         let inside = id.0 >= 2 && end <= self.high_water.0;
-        let free =
-            self.writer.free.overlaps(id, pages) || self.writer.pending.all().overlaps(id, pages);
-        if !inside || free || !self.freed_pages.insert(id, pages) {
+        let free = self.writer.free.overlaps(id, pages)
+            || self.taken.overlaps(id, pages)
+            || self.writer.pending.blocked().overlaps(id, pages);
+        if !inside || free || !self.freed.insert(id, pages) {
             return Err(PagerError::page(
                 id,
                 "a page of the tree is free, or in it twice",
             ));
         }
-        self.freed.push((id, pages));
         Ok(())
     }
 }

@@ -8,6 +8,7 @@
 //! * once a change has met a page it could not read, `spoiled` says so and nothing is written: the
 //!   change may have been made in part.
 
+mod placing;
 mod release;
 mod settling;
 
@@ -381,7 +382,6 @@ impl Buckets {
         }
         check_len("key", key.len(), KEY_BYTES_MAX)?;
         check_len("value", value.len(), VALUE_BYTES_MAX)?;
-        self.refuse_bucket(source, id, key)?;
         self.bucket_mut(id)?
             .tree
             .put(source, key, value, PAIR_FLAGS)
@@ -403,16 +403,12 @@ impl Buckets {
         id: BucketId,
         key: &[u8],
     ) -> Result<bool> {
-        self.refuse_bucket(source, id, key)?;
-        self.bucket_mut(id)?.tree.delete(source, key)
-    }
-
-    fn refuse_bucket<S: PageSource>(&self, source: &S, id: BucketId, key: &[u8]) -> Result<()> {
         match self.get(source, id, key)? {
             Some(entry) if entry_kind(entry.flags) == EntryKind::Bucket => {
                 Err(Error::Incompatible("the key names a bucket"))
             }
-            _ => Ok(()),
+            Some(_) => self.bucket_mut(id)?.tree.remove(source, key),
+            None => Ok(false),
         }
     }
 
@@ -438,7 +434,7 @@ impl Buckets {
 
 /// The node of a bucket that lives inside its entry's value.
 fn inline_node(value: &[u8]) -> Result<Node> {
-    let node = Node::read(inline_elements(value)?, None)?;
+    let node = Node::read(inline_elements(value)?, None, false)?;
     if (0..node.count()).any(|index| entry_kind(node.flags(index)) == EntryKind::Bucket) {
         return Err(bucket_in_inline_bucket().into());
     }

@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use kv_api::Error;
 use serde_json::json;
-use strata::OpenOptions;
 use txn::{BackupOptions, CompactOptions};
 
 use super::Context;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::output::{Output, progress_bytes};
 use crate::stores;
 
@@ -43,7 +42,10 @@ pub struct BackupArgs {
 
 fn must_not_exist(path: &Path) -> Outcome {
     match path.symlink_metadata() {
-        Ok(_) => Err(Error::Exists { what: "the target" }.into()),
+        Ok(_) => {
+            let exists = Error::Exists { what: "the target" };
+            Err(Failure::at(path.as_os_str(), exists))
+        }
         Err(_) => Ok(()),
     }
 }
@@ -102,7 +104,8 @@ fn pack(args: &CompactArgs, snapshot: &txn::Snapshot, path: &Path) -> Outcome {
         .page_bytes(page_bytes)
         .no_sync(true)
         .no_grow_sync(true)
-        .open(path)?;
+        .open(path)
+        .map_err(|error| Failure::at(path.as_os_str(), error))?;
     let bar = progress_bytes(snapshot.size_bytes(), "compacting");
     let options = CompactOptions {
         transaction_bytes_max: args.transaction_bytes,
@@ -137,10 +140,7 @@ impl<W: Write> Write for Counted<W> {
 }
 
 pub fn backup(args: &BackupArgs, context: &Context, out: &mut Output) -> Outcome {
-    let store = OpenOptions::new()
-        .read_only(true)
-        .lock_timeout(context.timeout)
-        .open(&args.source)?;
+    let store = stores::reading(&args.source, context.timeout)?;
     let snapshot = stores::bolt(&store)?.snapshot()?;
     let options = BackupOptions {
         bypass_cache: args.bypass_cache,
@@ -156,7 +156,8 @@ pub fn backup(args: &BackupArgs, context: &Context, out: &mut Output) -> Outcome
         return Ok(());
     }
     must_not_exist(&args.target)?;
-    let bytes = snapshot.copy_file_with(&args.target, options)?;
+    let copied = snapshot.copy_file_with(&args.target, options);
+    let bytes = copied.map_err(|error| Failure::at(args.target.as_os_str(), error))?;
     bar.finish_and_clear();
     out.put(|| format!("{bytes} bytes"), || json!({ "bytes": bytes }))
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::Args;
-use kv_api::Error;
+use kv_api::{Error, ErrorKind};
 use serde_json::{Value, json};
 use txn::{LeafValue, MetaRecord, PageContents, PageInfo, PageUse, Snapshot};
 
@@ -33,10 +33,34 @@ fn name(usage: PageUse) -> &'static str {
     }
 }
 
-fn page_info(snapshot: &Snapshot, id: u64) -> Outcome<PageInfo> {
-    Ok(snapshot.page(id)?.ok_or(Error::Invalid {
-        what: "a page number outside the file",
-    })?)
+/// What pages are, also where damage hides which of them are free.
+struct Pages<'s> {
+    snapshot: &'s Snapshot,
+    free_unknown: bool,
+}
+
+impl<'s> Pages<'s> {
+    fn of(snapshot: &'s Snapshot) -> Pages<'s> {
+        let damaged = match snapshot.page(snapshot.info().root_page) {
+            Err(error) if error.kind() == ErrorKind::Corrupt => Some(error),
+            _ => None,
+        };
+        if let Some(error) = &damaged {
+            eprintln!("strata: which pages are free is not known: {error}");
+        }
+        Pages {
+            snapshot,
+            free_unknown: damaged.is_some(),
+        }
+    }
+
+    fn page(&self, id: u64) -> Outcome<Option<PageInfo>> {
+        Ok(if self.free_unknown {
+            self.snapshot.page_by_header(id)?
+        } else {
+            self.snapshot.page(id)?
+        })
+    }
 }
 
 pub fn table(args: &StoreArgs, context: &Context, out: &mut Output) -> Outcome {
@@ -45,8 +69,9 @@ pub fn table(args: &StoreArgs, context: &Context, out: &mut Output) -> Outcome {
     if !out.is_json() {
         out.line("PAGE     TYPE       ITEMS  OVERFLOW")?;
     }
+    let pages = Pages::of(&snapshot);
     let mut id = 0;
-    while let Some(page) = snapshot.page(id)? {
+    while let Some(page) = pages.page(id)? {
         let overflow = if page.overflow > 0 {
             page.overflow.to_string()
         } else {
@@ -134,8 +159,11 @@ pub fn show(args: &PageArgs, context: &Context, out: &mut Output) -> Outcome {
     let store = stores::inspecting(&args.store, context.timeout)?;
     let snapshot = stores::bolt(&store)?.snapshot()?;
     let page_bytes = u64::from(snapshot.info().page_bytes);
+    let pages = Pages::of(&snapshot);
     for &id in &args.pages {
-        let page = page_info(&snapshot, id)?;
+        let page = pages.page(id)?.ok_or(Error::Invalid {
+            what: "a page number outside the file",
+        })?;
         let usage = name(page.usage);
         let mut lines = vec![
             format!("Page:        {id}"),

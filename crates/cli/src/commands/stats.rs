@@ -8,7 +8,7 @@ use serde_json::json;
 use txn::{BucketStatistics, Ticker};
 
 use super::Context;
-use crate::arguments::duration;
+use crate::arguments::{duration, pace};
 use crate::failure::Outcome;
 use crate::output::Output;
 use crate::stores;
@@ -23,7 +23,7 @@ pub struct StatsArgs {
     prefix: String,
     /// Scan the store over and over, and print to standard error at this pace, as JSON, what its
     /// counters counted since the last time
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = pace)]
     every: Option<Duration>,
     /// Stop after this time instead of going on until interrupted
     #[arg(long = "for", value_name = "TIME", value_parser = duration, requires = "every")]

@@ -91,3 +91,47 @@ fn damage_is_a_status_and_never_a_panic() {
     }
     assert!(refused > 0, "some of it must have been seen");
 }
+
+#[test]
+fn an_error_names_the_file_it_is_about() {
+    let place = Place::new();
+    let (absent, text) = (place.file("absent.db"), place.file("text"));
+    std::fs::write(&text, "hello, this is no database").unwrap();
+    let file = place.file("my.db");
+    ok(&["put", &file, "x", "k", "v", "--create"]);
+    for (args, name) in [
+        (&["info", &absent][..], &absent),
+        (&["check", &text], &text),
+        (&["backup", &file, &text], &text),
+        (&["compact", &file, &text], &text),
+        (
+            &["backup", &file, "/no/such/directory/x"],
+            &"/no/such/directory/x".to_owned(),
+        ),
+    ] {
+        let err = run(args).err;
+        assert!(err.contains(name.as_str()), "{args:?}: {err}");
+        assert!(!err.contains("lists all damage"), "{args:?}: {err}");
+    }
+}
+
+#[test]
+fn pages_of_a_damaged_file_are_shown_by_their_headers() {
+    let place = Place::new();
+    let file = place.file("damaged.db");
+    let mut bytes = std::fs::read(fixture("etcd-member.db")).unwrap();
+    // The flags of the root page: no freelist is stored, so which pages are free is lost, too.
+    let root = 7 * 4096;
+    bytes[root + 8] = 0x77;
+    std::fs::write(&file, bytes).unwrap();
+    let table = run(&["pages", &file]);
+    assert_eq!(table.code, 0, "{}", table.err);
+    assert!(
+        table.out.contains("unknown") && table.out.contains("leaf"),
+        "{}",
+        table.out
+    );
+    assert!(table.err.contains("page 7"), "{}", table.err);
+    assert_eq!(run(&["page", &file, "3"]).code, 0);
+    assert_eq!(run(&["stats", &file, "--every", "0s"]).code, 2);
+}

@@ -19,14 +19,21 @@ pub trait NestedReader {
 }
 
 /// A transaction on a store with nested buckets. A path names a bucket from the root inwards; the
-/// empty path is the root.
+/// empty path is the root, which cannot be made nor deleted.
+///
+/// Pairs and buckets of one bucket share its names: where one stands the other is
+/// [`Error::Incompatible`](crate::Error::Incompatible). A space is a bucket of the root, and the
+/// default space is the root's own pairs; calls on a space see its pairs and pass its buckets
+/// over. Empty names and keys are refused as elsewhere.
 pub trait NestedWriter {
     /// Makes the bucket at `path` and every bucket on the way, where they do not exist.
     fn create_bucket(&mut self, path: &[&[u8]]) -> Result<()>;
     /// Removes the bucket at `path` with all it holds; answers whether there was one.
     fn delete_bucket(&mut self, path: &[&[u8]]) -> Result<bool>;
-    /// Sets a pair in the bucket at `path`.
+    /// Sets a pair in the bucket at `path`, which must be there: otherwise
+    /// [`Error::NotFound`](crate::Error::NotFound).
     fn put_in(&mut self, path: &[&[u8]], key: &[u8], value: &[u8]) -> Result<()>;
-    /// Sets the sequence number of the bucket at `path`.
+    /// Sets the sequence number of the bucket at `path`, which must be there. A bucket's is 0
+    /// until set.
     fn set_sequence(&mut self, path: &[&[u8]], sequence: u64) -> Result<()>;
 }

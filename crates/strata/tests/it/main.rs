@@ -10,6 +10,7 @@
 
 mod architecture;
 mod digests;
+mod first_screen;
 mod flattening;
 mod place;
 mod recognising;

@@ -453,3 +453,33 @@ fn ten_thousand_buckets_are_found_again() {
     drop(snapshot);
     scratch.close_clean(db);
 }
+
+#[test]
+fn a_path_leads_to_a_bucket_in_snapshots_and_transactions() {
+    let scratch = Scratch::new();
+    let db = scratch.strict();
+    db.update(|tx| {
+        let mut outer = tx.create_bucket("a")?;
+        outer.put("pair", "no bucket")?;
+        outer.create_bucket("b")?.put("k", "v")?;
+        tx.bucket_at(["a", "b"])?.put("l", "w")?;
+        assert!(tx.bucket_at(["a", "b"])?.remove("k")?);
+        assert!(!tx.bucket_at(["a", "b"])?.remove("k")?);
+        assert_kind(
+            tx.bucket_at(["a", "b"])?.create_bucket(""),
+            ErrorKind::Invalid,
+        );
+        assert_kind(tx.bucket_at(["a", "c"]), ErrorKind::NotFound);
+        assert_kind(tx.bucket_at(["a", "pair"]), ErrorKind::NotFound);
+        tx.bucket_at([""; 0])?.put("top", "pair")
+    })
+    .unwrap();
+    let snapshot = db.snapshot().unwrap();
+    let inner = snapshot.bucket_at(["a", "b"]).unwrap();
+    assert_eq!(inner.get("l").unwrap(), Some(&b"w"[..]));
+    assert_eq!(inner.get("k").unwrap(), None);
+    assert_kind(snapshot.bucket_at([b"a", b"x"]), ErrorKind::NotFound);
+    let top = snapshot.bucket_at([""; 0]).unwrap();
+    assert_eq!(top.get("top").unwrap(), Some(&b"pair"[..]));
+    assert_eq!(snapshot.check().unwrap(), []);
+}

@@ -44,6 +44,10 @@ fn a_copy_has_exactly_the_told_size_and_is_the_same_database() {
         assert_eq!(bytes.len() as u64, snapshot.size_bytes());
         let path = scratch.beside("copy.db");
         std::fs::write(&path, &bytes).unwrap();
+        // As bbolt writes them: page 0 is the version copied, page 1 counts one less.
+        let records = [0, 4096].map(|at| pager::Meta::decode(&bytes[at + 16..]).unwrap());
+        let txids = records.map(|record| record.txid.0);
+        assert_eq!(txids, [snapshot.id(), snapshot.id() - 1]);
         let copy = quick().strict(true).open(&path).unwrap();
         assert_clean(&copy);
         assert_eq!(newest(&copy), contents(&snapshot));
@@ -270,14 +274,65 @@ fn a_compaction_packs_well() {
         keys.iter().try_for_each(|key| bucket.delete(key))
     })
     .unwrap();
-    // 21 pairs to a page, the rest of which is too small for another.
-    let leaves = 50_000_u64.div_ceil(21);
+    // 43 pairs to two pages, where a single one has room for 21 and nearly another.
+    let leaf_pages = 2 * 50_000_u64.div_ceil(43);
     let target = Scratch::new();
     let copy = compacted(&db, &target, 16 << 20);
     let size = copy.info().unwrap().size_bytes;
-    assert!(size < (leaves + leaves / 50) * 4096, "{size} bytes");
+    assert!(
+        size < (leaf_pages + leaf_pages / 100) * 4096,
+        "{size} bytes"
+    );
     assert_eq!(newest(&copy), newest(&db));
     target.close_clean(copy);
+}
+
+#[test]
+fn a_compaction_makes_longer_leaves_only_where_they_save_room() {
+    // One page has room for 4,080 bytes of pairs, two for 8,176: 21 pairs of 190 and 43 of them,
+    // but 20 of 204 and 40 of them.
+    for (value_bytes, saves) in [(166, true), (180, false)] {
+        let scratch = Scratch::new();
+        let db = scratch.open();
+        db.update(|tx| {
+            let mut bucket = tx.create_bucket("b")?;
+            (0..8600_u64)
+                .try_for_each(|index| bucket.put(index.to_be_bytes(), vec![7; value_bytes]))
+        })
+        .unwrap();
+        let target = Scratch::new();
+        let copy = quick().no_grow_sync(true).open(&target.path).unwrap();
+        let options = CompactOptions::default();
+        txn::compact(&db.snapshot().unwrap(), &copy, options, &mut |_| {}).unwrap();
+        let statistics = |db: &Db| {
+            let snapshot = db.snapshot().unwrap();
+            snapshot.bucket("b").unwrap().statistics().unwrap()
+        };
+        let leaves = statistics(&copy);
+        let (pages, longer) = (leaves.leaf_pages, leaves.leaf_overflow_pages);
+        // The last leaf is a run of up to four pages: alone, it may be as it comes.
+        if saves {
+            assert_eq!(pages + longer, 400, "{leaves:?}");
+            assert!((200..=203).contains(&longer), "{leaves:?}");
+        } else {
+            assert_eq!(pages + longer, 430, "{leaves:?}");
+            assert!(longer <= 3, "{leaves:?}");
+        }
+        assert_eq!(newest(&copy), newest(&db));
+        assert_eq!(target.file_bytes(), copy.info().unwrap().size_bytes);
+        // Changed afterwards, they are single pages again.
+        copy.update(|tx| {
+            let mut bucket = tx.bucket("b")?;
+            (0..8600_u64)
+                .step_by(20)
+                .try_for_each(|index| bucket.put(index.to_be_bytes(), vec![8; value_bytes]))
+        })
+        .unwrap();
+        let leaves = statistics(&copy);
+        assert_eq!(leaves.leaf_overflow_pages, 0, "{leaves:?}");
+        assert_eq!(leaves.keys, 8600);
+        target.close_clean(copy);
+    }
 }
 
 #[test]

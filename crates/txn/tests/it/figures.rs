@@ -11,7 +11,7 @@ fn scattered(index: u64) -> u64 {
     (mixed ^ mixed >> 29).wrapping_mul(0xBF58_476D_1CE4_E5B9)
 }
 
-fn key(index: u64) -> [u8; 24] {
+pub fn key(index: u64) -> [u8; 24] {
     let mut key = [0; 24];
     key[..8].copy_from_slice(&scattered(index).to_be_bytes());
     key[8..16].copy_from_slice(&scattered(index + 1).to_be_bytes());
@@ -19,7 +19,7 @@ fn key(index: u64) -> [u8; 24] {
     key
 }
 
-fn load(db: &Db, keys: u64) {
+pub fn load(db: &Db, keys: u64) {
     db.update(|tx| {
         let mut bucket = tx.create_bucket_if_missing("data")?;
         (0..keys).try_for_each(|index| bucket.put(key(index), [7; 150]))

@@ -1,6 +1,7 @@
 //! Sharing a commit: `batch` with bbolt's semantics, `update_grouped` with better ones.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
@@ -166,6 +167,20 @@ fn batches_from_many_threads_lose_nothing() {
     scratch.close_clean(db);
 }
 
+/// Waits until a thread, named as in `/proc`, waits for something itself. Where there is no
+/// `/proc`, time has to do.
+fn wait_until_asleep(thread: Option<PathBuf>) {
+    let Some(thread) = thread else {
+        return std::thread::sleep(Duration::from_millis(200));
+    };
+    let stat = Path::new("/proc").join(thread).join("stat");
+    // Behind the name in brackets.
+    let is_asleep = |stat: &str| stat.rsplit(") ").next().unwrap().starts_with('S');
+    while !is_asleep(&std::fs::read_to_string(&stat).unwrap()) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Runs `call` on `count` threads while a grouped update is held open, so that they form one group
 /// behind it, in order.
 fn grouped<T: Send>(db: &Db, count: u8, call: impl Fn(u8) -> T + Sync) -> Vec<T> {
@@ -182,9 +197,13 @@ fn grouped<T: Send>(db: &Db, count: u8, call: impl Fn(u8) -> T + Sync) -> Vec<T>
         let mut waiting = Vec::new();
         for index in 0..count {
             let call = &call;
-            waiting.push(scope.spawn(move || call(index)));
+            let (tell, told) = std::sync::mpsc::channel();
+            waiting.push(scope.spawn(move || {
+                tell.send(std::fs::read_link("/proc/thread-self")).unwrap();
+                call(index)
+            }));
             // In line one after the other.
-            std::thread::sleep(Duration::from_millis(20));
+            wait_until_asleep(told.recv().unwrap().ok());
         }
         go.wait();
         first.join().unwrap().unwrap();

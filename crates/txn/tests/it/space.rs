@@ -304,23 +304,26 @@ fn a_commit_does_not_pay_for_free_pages() {
     assert!((statistics.free_pages + statistics.pending_pages).abs_diff(free) < 700);
 }
 
-fn seconds_for(keys: u64) -> Duration {
+fn seconds_for(keys: u64, fill_share: Option<f64>) -> Duration {
     let scratch = Scratch::new();
     let db = scratch.open();
     let mut random = Random::new(keys);
     let began = Instant::now();
     db.update(|tx| {
         let mut bucket = tx.create_bucket("b")?;
+        if let Some(share) = fill_share {
+            bucket.set_fill_share(share)?;
+        }
         (0..keys).try_for_each(|_| bucket.put(random.next().to_be_bytes(), [7; 100]))
     })
     .unwrap();
     began.elapsed()
 }
 
-#[test]
-fn a_random_bulk_load_in_one_transaction_is_linear() {
-    // On a busy machine one measurement says little; a quadratic load would fail all of them.
-    let ratio = || seconds_for(200_000).as_secs_f64() / seconds_for(100_000).as_secs_f64();
+/// On a busy machine one measurement says little; a quadratic load would fail all of them.
+fn assert_linear(fill_share: Option<f64>) {
+    let seconds = |keys| seconds_for(keys, fill_share).as_secs_f64();
+    let ratio = || seconds(200_000) / seconds(100_000);
     let ratios: Vec<f64> = (0..4)
         .map(|_| ratio())
         .take_while(|ratio| *ratio >= 3.0)
@@ -329,9 +332,19 @@ fn a_random_bulk_load_in_one_transaction_is_linear() {
 }
 
 #[test]
+fn a_random_bulk_load_in_one_transaction_is_linear() {
+    assert_linear(None);
+}
+
+#[test]
+fn a_random_bulk_load_under_a_fill_share_is_linear() {
+    assert_linear(Some(0.5));
+}
+
+#[test]
 #[ignore = "a million keys"]
 fn a_million_random_keys_in_one_transaction_are_loaded() {
-    let took = seconds_for(1_000_000);
+    let took = seconds_for(1_000_000, None);
     assert!(took < Duration::from_secs(60), "{took:?}");
 }
 

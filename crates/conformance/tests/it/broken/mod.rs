@@ -65,7 +65,10 @@ fn a_random_failure_is_made_small_and_can_be_repeated() {
     let panic = outcome.unwrap_err();
     let words = panic.downcast_ref::<String>().unwrap();
     assert!(words.contains("STRATA_CONFORMANCE_SEED="), "{words}");
-    assert!(words.contains("[Delete(Room(0), Key(0))]"), "{words}");
+    // Swapping absence for absence deletes, too, and does not get any smaller.
+    let smallest = ["[Delete(Room(0), Key(0))]", "[Swap(Room(0), "];
+    let is_small = smallest.iter().any(|script| words.contains(script));
+    assert!(is_small && words.contains("step 0,"), "{words}");
 }
 
 /// One test per fault, called by its name, with the laws that must catch it.

@@ -102,7 +102,7 @@ impl File for LyingFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        let is_meta = offset <= self.page_bytes as u64 && bytes.len() == self.page_bytes;
+        let is_meta = offset <= self.page_bytes as u64 && bytes.len() <= self.page_bytes;
         self.state().wrote_meta = is_meta;
         if is_meta {
             self.write_meta(bytes, offset)

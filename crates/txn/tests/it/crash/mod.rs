@@ -8,6 +8,7 @@ mod explore;
 mod failures;
 mod full;
 mod lying_disk;
+mod numbers;
 mod stage;
 mod subject;
 mod sweeps;

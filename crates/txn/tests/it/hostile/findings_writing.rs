@@ -85,18 +85,6 @@ fn a_leaf_whose_keys_leave_its_bounds_is_not_written_again() {
 }
 
 #[test]
-fn a_leaf_is_never_merged_with_a_branch() {
-    let bytes = file(&[
-        branch(3, &[(b"a", 4), (b"m", 5)]),
-        leaf(4, &[(PAIR, b"a", b"1"), (PAIR, b"b", b"2")]),
-        branch(5, &[(b"m", 6), (b"n", 7)]),
-        leaf(6, &[(PAIR, b"m", b"3")]),
-        leaf(7, &[(PAIR, b"n", b"4")]),
-    ]);
-    refused(commit_after(&bytes, |tx| tx.root().delete("a").unwrap()));
-}
-
-#[test]
 fn a_bucket_that_could_not_be_deleted_whole_is_not_deleted_in_part() {
     let committed = commit_after(&half_a_bucket(), |tx| {
         refused(tx.delete_bucket("b"));

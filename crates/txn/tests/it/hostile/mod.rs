@@ -17,6 +17,8 @@ mod campaign;
 mod findings;
 #[cfg(test)]
 mod findings_writing;
+#[cfg(test)]
+mod unequal_depth;
 
 use choices::Choices;
 use memory::MemoryDisk;

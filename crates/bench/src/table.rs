@@ -1,0 +1,104 @@
+//! The Markdown table of targets, and the section of a page it is written into.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use crate::engine::Result;
+use crate::report::{Report, rounded};
+use crate::targets::{TARGETS, Target, Verdict};
+
+/// Marks where generated text begins and ends.
+const BEGIN: &str = "<!-- bench: begin";
+const END: &str = "<!-- bench: end -->";
+
+/// The table of the report's engine, with what the run was.
+pub fn table(report: &Report) -> Result<String> {
+    let engine = report.engine();
+    let mut text = String::new();
+    let settings = &report.settings;
+    writeln!(
+        text,
+        "{engine}: {} keys ({}), {} rounds, phases of {} s; {}.\n",
+        settings.keys, settings.shape, settings.rounds, settings.seconds, report.machine
+    )?;
+    let versions = report.versions.iter().zip(report.unsynced.values());
+    let versions = versions
+        .map(|((name, version), class)| format!("{name} {version} (unsynced: {})", class.name()))
+        .collect::<Vec<_>>();
+    writeln!(text, "{}.\n", versions.join("; "))?;
+    if settings.accept_noise {
+        let foreign = report.foreign_cores();
+        writeln!(
+            text,
+            "**Noisy run**: others kept {foreign:.1} cores busy in the median phase. Not a result.\n"
+        )?;
+    }
+    writeln!(
+        text,
+        "| figure | peer | {engine} | peer's | ratio | quartiles | rounds | must | goal | |"
+    )?;
+    writeln!(text, "|---|---|---:|---:|---:|---:|---:|---:|---:|---|")?;
+    for target in TARGETS.iter().filter(|target| target.engine == engine) {
+        writeln!(text, "{}", row(target, target.judge(report).as_ref()))?;
+    }
+    Ok(text)
+}
+
+fn row(target: &Target, verdict: Option<&Verdict>) -> String {
+    let (figure, peer) = (target.figure, target.peer.unwrap_or("–"));
+    let Some(verdict) = verdict else {
+        return format!(
+            "| {figure} | {peer} | – | – | – | – | – | {} | {} | not measured |",
+            target.must, target.goal
+        );
+    };
+    let sign = if verdict.less_is_better { "≤ " } else { "" };
+    let word = match (verdict.must_holds, verdict.goal_holds) {
+        (_, true) => "goal",
+        (true, false) => "must",
+        (false, false) => "**fails**",
+    };
+    format!(
+        "| {figure} | {peer} | {} | {} | {:.2} | {:.2}–{:.2} | {} | {sign}{} | {sign}{} | {word} |",
+        rounded(verdict.rate),
+        verdict.peer_rate.map_or_else(|| "–".to_owned(), rounded),
+        verdict.spread.median,
+        verdict.spread.low,
+        verdict.spread.high,
+        verdict.rounds,
+        target.must,
+        target.goal,
+    )
+}
+
+/// Replaces the section of `page` that is marked for `engine`.
+pub fn write_section(page: &Path, engine: &str, section: &str) -> Result<()> {
+    let text = std::fs::read_to_string(page)?;
+    std::fs::write(page, with_section(&text, engine, section)?)?;
+    Ok(())
+}
+
+fn with_section(text: &str, engine: &str, section: &str) -> Result<String> {
+    let mark = format!("{BEGIN} {engine} -->");
+    let (before, rest) = text
+        .split_once(&mark)
+        .ok_or_else(|| format!("the page has no line {mark}"))?;
+    let (_, after) = rest
+        .split_once(END)
+        .ok_or_else(|| format!("the page has no line {END}"))?;
+    Ok(format!("{before}{mark}\n{section}{END}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_marked_section_is_replaced() {
+        let page = "a\n<!-- bench: begin bolt -->\nold\n<!-- bench: end -->\nb\n";
+        let replaced = with_section(page, "bolt", "new\n").ok();
+        let wanted = "a\n<!-- bench: begin bolt -->\nnew\n<!-- bench: end -->\nb\n";
+        assert_eq!(replaced.as_deref(), Some(wanted));
+        assert!(with_section(page, "flat", "new\n").is_err());
+    }
+}

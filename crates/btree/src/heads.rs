@@ -1,0 +1,589 @@
+//! Heads of keys beside a page: a search reads a few words instead of a dozen scattered keys.
+//!
+//! The head of a key is its first eight bytes behind what all keys of the page have in common, as
+//! a number. Heads order keys up to ties, so a search by heads answers a window of places, and
+//! only a window wider than one place makes it look at keys.
+//!
+//! Invariants:
+//! * words are kept only for a page whose elements are packed and whose keys ascend, so a reader
+//!   that finds words need not look for that damage again;
+//! * words are hints: whatever they hold, a search made from them reads inside the page only.
+
+use pager::{PageId, PageSource, SideTable, SideTables, Words};
+
+use crate::layout::{Elements, NO_FLAGS, Spot};
+
+/// Words before the heads: the shape, and the first bytes of what the keys have in common.
+const SHAPE: usize = 0;
+const PREFIX: usize = 1;
+const HEADS: usize = PREFIX + PREFIX_WORDS;
+const PREFIX_WORDS: usize = 3;
+const PREFIX_BYTES_MAX: usize = PREFIX_WORDS * 8;
+
+/// What the first word says of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Shape {
+    /// Elements on the page.
+    count: usize,
+    /// Every so many elements have a head.
+    stride: usize,
+    /// Bytes all keys begin with, as far as they are kept.
+    prefix_bytes: usize,
+    /// The length of every key, where places are kept: see [`work_out`].
+    key_bytes: Option<usize>,
+    /// The children are leaves, as far as the first one tells.
+    above_leaves: bool,
+    /// Pages of the run.
+    run_pages: u64,
+}
+
+impl Shape {
+    fn encode(self) -> u64 {
+        self.count as u64
+            | (self.stride as u64) << 16
+            | (self.prefix_bytes as u64) << 32
+            | u64::from(self.above_leaves) << 37
+            | (self.key_bytes.unwrap_or(0) as u64) << 38
+            | self.run_pages << 54
+    }
+
+    fn decode(word: u64) -> Shape {
+        let part = |shift: u32, bits: u32| (word >> shift) & ((1 << bits) - 1);
+        // Below 2^16 each, so no cast can cut.
+        let small = |shift, bits| usize::try_from(part(shift, bits)).unwrap_or(0);
+        Shape {
+            count: small(0, 16),
+            stride: small(16, 16).max(1),
+            prefix_bytes: small(32, 5).min(PREFIX_BYTES_MAX),
+            above_leaves: part(37, 1) == 1,
+            key_bytes: Some(small(38, 16)).filter(|bytes| *bytes > 0),
+            run_pages: part(54, 10),
+        }
+    }
+
+    fn heads(self) -> usize {
+        self.count.div_ceil(self.stride)
+    }
+
+    /// Words before the places.
+    fn places_at(self) -> usize {
+        HEADS + self.heads()
+    }
+}
+
+/// Places per word: pages and runs with longer ones have none kept.
+const PLACES_PER_WORD: usize = 4;
+
+/// Where element `index` begins, or the last one ends.
+fn place_of(words: Words<'_>, shape: Shape, index: usize) -> usize {
+    let word = words.get(shape.places_at() + index / PLACES_PER_WORD);
+    let shift = index % PLACES_PER_WORD * 16;
+    usize::try_from((word >> shift) & 0xFFFF).unwrap_or(0)
+}
+
+/// Where a search by heads ends on a branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BelowBranch {
+    /// The child to go on at, if heads alone can tell.
+    pub child: Option<PageId>,
+    /// Places that a search among the keys must still tell apart.
+    pub window: Window,
+    /// Children there are.
+    pub count: usize,
+    /// The child is probably a leaf.
+    pub above_leaves: bool,
+}
+
+/// The place of a key among a page's elements lies in `low..=high`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub low: usize,
+    pub high: usize,
+}
+
+impl Window {
+    /// Every place among `count` elements.
+    pub fn all(count: usize) -> Window {
+        Window {
+            low: 0,
+            high: count,
+        }
+    }
+
+    /// The place of `key`, or where it would be.
+    pub fn search(self, elements: Elements<'_>, key: &[u8]) -> pager::Result<Result<usize, usize>> {
+        let Window { mut low, mut high } = self;
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match elements.key(middle)?.cmp(key) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Ok(Ok(middle)),
+            }
+        }
+        Ok(Err(low))
+    }
+}
+
+/// The eight bytes of `key` from `start` on as a number; zeros stand behind its end.
+fn head(key: &[u8], start: usize) -> u64 {
+    let rest = key.get(start..).unwrap_or_default();
+    match rest.first_chunk::<8>() {
+        Some(chunk) => u64::from_be_bytes(*chunk),
+        None => {
+            let mut padded = [0; 8];
+            for (to, from) in padded.iter_mut().zip(rest) {
+                *to = *from;
+            }
+            u64::from_be_bytes(padded)
+        }
+    }
+}
+
+/// Word `index` of the first `prefix_bytes` bytes of `key`.
+fn prefix_word(key: &[u8], index: usize, prefix_bytes: usize) -> u64 {
+    let used_bytes = prefix_bytes.saturating_sub(index * 8).min(8);
+    let mask = match used_bytes {
+        0 => 0,
+        used => u64::MAX << (64 - 8 * used),
+    };
+    head(key, index * 8) & mask
+}
+
+/// The window of `key` by `words`.
+#[inline]
+fn window(words: Words<'_>, shape: Shape, key: &[u8]) -> Window {
+    let count = shape.count;
+    for index in 0..shape.prefix_bytes.div_ceil(8) {
+        let common = words.get(PREFIX + index);
+        match prefix_word(key, index, shape.prefix_bytes).cmp(&common) {
+            std::cmp::Ordering::Less => return Window { low: 0, high: 0 },
+            std::cmp::Ordering::Greater => {
+                return Window {
+                    low: count,
+                    high: count,
+                };
+            }
+            std::cmp::Ordering::Equal => {}
+        }
+    }
+    if key.len() < shape.prefix_bytes {
+        // All keys go on where this one ends.
+        return Window { low: 0, high: 0 };
+    }
+    let wanted = head(key, shape.prefix_bytes);
+    let heads = shape.heads();
+    let below = heads_below(words, heads, wanted);
+    // Ties are rare and short.
+    let mut not_above = below;
+    while not_above < heads && words.get(HEADS + not_above) == wanted {
+        not_above += 1;
+    }
+    let low = match below.checked_sub(1) {
+        Some(last_below) => last_below * shape.stride + 1,
+        None => 0,
+    };
+    let high = if not_above == heads {
+        count
+    } else {
+        not_above * shape.stride
+    };
+    Window { low, high }
+}
+
+/// Heads are counted one by one from here on: loads that do not wait for each other beat a search
+/// whose every step waits for the cache line of the step before.
+const COUNTED_HEADS: usize = 32;
+
+/// How many of the first `heads` heads are below `wanted`.
+fn heads_below(words: Words<'_>, heads: usize, wanted: u64) -> usize {
+    let (mut base, mut len) = (0, heads);
+    while len > COUNTED_HEADS {
+        let half = len / 2;
+        let goes_right = words.get(HEADS + base + half) < wanted;
+        base = if goes_right { base + half + 1 } else { base };
+        len = if goes_right { len - half - 1 } else { half };
+    }
+    let below = (base..base + len).filter(|index| words.get(HEADS + index) < wanted);
+    base + below.count()
+}
+
+/// The child of branch `id` that `key` belongs below, as far as words kept beside it tell.
+#[inline]
+pub(crate) fn look_below(tables: &SideTables, id: PageId, key: &[u8]) -> Option<BelowBranch> {
+    tables.branches.read(id, |words| {
+        let shape = Shape::decode(words.get(SHAPE));
+        let window = window(words, shape, key);
+        let place = window.low.saturating_sub(1);
+        let child = words.get(HEADS + shape.heads() + place);
+        let known = window.low == window.high && shape.stride == 1 && child != 0;
+        Some(BelowBranch {
+            child: known.then_some(PageId(child)),
+            window,
+            count: shape.count,
+            above_leaves: shape.above_leaves,
+        })
+    })
+}
+
+/// Child `place` of branch `id`, if it is kept.
+pub(crate) fn child<S: PageSource>(source: &S, id: PageId, place: usize) -> Option<PageId> {
+    source.side_tables()?.branches.read(id, |words| {
+        let shape = Shape::decode(words.get(SHAPE));
+        let child = words.get(HEADS + shape.heads() + place);
+        let kept = shape.stride == 1 && place < shape.count && child != 0;
+        kept.then_some(PageId(child))
+    })
+}
+
+/// What words kept beside a leaf tell of a key.
+pub(crate) struct OnLeaf<'a> {
+    pub elements: Elements<'a>,
+    pub window: Window,
+    /// The one pair in the window, if its place is kept: with it the table of elements need not be
+    /// touched. Its key has still to be compared.
+    pub pair: Option<Spot>,
+}
+
+/// What is kept beside leaf `id` about `key`.
+#[inline]
+pub(crate) fn look_on_leaf<'a, S: PageSource>(
+    source: &'a S,
+    id: PageId,
+    key: &[u8],
+) -> Option<pager::Result<OnLeaf<'a>>> {
+    let table = &source.side_tables()?.leaves;
+    let first = match source.run(id, 1) {
+        Ok(bytes) => bytes,
+        Err(error) => return Some(Err(error)),
+    };
+    // Looking at the page before its words lets the processor fetch both at once.
+    if pager::u64_at(first, 0) != Some(id.0) {
+        return None;
+    }
+    let (shape, window, pair) = table.read(id, |words| {
+        let shape = Shape::decode(words.get(SHAPE));
+        let window = window(words, shape, key);
+        let alone = window.low + 1 == window.high;
+        let pair = shape.key_bytes.filter(|_| alone).and_then(|key_bytes| {
+            let at = place_of(words, shape, window.low);
+            let end = place_of(words, shape, window.high);
+            let value_bytes = end.checked_sub(at + key_bytes)?;
+            Some(Spot {
+                at,
+                key_bytes,
+                value_bytes,
+            })
+        });
+        Some((shape, window, pair))
+    })?;
+    let run = match shape.run_pages {
+        1 => Ok(first),
+        pages => source.run(id, pages),
+    };
+    Some(run.map(|bytes| OnLeaf {
+        elements: Elements::validated(id, bytes, shape.count, true),
+        window,
+        pair,
+    }))
+}
+
+/// Notes that `elements` were searched; the third time, words are kept for the next one.
+pub(crate) fn note_search<S: PageSource>(source: &S, elements: Elements<'_>) {
+    let Some(tables) = source.side_tables() else {
+        return;
+    };
+    let table = if elements.is_leaf() {
+        &tables.leaves
+    } else {
+        &tables.branches
+    };
+    if elements.id() != PageId(0) && table.visit(elements.id()) {
+        keep(source, table, elements);
+    }
+}
+
+#[cold]
+fn keep<S: PageSource>(source: &S, table: &SideTable, elements: Elements<'_>) {
+    // Damage is not for this to report: a page that has any is searched key by key, as before.
+    if let Some(words) = work_out(source, table.words_max(), elements) {
+        table.keep(elements.id(), &words);
+    }
+}
+
+/// Whether `elements` are known to be a page that this process laid out.
+pub(crate) fn written_here<S: PageSource>(source: &S, elements: Elements<'_>) -> bool {
+    source.side_tables().is_some_and(|tables| {
+        let table = match elements.is_leaf() {
+            true => &tables.leaves,
+            false => &tables.branches,
+        };
+        table.was_written(elements.id())
+    })
+}
+
+/// The words for a page; none if it is damaged or too large to describe.
+///
+/// Heads come first. Behind them stand a branch's children, or the places of a leaf's pairs: 16
+/// bits each for where a pair begins, and one for where the last ends. Places are kept where all
+/// keys are of one length, no entry has flags and the pairs lie without a gap, so that a place and
+/// the next one tell key and value apart.
+fn work_out<S: PageSource>(
+    source: &S,
+    words_max: usize,
+    elements: Elements<'_>,
+) -> Option<Vec<u64>> {
+    elements.check_packed().ok()?;
+    let count = elements.count();
+    let run_pages = elements.run_pages(source.page_bytes());
+    if run_pages > RUN_PAGES_MAX || count > usize::from(u16::MAX) {
+        return None;
+    }
+    let common = common_bytes(elements)?;
+    let room = words_max.checked_sub(HEADS)?;
+    let with_children = !elements.is_leaf() && 2 * count <= room;
+    let stride = match with_children {
+        true => 1,
+        false => count.div_ceil(room).max(1),
+    };
+    let with_places = stride == 1 && count + count / PLACES_PER_WORD < room;
+    let places = if with_places { places(elements) } else { None };
+    let shape = Shape {
+        count,
+        stride,
+        prefix_bytes: common.min(PREFIX_BYTES_MAX),
+        key_bytes: places.as_ref().map(|(key_bytes, _)| *key_bytes),
+        above_leaves: with_children && is_leaf(source, elements.child(0).ok()?),
+        run_pages,
+    };
+    let mut words = vec![shape.encode()];
+    let first = elements.key(0).unwrap_or_default();
+    words.extend((0..PREFIX_WORDS).map(|index| prefix_word(first, index, shape.prefix_bytes)));
+    for index in (0..count).step_by(shape.stride) {
+        words.push(head(elements.key(index).ok()?, shape.prefix_bytes));
+    }
+    for index in 0..if with_children { count } else { 0 } {
+        words.push(elements.child(index).ok()?.0);
+    }
+    let places = places.map_or(Vec::new(), |(_, places)| places);
+    words.extend(places.chunks(PLACES_PER_WORD).map(|places| {
+        let placed = places.iter().zip((0..).step_by(16));
+        placed.fold(0, |word, (place, shift)| word | u64::from(*place) << shift)
+    }));
+    Some(words)
+}
+
+/// Longer runs are searched key by key: one comparison is nothing beside such values.
+const RUN_PAGES_MAX: u64 = 1023;
+
+/// The bytes that all keys of a page begin with; none if they do not ascend.
+fn common_bytes(elements: Elements<'_>) -> Option<usize> {
+    let (mut first, mut previous) = (None, None);
+    for index in 0..elements.count() {
+        let key = elements.key(index).ok()?;
+        if previous.is_some_and(|previous| previous >= key) {
+            return None;
+        }
+        first.get_or_insert(key);
+        previous = Some(key);
+    }
+    let (first, last) = (first.unwrap_or_default(), previous.unwrap_or_default());
+    Some(first.iter().zip(last).take_while(|(a, b)| a == b).count())
+}
+
+/// The length of every key and the places of all pairs, if this is a leaf that has them.
+fn places(elements: Elements<'_>) -> Option<(usize, Vec<u16>)> {
+    let mut key_bytes = None;
+    let mut places = Vec::new();
+    let mut end = None;
+    for index in 0..elements.count() {
+        let spot = elements.spot(index).ok()?;
+        let plain = elements.is_leaf() && elements.flags(index).ok()? == NO_FLAGS;
+        let like_others = *key_bytes.get_or_insert(spot.key_bytes) == spot.key_bytes;
+        if !plain || !like_others || end.is_some_and(|end| end != spot.at) {
+            return None;
+        }
+        places.push(u16::try_from(spot.at).ok()?);
+        end = Some(spot.at + spot.key_bytes + spot.value_bytes);
+    }
+    places.push(u16::try_from(end?).ok()?);
+    let key_bytes = key_bytes.filter(|bytes| *bytes > 0 && *bytes <= usize::from(u16::MAX))?;
+    Some((key_bytes, places))
+}
+
+fn is_leaf<S: PageSource>(source: &S, id: PageId) -> bool {
+    let page = source.page(id);
+    page.is_ok_and(|page| page.kind == pager::PageKind::Leaf)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use pager::{Page, Result};
+    use quickcheck::quickcheck;
+
+    use super::*;
+    use crate::node::{Child, Node};
+
+    /// One page with its words.
+    struct OnePage {
+        image: Vec<u8>,
+        tables: SideTables,
+    }
+
+    impl PageSource for OnePage {
+        fn page_bytes(&self) -> usize {
+            self.image.len()
+        }
+
+        fn high_water(&self) -> PageId {
+            PageId(10)
+        }
+
+        fn page(&self, id: PageId) -> Result<Page<'_>> {
+            Page::parse(id, &self.image)
+        }
+
+        fn run(&self, _: PageId, _: u64) -> Result<&[u8]> {
+            Ok(&self.image)
+        }
+
+        fn side_tables(&self) -> Option<&SideTables> {
+            Some(&self.tables)
+        }
+    }
+
+    const ID: PageId = PageId(7);
+
+    /// A page of these pairs, or of these separators above pages 100, 101 and so on, searched often
+    /// enough for its words to be kept.
+    fn page_of(pairs: &BTreeMap<Vec<u8>, Vec<u8>>, leaf: bool) -> crate::Result<OnePage> {
+        let mut node = Node::new(leaf);
+        for ((key, value), child) in pairs.iter().zip(100..) {
+            match leaf {
+                true => node.put(key, value, NO_FLAGS)?,
+                false => node.insert_child(node.count(), key, Child::Page(PageId(child))),
+            }
+        }
+        let mut image = vec![0; node.size_bytes()];
+        node.write_to(&mut image, ID, 0)?;
+        let tables = SideTables::new(1 << 20);
+        let page = OnePage { image, tables };
+        for _ in 0..10 {
+            note_search(&page, Elements::of(page.page(ID)?)?);
+        }
+        Ok(page)
+    }
+
+    /// Keys that tie: few letters, zeros at the end, and a long common beginning now and then.
+    fn key(raw: &[u8], beginning: usize) -> Vec<u8> {
+        let mut key = vec![b'u'; beginning];
+        key.extend(raw.iter().take(12).map(|byte| byte % 3));
+        key.push(raw.len().try_into().unwrap_or(0) % 2);
+        key
+    }
+
+    quickcheck! {
+        /// The oracle is the position in an ordered map.
+        fn a_window_holds_the_place_of_every_key(
+            raw: Vec<(Vec<u8>, u8)>,
+            wanted: Vec<Vec<u8>>,
+            beginning: u8,
+            leaf: bool
+        ) -> bool {
+            let beginning = usize::from(beginning) % 40;
+            let mut pairs: BTreeMap<Vec<u8>, Vec<u8>> = raw
+                .iter()
+                .map(|(key_raw, value)| {
+                    (key(key_raw, beginning), vec![*value; usize::from(value % 5)])
+                })
+                .collect();
+            pairs.insert(key(&[], beginning), b"first".to_vec());
+            let Ok(page) = page_of(&pairs, leaf) else { return false };
+            let mut wanted: Vec<Vec<u8>> = wanted
+                .iter()
+                .flat_map(|raw| [key(raw, beginning), key(raw, 0), raw.clone()])
+                .collect();
+            wanted.extend(pairs.keys().cloned());
+            wanted.iter().all(|wanted| {
+                let place = pairs.keys().take_while(|key| *key < wanted).count();
+                if leaf {
+                    leaf_agrees(&page, &pairs, wanted, place)
+                } else {
+                    branch_agrees(&page, &pairs, wanted, place)
+                }
+            })
+        }
+    }
+
+    fn leaf_agrees(
+        page: &OnePage,
+        pairs: &BTreeMap<Vec<u8>, Vec<u8>>,
+        wanted: &[u8],
+        place: usize,
+    ) -> bool {
+        let Some(Ok(look)) = look_on_leaf(page, ID, wanted) else {
+            return false;
+        };
+        let pair_agrees = look.pair.is_none_or(|spot| {
+            let found = look.elements.pair_at(spot).ok();
+            let expected = pairs.iter().nth(look.window.low);
+            found == expected.map(|(key, value)| (key.as_slice(), value.as_slice()))
+        });
+        pair_agrees && (look.window.low..=look.window.high).contains(&place)
+    }
+
+    fn branch_agrees(
+        page: &OnePage,
+        pairs: &BTreeMap<Vec<u8>, Vec<u8>>,
+        wanted: &[u8],
+        place: usize,
+    ) -> bool {
+        let Some(look) = look_below(&page.tables, ID, wanted) else {
+            return false;
+        };
+        let exact = pairs.contains_key(wanted);
+        let below = if exact {
+            place
+        } else {
+            place.saturating_sub(1)
+        };
+        let child_agrees = look
+            .child
+            .is_none_or(|child| child == PageId(100 + below as u64));
+        child_agrees
+            && look.count == pairs.len()
+            && (look.window.low..=look.window.high).contains(&place)
+    }
+
+    #[test]
+    fn pairs_of_one_length_are_found_without_the_table_of_elements() -> crate::Result<()> {
+        let pairs: BTreeMap<Vec<u8>, Vec<u8>> = (0..20_u8)
+            .map(|n| (vec![b'k', n, 1], vec![n; usize::from(n)]))
+            .collect();
+        let page = page_of(&pairs, true)?;
+        for key in pairs.keys() {
+            let look = look_on_leaf(&page, ID, key).transpose()?;
+            assert!(look.is_some_and(|look| look.pair.is_some()), "{key:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_is_kept_for_a_page_whose_keys_do_not_ascend() -> crate::Result<()> {
+        let pairs: BTreeMap<Vec<u8>, Vec<u8>> =
+            [(b"aa".to_vec(), vec![]), (b"bb".to_vec(), vec![])].into();
+        let mut page = page_of(&pairs, true)?;
+        assert!(look_on_leaf(&page, ID, b"aa").is_some());
+        page.tables = SideTables::new(1 << 20);
+        if let Some(last) = page.image.last_chunk_mut::<4>() {
+            *last = *b"bbaa";
+        }
+        for _ in 0..10 {
+            note_search(&page, Elements::of(page.page(ID)?)?);
+        }
+        assert!(look_on_leaf(&page, ID, b"aa").is_none());
+        Ok(())
+    }
+}

@@ -1,0 +1,405 @@
+//! Words kept beside pages: what one reader worked out about a page, for the next one.
+//!
+//! Invariants:
+//! * the words of a slot were worked out from the page that its tag names, and no byte of that
+//!   page has changed since: [`SideTable::forget`] comes before a page is written anew, and a page
+//!   is written anew only when no version that someone reads still has it;
+//! * words read between two equal tags belong together (a sequence lock): whoever fills a slot
+//!   marks it busy first, and every filling gets another number;
+//! * a slot once filled stays so until its page is forgotten. A file larger than the table has
+//!   pages without a slot, never two pages that push each other out.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+use crate::id::PageId;
+use crate::page::PageKind;
+use crate::wire::u16_at;
+
+/// Words per cache line, the unit that slots are made of.
+const LINE_WORDS: usize = 8;
+/// Working a page out costs a few searches, so it is worth it from this visit on.
+const VISITS_WORTH_IT: u64 = 2;
+
+/// A line of words, aligned so that a slot touches as few lines as it has.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Line([AtomicU64; LINE_WORDS]);
+
+type Chunk = Box<[Line]>;
+
+/// A slot's first word: what the others are about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Tag(u64);
+
+impl Tag {
+    const PAGE_BITS: u32 = 40;
+    const PAGE_MASK: u64 = (1 << Tag::PAGE_BITS) - 1;
+    const VISIT: u64 = 1 << Tag::PAGE_BITS;
+    const VISITS_MASK: u64 = 3 << Tag::PAGE_BITS;
+    const FULL: u64 = 1 << (Tag::PAGE_BITS + 2);
+    const BUSY: u64 = 1 << (Tag::PAGE_BITS + 3);
+    const WRITTEN: u64 = 1 << (Tag::PAGE_BITS + 4);
+    const FILLING: u64 = 1 << (Tag::PAGE_BITS + 5);
+    const FILLINGS_MASK: u64 = !(Tag::FILLING - 1);
+
+    fn is_full_of(self, id: PageId) -> bool {
+        self.0 & (Tag::FULL | Tag::BUSY) == Tag::FULL && self.0 & Tag::PAGE_MASK == id.0
+    }
+
+    fn is_of(self, id: PageId) -> bool {
+        self.0 & Tag::BUSY == 0 && self.0 & Tag::PAGE_MASK == id.0
+    }
+
+    fn is_taken(self) -> bool {
+        self.0 & (Tag::FULL | Tag::BUSY) != 0
+    }
+
+    /// Nobody's, keeping the number of fillings.
+    fn emptied(self) -> Tag {
+        Tag(self.0 & Tag::FILLINGS_MASK)
+    }
+}
+
+/// Words beside pages, by page number. Shared by all readers; none of them ever waits.
+#[derive(Debug)]
+pub struct SideTable {
+    chunks: OnceLock<Box<[OnceLock<Chunk>]>>,
+    chunks_max: usize,
+    /// Slots that are allocated together, on the first visit to any of them.
+    chunk_slots: usize,
+    slot_lines: usize,
+}
+
+impl SideTable {
+    /// A table of slots of `words` words (rounded up to whole cache lines, the tag among them)
+    /// that takes up to `bytes_max` bytes, by `chunk_slots` slots as pages come to need them.
+    pub fn new(words: usize, chunk_slots: usize, bytes_max: usize) -> SideTable {
+        let slot_lines = words.div_ceil(LINE_WORDS).max(1);
+        let chunk_slots = chunk_slots.max(1);
+        let chunk_bytes = slot_lines * size_of::<Line>() * chunk_slots;
+        SideTable {
+            chunks: OnceLock::new(),
+            chunks_max: bytes_max / chunk_bytes,
+            chunk_slots,
+            slot_lines,
+        }
+    }
+
+    /// Words a slot holds beside its tag.
+    pub fn words_max(&self) -> usize {
+        self.slot_lines * LINE_WORDS - 1
+    }
+
+    /// Number of the chunk that has page `id`'s slot, and the slot's first line in it.
+    fn place_of(&self, id: PageId) -> Option<(usize, usize)> {
+        let number = usize::try_from(id.0).ok()?;
+        let chunk = (number / self.chunk_slots).checked_rem(self.chunks_max)?;
+        Some((chunk, number % self.chunk_slots * self.slot_lines))
+    }
+
+    fn slot(&self, id: PageId) -> Option<Slot<'_>> {
+        let (chunk, first) = self.place_of(id)?;
+        let chunk = self.chunks.get()?.get(chunk)?.get()?;
+        let lines = chunk.get(first..first + self.slot_lines)?;
+        Some(Slot { lines })
+    }
+
+    /// Page `id`'s slot, made if it is not there yet.
+    fn slot_or_new(&self, id: PageId) -> Option<Slot<'_>> {
+        let (chunk, first) = self.place_of(id)?;
+        let chunks = self.chunks.get_or_init(|| {
+            let empty = std::iter::repeat_with(OnceLock::new);
+            empty.take(self.chunks_max).collect()
+        });
+        let chunk = chunks.get(chunk)?.get_or_init(|| {
+            let empty = std::iter::repeat_with(Line::default);
+            empty.take(self.slot_lines * self.chunk_slots).collect()
+        });
+        let lines = chunk.get(first..first + self.slot_lines)?;
+        Some(Slot { lines })
+    }
+
+    /// What `read` makes of the words kept for page `id`; none if there are none. It may be shown
+    /// words that do not belong together, and what it makes of those is dropped.
+    pub fn read<'a, T>(
+        &'a self,
+        id: PageId,
+        read: impl FnOnce(Words<'a>) -> Option<T>,
+    ) -> Option<T> {
+        let slot = self.slot(id)?;
+        let tag = slot.tag()?;
+        let before = Tag(tag.load(Ordering::Acquire));
+        if !before.is_full_of(id) {
+            return None;
+        }
+        let made = read(Words { slot });
+        // The words were loaded before the tag is looked at again.
+        fence(Ordering::Acquire);
+        (tag.load(Ordering::Relaxed) == before.0).then_some(made)?
+    }
+
+    /// Notes a visit to page `id`, for which nothing is kept; answers whether it is time to work
+    /// something out and [`keep`](SideTable::keep) it.
+    pub fn visit(&self, id: PageId) -> bool {
+        if id.0 > Tag::PAGE_MASK {
+            return false;
+        }
+        let Some(tag) = self.slot_or_new(id).and_then(Slot::tag) else {
+            return false;
+        };
+        let before = Tag(tag.load(Ordering::Relaxed));
+        if before.is_taken() {
+            return false;
+        }
+        let seen = if before.0 & Tag::PAGE_MASK == id.0 {
+            before.0
+        } else {
+            before.emptied().0 | id.0
+        };
+        if (seen & Tag::VISITS_MASK) / Tag::VISIT + 1 >= VISITS_WORTH_IT {
+            return true;
+        }
+        // Losing the race against another visitor loses one count.
+        let after = seen + Tag::VISIT;
+        let _ = tag.compare_exchange(before.0, after, Ordering::Relaxed, Ordering::Relaxed);
+        false
+    }
+
+    /// Keeps `words`, worked out from page `id`, unless the slot is another page's.
+    pub fn keep(&self, id: PageId, words: &[u64]) {
+        let Some(slot) = self.slot(id).filter(|_| words.len() <= self.words_max()) else {
+            return;
+        };
+        let Some(tag) = slot.tag() else { return };
+        let before = Tag(tag.load(Ordering::Relaxed));
+        let number = (before.0 & Tag::FILLINGS_MASK).wrapping_add(Tag::FILLING);
+        let busy = number | Tag::BUSY;
+        if before.is_taken()
+            || tag
+                .compare_exchange(before.0, busy, Ordering::Relaxed, Ordering::Relaxed)
+                .is_err()
+        {
+            return;
+        }
+        // Nobody may see a new word under the old tag.
+        fence(Ordering::Release);
+        for (index, word) in words.iter().enumerate() {
+            if let Some(place) = slot.word(index + 1) {
+                place.store(*word, Ordering::Relaxed);
+            }
+        }
+        let written = before.0 & Tag::WRITTEN;
+        tag.store(number | written | Tag::FULL | id.0, Ordering::Release);
+    }
+
+    /// Notes that page `id` has just been written, unless its slot is another page's.
+    fn note_written(&self, id: PageId, make_slot: bool) {
+        let slot = match make_slot {
+            true => self.slot_or_new(id),
+            false => self.slot(id),
+        };
+        let Some(tag) = slot.and_then(Slot::tag).filter(|_| id.0 <= Tag::PAGE_MASK) else {
+            return;
+        };
+        let before = Tag(tag.load(Ordering::Relaxed));
+        if !before.is_taken() {
+            let after = before.emptied().0 | Tag::WRITTEN | id.0;
+            let _ = tag.compare_exchange(before.0, after, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether page `id` is known to have been written through this table's file. Who asks must
+    /// hold a version that has the page.
+    pub fn was_written(&self, id: PageId) -> bool {
+        let tag = self.slot(id).and_then(Slot::tag);
+        tag.is_some_and(|tag| {
+            let tag = Tag(tag.load(Ordering::Relaxed));
+            tag.is_of(id) && tag.0 & Tag::WRITTEN != 0
+        })
+    }
+
+    /// Drops what is kept for page `id`, which is about to be written anew.
+    pub fn forget(&self, id: PageId) {
+        let Some(tag) = self.slot(id).and_then(Slot::tag) else {
+            return;
+        };
+        let before = Tag(tag.load(Ordering::Relaxed));
+        if before.is_of(id) {
+            let after = before.emptied().0;
+            let _ = tag.compare_exchange(before.0, after, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot<'a> {
+    lines: &'a [Line],
+}
+
+impl<'a> Slot<'a> {
+    fn word(self, index: usize) -> Option<&'a AtomicU64> {
+        let line = self.lines.get(index / LINE_WORDS)?;
+        line.0.get(index % LINE_WORDS)
+    }
+
+    fn tag(self) -> Option<&'a AtomicU64> {
+        self.word(0)
+    }
+}
+
+/// The words of a slot, while it is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Words<'a> {
+    slot: Slot<'a>,
+}
+
+impl Words<'_> {
+    /// Word `index`; 0 past the end.
+    pub fn get(self, index: usize) -> u64 {
+        let word = self.slot.word(index + 1);
+        word.map_or(0, |word| word.load(Ordering::Relaxed))
+    }
+}
+
+/// The tables of one file: branches are few and wide, leaves many.
+#[derive(Debug)]
+pub struct SideTables {
+    /// Beside branch pages.
+    pub branches: SideTable,
+    /// Beside leaf pages.
+    pub leaves: SideTable,
+}
+
+/// A commit of more pages than this does not allocate slots for them: it is a load, and whether
+/// its pages will be searched or changed soon nobody knows.
+const NEWS_WORTH_SLOTS: usize = 64;
+
+impl SideTables {
+    /// Words of a branch's slot: heads and children of more than a hundred keys.
+    const BRANCH_WORDS: usize = 256;
+    /// Words of a leaf's slot.
+    const LEAF_WORDS: usize = 32;
+    /// Leaves are neighbours more often than not, branches hardly ever.
+    const LEAF_CHUNK_SLOTS: usize = 64;
+    /// Of the budget, one part in so many goes to branches.
+    const BRANCH_SHARE: usize = 8;
+
+    /// Tables that take up to `bytes_max` bytes together.
+    pub fn new(bytes_max: usize) -> SideTables {
+        let branch_bytes = bytes_max / SideTables::BRANCH_SHARE;
+        SideTables {
+            branches: SideTable::new(SideTables::BRANCH_WORDS, 1, branch_bytes),
+            leaves: SideTable::new(
+                SideTables::LEAF_WORDS,
+                SideTables::LEAF_CHUNK_SLOTS,
+                bytes_max - branch_bytes,
+            ),
+        }
+    }
+
+    /// Notes that these runs have just been written here, so that nobody need look for damage on
+    /// them before changing them again.
+    pub(crate) fn note_written(&self, runs: &[(PageId, &[u8])]) {
+        let make_slot = runs.len() <= NEWS_WORTH_SLOTS;
+        for (id, bytes) in runs {
+            match u16_at(bytes, 8).and_then(PageKind::from_flags) {
+                Some(PageKind::Branch) => self.branches.note_written(*id, make_slot),
+                Some(PageKind::Leaf) => self.leaves.note_written(*id, make_slot),
+                _ => {}
+            }
+        }
+    }
+
+    /// Drops what is kept for page `id`, which is about to be written anew.
+    pub fn forget(&self, id: PageId) {
+        self.branches.forget(id);
+        self.leaves.forget(id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    fn visit_until_worth_it(table: &SideTable, id: PageId) -> u64 {
+        (1..=10).find(|_| table.visit(id)).unwrap_or(0)
+    }
+
+    #[test]
+    fn words_are_kept_from_the_third_visit_until_the_page_is_forgotten() {
+        let table = SideTable::new(8, 64, 1 << 20);
+        let page = PageId(1000);
+        assert!(table.read(page, |words| Some(words.get(0))).is_none());
+        assert_eq!(visit_until_worth_it(&table, page), VISITS_WORTH_IT);
+        table.keep(page, &[7, 8]);
+        assert_eq!(
+            table.read(page, |words| Some((words.get(0), words.get(1)))),
+            Some((7, 8))
+        );
+        assert!(!table.visit(page), "kept already");
+        table.forget(page);
+        assert!(table.read(page, |words| Some(words.get(0))).is_none());
+        assert_eq!(visit_until_worth_it(&table, page), VISITS_WORTH_IT);
+    }
+
+    #[test]
+    fn a_page_does_not_push_another_out_of_a_table_that_is_too_small() {
+        let table = SideTable::new(8, 128, 64 * 128);
+        let (first, second) = (PageId(5), PageId(5 + 128));
+        assert_eq!(visit_until_worth_it(&table, first), VISITS_WORTH_IT);
+        table.keep(first, &[1]);
+        assert_eq!(visit_until_worth_it(&table, second), 0);
+        table.keep(second, &[2]);
+        assert_eq!(table.read(first, |words| Some(words.get(0))), Some(1));
+        assert!(table.read(second, |words| Some(words.get(0))).is_none());
+        table.forget(second);
+        assert_eq!(table.read(first, |words| Some(words.get(0))), Some(1));
+    }
+
+    #[test]
+    fn a_table_without_room_keeps_nothing_and_says_so() {
+        let table = SideTable::new(8, 128, 0);
+        assert_eq!(visit_until_worth_it(&table, PageId(3)), 0);
+        table.keep(PageId(3), &[1]);
+        assert!(table.read(PageId(3), |words| Some(words.get(0))).is_none());
+    }
+
+    /// Two pages take turns in one slot while readers look: words of one are never taken for the
+    /// other's, nor half of each for a whole.
+    #[test]
+    fn words_read_while_a_slot_changes_hands_belong_together() {
+        let table = SideTable::new(32, 128, 64 * 4 * 128);
+        let pages = [PageId(9), PageId(9 + 128)];
+        let done = AtomicBool::new(false);
+        let seen = std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut seen = 0_u64;
+                while !done.load(Ordering::Relaxed) || seen == 0 {
+                    for id in pages {
+                        let words = table.read(id, |words| {
+                            Some((0..31).map(|index| words.get(index)).collect::<Vec<u64>>())
+                        });
+                        if let Some(words) = words {
+                            assert!(words.iter().all(|word| *word == id.0), "{id:?}: {words:?}");
+                            seen += 1;
+                        }
+                    }
+                }
+                seen
+            });
+            for id in pages.into_iter().cycle().take(20_000) {
+                while !table.visit(id) {}
+                table.keep(id, &[id.0; 31]);
+                std::thread::yield_now();
+                table.forget(id);
+            }
+            table.keep(PageId(9), &[9; 31]);
+            done.store(true, Ordering::Relaxed);
+            reader.join()
+        });
+        assert!(seen.is_ok_and(|seen| seen > 0));
+    }
+}

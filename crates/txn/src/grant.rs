@@ -1,0 +1,86 @@
+//! Where the pages of one commit go, decided before the first is asked for.
+//!
+//! A disk writes one run of pages many times faster than as many scattered ones, so a commit gets
+//! one run where there is one. A large commit that finds none takes the longest runs there are, or
+//! goes past the end of the file while that stays within [`USED_OVER_LIVE_MAX`] times what is
+//! live. A small one takes what fits it most closely, so that it does not break up long runs, or
+//! else the longest runs shorter than itself.
+//!
+//! Invariants: no run is empty; a page is granted once.
+
+use std::collections::VecDeque;
+
+use pager::PageId;
+
+/// Commits of fewer pages do not grow the file to be written in one run.
+pub(crate) const LARGE_COMMIT_PAGES: u64 = 8;
+/// A run this long is written nearly as fast as a longer one.
+pub(crate) const LONG_RUN_PAGES: u64 = 64;
+/// Pages below the high-water mark, over those in use, that a commit may bring about only to be
+/// written in one run.
+const USED_OVER_LIVE_MAX: u64 = 2;
+
+/// Runs granted ahead to one commit.
+#[derive(Debug, Default)]
+pub(crate) struct Grant {
+    runs: VecDeque<(PageId, u64)>,
+}
+
+impl Grant {
+    /// These runs, in any order.
+    pub fn new(mut runs: Vec<(PageId, u64)>) -> Grant {
+        runs.sort_unstable();
+        Grant { runs: runs.into() }
+    }
+
+    /// These runs for a small commit, the shortest first: it writes its leaves first and the pages
+    /// that every commit writes anew last, so those stay neighbours from commit to commit.
+    pub fn of_small(mut runs: Vec<(PageId, u64)>) -> Grant {
+        runs.sort_unstable_by_key(|(start, pages)| (*pages, *start));
+        Grant { runs: runs.into() }
+    }
+
+    /// Pages left.
+    pub fn pages(&self) -> u64 {
+        self.runs.iter().map(|(_, pages)| pages).sum()
+    }
+
+    /// Runs left.
+    pub fn runs(&self) -> impl Iterator<Item = (PageId, u64)> + '_ {
+        self.runs.iter().copied()
+    }
+
+    /// Takes `pages` neighbouring pages from the first run that has as many.
+    pub fn take(&mut self, pages: u64) -> Option<PageId> {
+        let index = self.runs.iter().position(|(_, left)| *left >= pages)?;
+        let run = self.runs.get_mut(index)?;
+        let id = run.0;
+        *run = (PageId(id.0 + pages), run.1 - pages);
+        if run.1 == 0 {
+            self.runs.remove(index);
+        }
+        Some(id)
+    }
+}
+
+/// Whether the high-water mark may go up by `pages` while `live` pages are in use.
+pub(crate) fn may_extend(high_water: PageId, pages: u64, live: u64) -> bool {
+    high_water.0.saturating_add(pages) <= live.saturating_mul(USED_OVER_LIVE_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_is_used_up_from_below() {
+        let mut grant = Grant::new(vec![(PageId(20), 3), (PageId(10), 2)]);
+        assert_eq!(grant.take(1), Some(PageId(10)));
+        assert_eq!(grant.take(2), Some(PageId(20)), "neighbours only");
+        assert_eq!(grant.pages(), 2);
+        assert_eq!(grant.take(1), Some(PageId(11)));
+        assert_eq!(grant.runs().collect::<Vec<_>>(), [(PageId(22), 1)]);
+        assert_eq!(grant.take(1), Some(PageId(22)));
+        assert_eq!(grant.take(1), None);
+    }
+}
