@@ -7,6 +7,7 @@ use crate::db::Db;
 use crate::log::writer::{Failed, Log};
 use crate::names;
 use crate::root::Root;
+use crate::shared::Shared;
 
 impl Db {
     /// Makes everything durable, and lets no one begin any more. Waits for the write transaction,
@@ -30,7 +31,8 @@ impl Db {
         let poisoned = state.refuse_poisoned();
         drop(state);
         let closed = if self.is_read_only() || poisoned.is_err() {
-            Ok(())
+            // What was to become durable with this never will.
+            poisoned
         } else {
             self.shared
                 .lead(|log, root| end(log, root).map(|()| ((), None)))
@@ -95,43 +97,53 @@ impl Db {
     /// Writes a checkpoint of the index, so that opening after a crash reads that and only the
     /// part of the log behind it. The background thread and closing do it by themselves.
     pub fn checkpoint(&self) -> Result<()> {
-        let (root, covered, number) = self.shared.lead(|log, root| {
-            log.sync()?;
-            let mut state = log.state.clone();
-            let number = state.next_checkpoint;
-            state.next_checkpoint += 1;
-            state.clean = false;
-            log.replace_state(state)?;
-            Ok(((std::sync::Arc::clone(root), log.covered(), number), None))
-        })?;
-        checkpoint::write(&root, covered, number)?;
-        let old = self.shared.lead(|log, _| {
-            let mut state = log.state.clone();
-            let named = |id| state.segments.iter().any(|entry| entry.id == id);
-            if !root
-                .segments
-                .order()
-                .iter()
-                .all(|segment| named(segment.id()))
-            {
-                // A segment was compacted away meanwhile, and this names it.
-                return Ok((Some(number), None));
-            }
-            let old = state.checkpoint.replace(number);
-            state.clean = false;
-            log.replace_state(state)?;
-            log.since_checkpoint = 0;
-            Ok((old, None))
-        })?;
-        if let Some(old) = old {
-            // Best effort: the next opening removes what nothing names.
-            let _ = self
-                .shared
-                .options
-                .disk
-                .remove(&root.lease.directory.join(names::checkpoint(old)));
-        }
-        tracing::debug!(number, "wrote a checkpoint");
-        Ok(())
+        checkpoint(&self.shared)
     }
+
+    /// Does at once what the background thread does when a segment was ended: compacts segments
+    /// with many dead bytes, and writes a checkpoint if the log behind the last one is long.
+    pub fn tidy(&self) -> Result<()> {
+        crate::maintenance::tidy(&self.shared)
+    }
+}
+
+/// See [`Db::checkpoint`].
+pub(crate) fn checkpoint(shared: &Shared) -> Result<()> {
+    let (root, covered, number) = shared.lead(|log, root| {
+        log.sync()?;
+        let mut state = log.state.clone();
+        let number = state.next_checkpoint;
+        state.next_checkpoint += 1;
+        state.clean = false;
+        log.replace_state(state)?;
+        Ok(((std::sync::Arc::clone(root), log.covered(), number), None))
+    })?;
+    checkpoint::write(&root, covered, number)?;
+    let old = shared.lead(|log, _| {
+        let mut state = log.state.clone();
+        let named = |id| state.segments.iter().any(|entry| entry.id == id);
+        if !root
+            .segments
+            .order()
+            .iter()
+            .all(|segment| named(segment.id()))
+        {
+            // A segment was compacted away meanwhile, and this names it.
+            return Ok((Some(number), None));
+        }
+        let old = state.checkpoint.replace(number);
+        state.clean = false;
+        log.replace_state(state)?;
+        log.since_checkpoint = 0;
+        Ok((old, None))
+    })?;
+    if let Some(old) = old {
+        // Best effort: the next opening removes what nothing names.
+        let _ = shared
+            .options
+            .disk
+            .remove(&root.lease.directory.join(names::checkpoint(old)));
+    }
+    tracing::debug!(number, "wrote a checkpoint");
+    Ok(())
 }

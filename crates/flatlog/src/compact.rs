@@ -13,6 +13,7 @@
 //! A tombstone is dropped where nothing stands before it in the order of replay: then no older
 //! record of its key can come back.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use kv_api::Result;
@@ -52,8 +53,6 @@ struct Rewritten {
     moves: Vec<Move>,
     keys: Vec<u8>,
     segments: Vec<(Arc<Segment>, SegmentEntry)>,
-    /// Bytes of tombstones that had to stay.
-    kept_bytes: u64,
 }
 
 impl Rewritten {
@@ -92,43 +91,59 @@ impl Db {
     }
 }
 
-/// Compacts the sealed segment with the most dead bytes, if it has more than `dead_percent`.
-/// Answers whether it did.
+/// Compacts the sealed segment with the most dead bytes, if more than `dead_percent` of it are, and
+/// with it the segments beside it of which that is true, too. Answers whether it did.
 pub(crate) fn compact_worst(shared: &Shared, dead_percent: u32) -> Result<bool> {
     let _one_at_a_time = shared.compacting();
     let (root, active) = shared.lead(|log, root| {
-        let worst = worst(root, log.active.id(), dead_percent);
-        if worst.is_some() {
+        if worst(root, log.active.id(), dead_percent).is_some() {
             log.sync()?;
         }
         Ok(((Arc::clone(root), log.active.id()), None))
     })?;
-    let Some((index, victim)) = worst(&root, active, dead_percent) else {
+    let Some(run) = worst(&root, active, dead_percent) else {
         return Ok(false);
     };
-    let rewritten = rewrite_segment(shared, &root, &victim, index == 0)?;
-    finish(shared, &[victim], rewritten)?;
+    let is_first = run.start == 0;
+    let victims = root.segments.order().get(run).unwrap_or_default().to_vec();
+    let mut rewriter = rewriter(shared, &root);
+    let mut done = Rewritten::default();
+    for victim in &victims {
+        rewrite_segment(&root, victim, is_first, &mut rewriter, &mut done)?;
+    }
+    done.segments = rewriter.finish()?;
+    finish(shared, &victims, done)?;
     Ok(true)
 }
 
 /// Bytes of a segment that are neither live nor known to be needed.
-fn dead_bytes(segment: &Segment, is_first: bool) -> u64 {
+fn dead_bytes(segment: &Segment) -> u64 {
     let used = u64::from(segment.readable().saturating_sub(SEGMENT_HEADER_BYTES));
-    let kept = if is_first { 0 } else { segment.kept_bytes() };
     used.saturating_sub(segment.live_bytes())
-        .saturating_sub(kept)
+        .saturating_sub(segment.kept_bytes())
 }
 
-fn worst(root: &Root, active: SegmentId, dead_percent: u32) -> Option<(usize, Arc<Segment>)> {
-    let sealed = root.segments.order().iter().enumerate();
-    let sealed = sealed.filter(|(_, segment)| segment.id() != active);
-    let worst = sealed.max_by_key(|(index, segment)| dead_bytes(segment, *index == 0))?;
-    let (index, segment) = worst;
-    let (dead, used) = (
-        dead_bytes(segment, index == 0),
-        u64::from(segment.readable()),
-    );
-    (dead * 100 > used * u64::from(dead_percent)).then(|| (index, Arc::clone(segment)))
+/// The places of the segment with the most dead bytes and of those beside it that have many.
+fn worst(root: &Root, active: SegmentId, dead_percent: u32) -> Option<Range<usize>> {
+    let order = root.segments.order();
+    let is_bad = |index: usize| {
+        order
+            .get(index)
+            .filter(|segment| segment.id() != active)
+            .is_some_and(|segment| {
+                let used = u64::from(segment.readable());
+                dead_bytes(segment) * 100 > used * u64::from(dead_percent)
+            })
+    };
+    let dead_at = |index: &usize| order.get(*index).map(|segment| dead_bytes(segment));
+    let worst = (0..order.len())
+        .filter(|index| is_bad(*index))
+        .max_by_key(dead_at)?;
+    let start = (0..worst).rev().take_while(|index| is_bad(*index)).last();
+    let end = (worst..order.len())
+        .take_while(|index| is_bad(*index))
+        .last();
+    Some(start.unwrap_or(worst)..end.map_or(worst, |end| end) + 1)
 }
 
 /// Ends the active segment if it holds anything; answers the version with the new one.
@@ -185,13 +200,12 @@ fn rewrite_in_key_order(shared: &Shared, root: &Root) -> Result<Rewritten> {
 }
 
 fn rewrite_segment(
-    shared: &Shared,
     root: &Root,
     victim: &Segment,
     is_first: bool,
-) -> Result<Rewritten> {
-    let mut rewriter = rewriter(shared, root);
-    let mut done = Rewritten::default();
+    rewriter: &mut Rewriter,
+    done: &mut Rewritten,
+) -> Result<()> {
     let begin = Covered::nothing_of(victim.id());
     let file = Arc::clone(&victim.file);
     let mut frames = Frames::new(file, victim.seal, begin.at, begin.head_sum)?;
@@ -212,9 +226,7 @@ fn rewrite_segment(
             let value_end = (op.record_start + op.len) as usize;
             let value = frame.body.get(value_start..value_end).unwrap_or_default();
             let to = rewriter.push(op.kind, op.space, op.commit_index, key, value)?;
-            if is_tombstone {
-                done.kept_bytes += u64::from(to.len);
-            } else {
+            if !is_tombstone {
                 done.moved(op.kind, op.space, key, from, to);
             }
         }
@@ -222,8 +234,7 @@ fn rewrite_segment(
     if frames.at != victim.readable() {
         return Err(victim.damaged(frames.at, "a damaged commit in a finished part of the log"));
     }
-    done.segments = rewriter.finish()?;
-    Ok(done)
+    Ok(())
 }
 
 fn is_live(root: &Root, op: &Op, key: &[u8], place: Place) -> bool {
@@ -312,8 +323,14 @@ fn replace_segments(root: &mut Root, victims: &[Arc<Segment>], rewritten: &Rewri
         .map(|(segment, _)| Arc::clone(segment));
     order.splice(at..at, segments);
     root.segments = Arc::new(SegmentTable::new(order));
-    if let Some((first, _)) = rewritten.segments.first() {
-        first.set_kept_bytes(rewritten.kept_bytes);
+    for (segment, entry) in &rewritten.segments {
+        let to_here = rewritten
+            .moves
+            .iter()
+            .filter(|moved| moved.to.segment() == segment.id());
+        let moved: u64 = to_here.map(|moved| u64::from(moved.to.len)).sum();
+        let used = u64::from(entry.len.saturating_sub(SEGMENT_HEADER_BYTES));
+        segment.set_kept_bytes(used.saturating_sub(moved));
     }
 }
 

@@ -22,6 +22,7 @@ mod ids;
 mod index;
 mod lease;
 mod log;
+mod maintenance;
 mod names;
 mod open;
 mod options;
@@ -45,6 +46,7 @@ mod stream;
 mod transaction;
 mod value_index;
 mod varint;
+mod waker;
 
 pub use cursor::Cursor;
 pub use db::Db;

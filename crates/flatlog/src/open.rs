@@ -18,6 +18,7 @@ use crate::log::frame::Seal;
 use crate::log::segment::{SEGMENT_HEADER_BYTES, Segment, encode_header};
 use crate::log::table::SegmentTable;
 use crate::log::writer::{Log, LogRules, create_segment};
+use crate::maintenance;
 use crate::names;
 use crate::options::Options;
 use crate::recovery::{self, Recovery, Tail};
@@ -26,6 +27,7 @@ use crate::root::Root;
 use crate::shared::Shared;
 use crate::state_file::{SegmentEntry, StateFile};
 use crate::value_index::ValueWatcher;
+use crate::waker::waker;
 
 impl Db {
     /// Opens the store in the directory `path` with default [`Options`], making it if there is
@@ -176,7 +178,7 @@ impl Opening {
             remove_strays(&*self.options.disk, &root.lease.directory, &self.state);
         }
         let next_segment = self.state.next_segment;
-        let log = Log {
+        let mut log = Log {
             disk: Arc::clone(&self.options.disk),
             directory: root.lease.directory.clone(),
             rules: self.rules,
@@ -190,12 +192,22 @@ impl Opening {
             next_segment: Arc::new(AtomicU32::new(next_segment)),
             next_space,
             since_checkpoint,
+            waker: None,
             watcher: watcher.map(|watcher| Box::new(watcher) as Box<dyn Watcher>),
         };
         tracing::debug!(index = root.last_commit_index, "opened");
         let directory = log.directory.clone();
+        let woken = (self.options.background && !read_only).then(|| {
+            let (waker, woken) = waker();
+            log.waker = Some(waker);
+            woken
+        });
         let shared = Shared::new(self.options, root, log, self.recovery);
-        Ok(Db::new(shared, &directory))
+        let db = Db::new(shared, &directory);
+        if let Some(woken) = woken {
+            maintenance::start(&db.shared, woken)?;
+        }
+        Ok(db)
     }
 
     /// Opens every segment's file and checks its header and length.

@@ -33,9 +33,4 @@ impl Place {
     pub(crate) fn header_len(self) -> u32 {
         self.packed & 63
     }
-
-    /// The value's length, given the key's.
-    pub(crate) fn value_len(self, key_len: usize) -> usize {
-        (self.len as usize).saturating_sub(self.header_len() as usize + key_len)
-    }
 }

@@ -57,7 +57,7 @@ pub(crate) struct Segment {
     readable: AtomicU64,
     /// Bytes of records that the newest index names.
     live_bytes: AtomicU64,
-    /// Bytes of tombstones that the last rewrite had to keep.
+    /// Bytes beside live records that the rewrite that made this segment could not do without.
     kept_bytes: AtomicU64,
     /// One bit per grain of the file: the record that begins there was compared with its sum.
     verified: OnceLock<Box<[AtomicU64]>>,

@@ -23,6 +23,7 @@ use crate::log::frame::{HEAD_BYTES, Head, Seal};
 use crate::log::segment::{SEGMENT_HEADER_BYTES, Segment, encode_header};
 use crate::names;
 use crate::state_file::{SegmentEntry, StateFile};
+use crate::waker::Waker;
 
 /// Bytes of commits that are kept back from the file, at most.
 const PENDING_BYTES_MAX: usize = 256 << 10;
@@ -106,6 +107,8 @@ pub(crate) struct Log {
     pub(crate) next_space: u32,
     /// Bytes added since the last checkpoint.
     pub(crate) since_checkpoint: u64,
+    /// Woken when a segment was ended.
+    pub(crate) waker: Option<Waker>,
     /// Sees every change: whoever has the log is the one who makes changes.
     pub(crate) watcher: Option<Box<dyn Watcher>>,
 }
@@ -325,6 +328,9 @@ impl Log {
         self.replace_state(state)?;
         self.begin_at(Arc::clone(&segment));
         tracing::debug!(segment = segment.id().0, "began a segment");
+        if let Some(waker) = &self.waker {
+            waker.wake();
+        }
         Ok(segment)
     }
 

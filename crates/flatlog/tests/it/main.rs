@@ -12,5 +12,9 @@
 
 mod conformance;
 mod crash;
+mod damage;
 mod figures;
 mod query;
+mod raft;
+mod space_given_back;
+mod support;

@@ -100,6 +100,8 @@ impl Flat {
             .read_without_mapping(self.0.reads)
             .cache_bytes(2_000)
             .background(false)
+            .dead_percent(30)
+            .checkpoint_bytes(6_000)
             .store_id([7; 16])
     }
 
@@ -196,6 +198,7 @@ impl Subject for Flat {
         match Deed::of(step, &self.0.mix) {
             Deed::Reopen => self.reopen(store),
             Deed::Sync => store.db.sync().map(|()| Durability::Sync),
+            Deed::Tidy => store.db.tidy().map(|()| Durability::Deferred),
             Deed::Compact => store.db.compact().map(|()| Durability::Sync),
             Deed::Checkpoint => store.db.checkpoint().map(|()| Durability::Sync),
             Deed::Snapshot => {

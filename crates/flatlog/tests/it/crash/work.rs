@@ -23,6 +23,7 @@ pub enum Deed {
     Reopen,
     Sync,
     Compact,
+    Tidy,
     Checkpoint,
     Snapshot,
     Restore(Vec<(usize, Vec<u8>, Vec<u8>)>),
@@ -87,12 +88,13 @@ impl Deed {
     }
 
     fn other(rng: &mut Rng) -> Deed {
-        match rng.below(9) {
+        match rng.below(10) {
             0 | 1 => Deed::Reopen,
             2 => Deed::Sync,
-            3 | 4 => Deed::Compact,
-            5 => Deed::Checkpoint,
-            6 => Deed::Snapshot,
+            3 => Deed::Compact,
+            4 | 5 => Deed::Tidy,
+            6 => Deed::Checkpoint,
+            7 => Deed::Snapshot,
             _ => {
                 let pairs = (0..rng.below(8)).map(|_| {
                     let space = rng.below(3);
