@@ -77,6 +77,7 @@ impl Failure {
                     Some("`strata check` lists all damage; `strata export` saves what can be read")
                 }
                 ErrorKind::Locked => Some("wait longer with --timeout, for example --timeout 30s"),
+                ErrorKind::AlreadyApplied => Some("what it stands for is in the store already"),
                 ErrorKind::NotFound => Some("`strata inspect` shows the buckets there are"),
                 _ => None,
             },

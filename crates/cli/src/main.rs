@@ -13,6 +13,7 @@ mod failure;
 mod output;
 mod show;
 mod stores;
+mod targets;
 mod tour;
 
 use std::process::ExitCode;

@@ -67,6 +67,16 @@ impl Output {
     }
 }
 
+/// A bar on standard error for steps whose number will be told, shown only where someone looks.
+pub fn progress_steps(message: &'static str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
+    let bar = ProgressBar::new(0).with_message(message);
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
 /// A bar on standard error for `total` bytes, shown only where someone looks.
 pub fn progress_bytes(total: u64, message: &'static str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {

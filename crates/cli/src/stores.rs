@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::time::Duration;
 
 use kv_api::Error;
-use strata::{AnyStore, OpenOptions};
+use strata::{AnyStore, Location, OpenOptions};
 use txn::Db;
 
 use crate::failure::{Failure, Outcome};
@@ -33,6 +33,26 @@ pub fn inspecting(location: &OsStr, timeout: Duration) -> Outcome<AnyStore> {
 pub fn writing(location: &OsStr, timeout: Duration, create: bool) -> Outcome<AnyStore> {
     let options = OpenOptions::new().create(create).lock_timeout(timeout);
     open(options, location)
+}
+
+/// A store to write to, made if it does not exist.
+pub fn writing_at(location: &Location, timeout: Duration) -> Outcome<AnyStore> {
+    let opened = OpenOptions::new().lock_timeout(timeout).open_at(location);
+    opened.map_err(|error| Failure::at(location.path().as_os_str(), error))
+}
+
+/// A store to ask questions.
+pub fn searching(location: &OsStr, timeout: Duration, value_index: bool) -> Outcome<AnyStore> {
+    let options = OpenOptions::new()
+        .read_only(true)
+        .value_index(value_index)
+        .lock_timeout(timeout);
+    open(options, location)
+}
+
+/// The flat engine's own handle, where it is that.
+pub fn flat(store: &AnyStore) -> Option<&strata::flat::Db> {
+    store.engine_as()
 }
 
 /// The bolt engine's own handle, for what only it can tell.

@@ -1,6 +1,8 @@
 //! What an engine tells about itself to stand behind an [`AnyStore`](crate::AnyStore).
 
-use kv_api::capability::{Backup, Check, NestedReader, NestedWriter};
+use kv_api::capability::{
+    Backup, Check, CommitIndexes, NestedReader, NestedWriter, Restore, Search, SnapshotStream,
+};
 use kv_api::{Error, Reader, Result, Store, Transaction};
 
 use crate::any_bucket::AnyBucket;
@@ -21,6 +23,33 @@ pub trait Adapt: Store {
 
     /// The power to be copied while in use.
     fn as_backup(&self) -> Option<&dyn Backup> {
+        None
+    }
+
+    /// The power to take everything from a stream.
+    fn as_restore(&self) -> Option<&dyn Restore> {
+        None
+    }
+
+    /// Starts a transaction that commits with this index.
+    fn begin_with_index(&self, _commit_index: u64) -> Result<Self::Transaction> {
+        Err(Error::Unsupported {
+            what: "commit indexes",
+        })
+    }
+
+    /// A snapshot's commit indexes.
+    fn as_commit_indexes(_snapshot: &Self::Snapshot) -> Option<&dyn CommitIndexes> {
+        None
+    }
+
+    /// A snapshot's answers to queries.
+    fn as_search(_snapshot: &Self::Snapshot) -> Option<&dyn Search> {
+        None
+    }
+
+    /// A snapshot as a stream.
+    fn as_stream(_snapshot: &Self::Snapshot) -> Option<&dyn SnapshotStream> {
         None
     }
 

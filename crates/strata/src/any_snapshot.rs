@@ -1,7 +1,7 @@
 //! One version of a store whose engine is known at run time only.
 
 use kv_api::Result;
-use kv_api::capability::{BucketVisitor, NestedReader};
+use kv_api::capability::{BucketVisitor, CommitIndexes, NestedReader, Search, SnapshotStream};
 
 use crate::any_bucket::AnyBucket;
 use crate::digest::{Digest, Digester};
@@ -40,5 +40,40 @@ impl AnySnapshot {
     /// Buckets inside buckets, if the engine has them.
     pub fn as_nested(&self) -> Option<&dyn NestedReader> {
         self.inner.as_nested()
+    }
+
+    /// The index of the commit behind each pair, if the engine keeps one.
+    pub fn as_commit_indexes(&self) -> Option<&dyn CommitIndexes> {
+        self.inner.as_commit_indexes()
+    }
+
+    /// Queries over keys, values and commit indexes, if the engine answers them.
+    ///
+    /// ```
+    /// # fn main() -> kv_api::Result<()> {
+    /// # let directory = tempfile::tempdir().expect("a temporary directory");
+    /// # let location = format!("flat:{}", directory.path().join("store").display());
+    /// // `location` is "flat:/some/where".
+    /// let store = strata::AnyStore::open(&location)?;
+    /// let mut change = store.begin_write_at(7)?;
+    /// change.put_at(&[], b"log:1", b"an uncritical remark")?;
+    /// change.commit_durably()?;
+    ///
+    /// let snapshot = store.open_snapshot()?;
+    /// let search = snapshot.as_search().expect("flat answers queries");
+    /// search.search(None, "value like '*critical*'", &mut |found| {
+    ///     assert_eq!((found.key, found.commit_index), (&b"log:1"[..], 7));
+    ///     Ok(true)
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn as_search(&self) -> Option<&dyn Search> {
+        self.inner.as_search()
+    }
+
+    /// The whole version as a stream, if the engine has one.
+    pub fn as_stream(&self) -> Option<&dyn SnapshotStream> {
+        self.inner.as_stream()
     }
 }

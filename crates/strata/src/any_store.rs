@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kv_api::Result;
-use kv_api::capability::{Backup, Check};
+use kv_api::capability::{Backup, Check, Restore};
 
 use crate::adapt::Adapt;
 use crate::any_snapshot::AnySnapshot;
@@ -75,6 +75,19 @@ impl AnyStore {
         self.inner.begin_write().map(AnyTransaction::new)
     }
 
+    /// Starts a transaction that commits with this index, such as that of the Raft entry it
+    /// applies.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyApplied` if the newest index is this one or higher: the entry is in the store.
+    /// `Unsupported` where [`AnySnapshot::as_commit_indexes`] answers `None`.
+    pub fn begin_write_at(&self, commit_index: u64) -> Result<AnyTransaction> {
+        self.inner
+            .begin_with_index(commit_index)
+            .map(AnyTransaction::new)
+    }
+
     /// Makes every commit that returned before this call durable.
     pub fn make_durable(&self) -> Result<()> {
         self.inner.sync()
@@ -93,6 +106,11 @@ impl AnyStore {
     /// The power to be copied while in use, if the engine has it.
     pub fn as_backup(&self) -> Option<&dyn Backup> {
         self.inner.as_backup()
+    }
+
+    /// The power to take everything from a stream, if the engine has it.
+    pub fn as_restore(&self) -> Option<&dyn Restore> {
+        self.inner.as_restore()
     }
 }
 

@@ -7,6 +7,7 @@ use crate::any_snapshot::AnySnapshot;
 use crate::any_store::AnyStore;
 use crate::any_transaction::AnyTransaction;
 use crate::flatten::flat_key;
+use crate::stream::transfer;
 
 /// How to copy.
 #[derive(Clone, Copy, Debug)]
@@ -14,8 +15,8 @@ pub struct CopyOptions {
     /// Commit whenever so many bytes of keys and values have been put; 0 for one transaction.
     pub transaction_bytes_max: u64,
     /// Fold what the target cannot nest into keys, as [`flat_key`](crate::flat_key) does, and
-    /// leave out sequence numbers and empty nested buckets. Without this, copying what the target
-    /// cannot hold is refused before anything is written.
+    /// leave out sequence numbers, empty nested buckets and commit indexes. Without this, copying
+    /// what the target cannot hold is refused before anything is written.
     pub flatten: bool,
 }
 
@@ -42,23 +43,34 @@ pub struct Copied {
 /// Copies every bucket, sequence and pair of `from` into `to`, which keeps what else it holds.
 /// `progress` is told what was copied after each commit.
 ///
-/// Each commit is whole, and an error leaves those made before it.
+/// Each commit is whole, and an error leaves those made before it. Commit indexes come along only
+/// into a store of the same engine that has no commit yet: then the copy is one commit.
 ///
 /// # Errors
 ///
-/// `Unsupported` if the target cannot hold nested buckets or sequence numbers that the source has,
-/// and flattening was not asked for.
+/// `Unsupported` if the target cannot hold nested buckets, sequence numbers or commit indexes that
+/// the source has, and flattening was not asked for.
 pub fn copy(
     from: &AnySnapshot,
     to: &AnyStore,
     options: CopyOptions,
     progress: &mut dyn FnMut(Copied),
 ) -> Result<Copied> {
+    if from.as_commit_indexes().is_some() && !options.flatten {
+        let copied = copy_with_indexes(from, to)?;
+        progress(copied);
+        return Ok(copied);
+    }
     let mut transaction = to.begin_write()?;
-    let shape = match (transaction.as_nested().is_some(), options.flatten) {
-        (true, _) => Shape::Nested,
-        (false, true) => Shape::Flat,
-        (false, false) => {
+    let nests = (
+        from.as_nested().is_some(),
+        transaction.as_nested().is_some(),
+    );
+    let shape = match (nests, options.flatten) {
+        ((_, true), _) => Shape::Nested,
+        ((false, false), _) => Shape::Spaces,
+        ((true, false), true) => Shape::Flat,
+        ((true, false), false) => {
             from.walk(&mut Unnested { depth: 0 })?;
             Shape::Spaces
         }
@@ -76,6 +88,41 @@ pub fn copy(
     from.walk(&mut copier)?;
     copier.commit()?;
     Ok(copier.copied)
+}
+
+/// Takes everything, commit indexes included, into a store that has no commit yet.
+fn copy_with_indexes(from: &AnySnapshot, to: &AnyStore) -> Result<Copied> {
+    let target = to.open_snapshot()?;
+    let indexes = target.as_commit_indexes();
+    let is_fresh = indexes.is_some_and(|indexes| indexes.newest_commit_index() == 0);
+    match (from.as_stream(), to.as_restore()) {
+        (Some(stream), Some(restore)) if is_fresh => transfer(stream, restore, &mut |_| true)?,
+        _ => {
+            return Err(Error::Unsupported {
+                what: "a copy of commit indexes; ask to flatten",
+            });
+        }
+    }
+    let mut copied = Copied::default();
+    from.walk(&mut copied)?;
+    Ok(copied)
+}
+
+impl BucketVisitor for Copied {
+    fn enter(&mut self, _name: &[u8], _sequence: u64) -> Result<()> {
+        self.buckets += 1;
+        Ok(())
+    }
+
+    fn pair(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.keys += 1;
+        self.bytes += (key.len() + value.len()) as u64;
+        Ok(())
+    }
+
+    fn leave(&mut self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// How the target holds what the source nests.

@@ -38,7 +38,8 @@ impl Engine {
     pub fn is_built_in(self) -> bool {
         match self {
             Engine::Bolt => cfg!(feature = "bolt"),
-            Engine::Lsm | Engine::Flat => false,
+            Engine::Flat => cfg!(feature = "flat"),
+            Engine::Lsm => false,
         }
     }
 

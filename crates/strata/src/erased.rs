@@ -2,7 +2,10 @@
 
 use std::any::Any;
 
-use kv_api::capability::{Backup, BucketVisitor, Check, NestedReader, NestedWriter};
+use kv_api::capability::{
+    Backup, BucketVisitor, Check, CommitIndexes, NestedReader, NestedWriter, Restore, Search,
+    SnapshotStream,
+};
 use kv_api::{Durability, Result, Store, Transaction};
 
 use crate::adapt::Adapt;
@@ -13,15 +16,20 @@ pub(crate) trait ErasedStore: Send + Sync {
     fn engine_name(&self) -> &'static str;
     fn open_snapshot(&self) -> Result<Box<dyn ErasedSnapshot>>;
     fn begin_write(&self) -> Result<Box<dyn ErasedTransaction>>;
+    fn begin_with_index(&self, commit_index: u64) -> Result<Box<dyn ErasedTransaction>>;
     fn sync(&self) -> Result<()>;
     fn close(&self) -> Result<()>;
     fn as_check(&self) -> Option<&dyn Check>;
     fn as_backup(&self) -> Option<&dyn Backup>;
+    fn as_restore(&self) -> Option<&dyn Restore>;
     fn as_any(&self) -> &dyn Any;
 }
 
 pub(crate) trait ErasedSnapshot: Send + Sync {
     fn as_nested(&self) -> Option<&dyn NestedReader>;
+    fn as_commit_indexes(&self) -> Option<&dyn CommitIndexes>;
+    fn as_search(&self) -> Option<&dyn Search>;
+    fn as_stream(&self) -> Option<&dyn SnapshotStream>;
     fn walk(&self, visitor: &mut dyn BucketVisitor) -> Result<()>;
     fn bucket_at(&self, path: &[&[u8]]) -> Result<Option<AnyBucket<'_>>>;
 }
@@ -54,6 +62,11 @@ impl<A: Adapt> ErasedStore for A {
         Ok(Box::new(TransactionOf::<A>(self.begin()?)))
     }
 
+    fn begin_with_index(&self, commit_index: u64) -> Result<Box<dyn ErasedTransaction>> {
+        let transaction = Adapt::begin_with_index(self, commit_index)?;
+        Ok(Box::new(TransactionOf::<A>(transaction)))
+    }
+
     fn sync(&self) -> Result<()> {
         Store::sync(self)
     }
@@ -70,6 +83,10 @@ impl<A: Adapt> ErasedStore for A {
         Adapt::as_backup(self)
     }
 
+    fn as_restore(&self) -> Option<&dyn Restore> {
+        Adapt::as_restore(self)
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -78,6 +95,18 @@ impl<A: Adapt> ErasedStore for A {
 impl<A: Adapt> ErasedSnapshot for SnapshotOf<A> {
     fn as_nested(&self) -> Option<&dyn NestedReader> {
         A::as_nested_reader(&self.0)
+    }
+
+    fn as_commit_indexes(&self) -> Option<&dyn CommitIndexes> {
+        A::as_commit_indexes(&self.0)
+    }
+
+    fn as_search(&self) -> Option<&dyn Search> {
+        A::as_search(&self.0)
+    }
+
+    fn as_stream(&self) -> Option<&dyn SnapshotStream> {
+        A::as_stream(&self.0)
     }
 
     fn walk(&self, visitor: &mut dyn BucketVisitor) -> Result<()> {

@@ -27,12 +27,14 @@
 //! # }
 //! ```
 //!
-//! Each engine is a feature; `bolt` is on by default. An engine of your own joins by implementing
+//! Each engine is a feature; `bolt` and `flat` are on by default. An engine of your own joins by implementing
 //! [`Adapt`].
 
 mod adapt;
 #[cfg(feature = "bolt")]
 mod adapt_bolt;
+#[cfg(feature = "flat")]
+mod adapt_flat;
 mod any_bucket;
 mod any_snapshot;
 mod any_store;
@@ -47,6 +49,7 @@ mod open;
 mod options;
 mod recognise;
 mod spaces;
+mod stream;
 
 pub use adapt::Adapt;
 pub use any_bucket::{AnyBucket, BucketEntries, BucketEntry, Order, ReadBucket};
@@ -56,11 +59,15 @@ pub use any_transaction::AnyTransaction;
 pub use copy::{Copied, CopyOptions, copy};
 pub use digest::{Digest, Digester};
 pub use engine::Engine;
+/// The flat engine by itself: the crate `flatlog`.
+#[cfg(feature = "flat")]
+pub use flatlog as flat;
 pub use flatten::{flat_key, unflatten_key};
 pub use location::Location;
 pub use options::OpenOptions;
 pub use recognise::recognise;
 pub use spaces::visit_spaces;
+pub use stream::transfer;
 /// The bolt engine by itself: the crate `txn`.
 #[cfg(feature = "bolt")]
 pub use txn as bolt;

@@ -27,6 +27,7 @@ pub struct OpenOptions {
     pub(crate) create: bool,
     pub(crate) untrusted: bool,
     pub(crate) lock_timeout: Option<Duration>,
+    pub(crate) value_index: bool,
 }
 
 impl Default for OpenOptions {
@@ -43,6 +44,7 @@ impl OpenOptions {
             create: true,
             untrusted: false,
             lock_timeout: None,
+            value_index: false,
         }
     }
 
@@ -69,5 +71,17 @@ impl OpenOptions {
     pub fn lock_timeout(mut self, timeout: Duration) -> OpenOptions {
         self.lock_timeout = Some(timeout);
         self
+    }
+
+    /// Keeps an index over values in memory, so that searches need not read them, where the engine
+    /// has one. Opening takes longer unless the store was closed with it.
+    pub fn value_index(mut self, value_index: bool) -> OpenOptions {
+        self.value_index = value_index;
+        self
+    }
+
+    /// Whether a store that does not exist is made.
+    pub(crate) fn makes_missing(&self) -> bool {
+        self.create && !self.read_only && !self.untrusted
     }
 }

@@ -15,6 +15,11 @@ const BOLT_MAGIC: [u8; 4] = [0xED, 0xDA, 0x0C, 0xED];
 #[cfg(feature = "bolt")]
 const BOLT_PAGE_HEADER_BYTES: u64 = 16;
 
+/// The file that makes a directory a flat store.
+const FLAT_STATE: &[u8] = b"meta.state";
+/// The beginning of a flat store's snapshot stream.
+const FLAT_STREAM_MAGIC: [u8; 8] = *b"FlatSnap";
+
 /// Which engine the store at `path` belongs to, without being told. Takes no lock, and says
 /// nothing about whether the store is sound.
 ///
@@ -26,14 +31,9 @@ pub fn recognise(path: impl AsRef<Path>) -> Result<Engine> {
     let path = path.as_ref();
     let file = match OsDisk.open(path, &OpenOptions::READ) {
         Ok(file) => file,
-        // A directory is refused as a file; only engines to come keep their stores in one.
+        // A directory is refused as a file.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-            return match OsDisk.list(path) {
-                Ok(_) => Err(Error::Unsupported {
-                    what: "a directory as a store",
-                }),
-                Err(_) => Err(not_a_store("it is not a regular file")),
-            };
+            return recognise_directory(path);
         }
         Err(error) => return Err(Error::io("opening the file", error)),
     };
@@ -41,8 +41,41 @@ pub fn recognise(path: impl AsRef<Path>) -> Result<Engine> {
     if looks_like_bolt(&*file)? {
         return Ok(Engine::Bolt);
     }
-    let _ = file;
+    if begins_with(&*file, &FLAT_STREAM_MAGIC)? {
+        return Err(not_a_store(
+            "it is a snapshot of a flat store, to be restored into one",
+        ));
+    }
     Err(not_a_store("no engine recognises its contents"))
+}
+
+fn begins_with(file: &dyn disk::File, magic: &[u8; 8]) -> Result<bool> {
+    let mut head = [0; 8];
+    let read = disk::read_up_to_at(file, &mut head, 0);
+    let read = read.map_err(|error| Error::io("reading the file", error))?;
+    Ok(read == head.len() && head == *magic)
+}
+
+fn recognise_directory(path: &Path) -> Result<Engine> {
+    if OsDisk.list(path).is_err() {
+        return Err(not_a_store("it is not a regular file"));
+    }
+    if holds_flat(path)? {
+        return Engine::Flat.require().map(|()| Engine::Flat);
+    }
+    Err(not_a_store("no engine recognises what is in the directory"))
+}
+
+/// Whether the directory at `path` holds a flat store, or what an interrupted creation leaves.
+pub(crate) fn holds_flat(path: &Path) -> Result<bool> {
+    let names = match OsDisk.list(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        names => names.map_err(|error| Error::io("reading the directory", error))?,
+    };
+    Ok(names.iter().any(|name| {
+        let name = name.as_encoded_bytes();
+        name == FLAT_STATE || (name.starts_with(b"values-") && name.ends_with(b".data"))
+    }))
 }
 
 fn not_a_store(why: &str) -> Error {

@@ -24,6 +24,9 @@ pub struct PutArgs {
     /// The value
     #[arg(value_name = "VALUE", value_parser = word)]
     value: Word,
+    /// Commit with this index, unless it was applied before; flat stores only
+    #[arg(long, value_name = "N")]
+    commit_index: Option<u64>,
     /// Make the store and the buckets on the way where they do not exist
     #[arg(long)]
     create: bool,
@@ -54,7 +57,10 @@ pub fn put(args: &PutArgs, context: &Context) -> Outcome {
         }
         .into());
     }
-    let mut change = store.begin_write()?;
+    let mut change = match args.commit_index {
+        Some(index) => store.begin_write_at(index)?,
+        None => store.begin_write()?,
+    };
     change.put_at(&path, &args.key.0, &args.value.0)?;
     change.commit_durably()?;
     Ok(store.shut_down()?)

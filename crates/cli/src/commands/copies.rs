@@ -5,7 +5,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use kv_api::Error;
 use serde_json::json;
 use txn::{BackupOptions, CompactOptions};
 
@@ -13,6 +12,7 @@ use super::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Output, progress_bytes};
 use crate::stores;
+use crate::targets::{must_not_exist, put_in_place, size_of};
 
 #[derive(Args, Debug)]
 pub struct CompactArgs {
@@ -40,50 +40,21 @@ pub struct BackupArgs {
     bypass_cache: bool,
 }
 
-fn must_not_exist(path: &Path) -> Outcome {
-    match path.symlink_metadata() {
-        Ok(_) => {
-            let exists = Error::Exists { what: "the target" };
-            Err(Failure::at(path.as_os_str(), exists))
-        }
-        Err(_) => Ok(()),
-    }
-}
-
-/// A name beside `path` for what is not finished.
-fn unfinished(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".unfinished-{}", std::process::id()));
-    path.with_file_name(name)
-}
-
-/// Makes the name `path` durable.
-fn sync_parent(path: &Path) -> Outcome {
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    Ok(std::fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?)
-}
-
 pub fn compact(args: &CompactArgs, context: &Context, out: &mut Output) -> Outcome {
     must_not_exist(&args.target)?;
     let store = stores::reading(&args.source, context.timeout)?;
-    let snapshot = stores::bolt(&store)?.snapshot()?;
-    let unfinished = unfinished(&args.target);
-    let done = pack(args, &snapshot, &unfinished).and_then(|()| {
-        // Both names are in one directory, and the copy is durable: it was closed.
-        std::fs::rename(&unfinished, &args.target)?;
-        sync_parent(&args.target)
-    });
-    if done.is_err() {
-        // Best effort: the name says what it is.
-        let _ = std::fs::remove_file(&unfinished);
-    }
-    done?;
-    let (from, to) = (
-        snapshot.size_bytes(),
-        std::fs::metadata(&args.target)?.len(),
-    );
+    let (from, to) = match store.open_snapshot()?.as_stream() {
+        Some(stream) => {
+            super::streams::pack(stream, &args.target, context)?;
+            let source = strata::Location::parse(&args.source);
+            (size_of(source.path())?, size_of(&args.target)?)
+        }
+        None => {
+            let snapshot = stores::bolt(&store)?.snapshot()?;
+            put_in_place(&args.target, |path| pack(args, &snapshot, path))?;
+            (snapshot.size_bytes(), size_of(&args.target)?)
+        }
+    };
     // Thousandths are exact enough for a ratio that people read.
     let gain = (1000 * from).checked_div(to).unwrap_or(0);
     out.put(
@@ -141,6 +112,9 @@ impl<W: Write> Write for Counted<W> {
 
 pub fn backup(args: &BackupArgs, context: &Context, out: &mut Output) -> Outcome {
     let store = stores::reading(&args.source, context.timeout)?;
+    if let (Some(stream), false) = (store.open_snapshot()?.as_stream(), args.bypass_cache) {
+        return super::streams::write(stream, &args.target, out);
+    }
     let snapshot = stores::bolt(&store)?.snapshot()?;
     let options = BackupOptions {
         bypass_cache: args.bypass_cache,

@@ -1,6 +1,8 @@
 //! `info`: what a store is.
 
+use kv_api::Reader;
 use serde_json::json;
+use strata::flat::{Db, Torn};
 
 use super::{Context, StoreArgs};
 use crate::failure::Outcome;
@@ -9,6 +11,9 @@ use crate::stores;
 
 pub fn run(args: &StoreArgs, context: &Context, out: &mut Output) -> Outcome {
     let store = stores::inspecting(&args.store, context.timeout)?;
+    if let Some(db) = stores::flat(&store) {
+        return flat(db, out);
+    }
     let snapshot = stores::bolt(&store)?.snapshot()?;
     let info = snapshot.info();
     let metas = snapshot.metas();
@@ -38,4 +43,39 @@ pub fn run(args: &StoreArgs, context: &Context, out: &mut Output) -> Outcome {
         out.line(&format!("Meta {slot}:      {state}, transaction {txid}"))?;
     }
     Ok(())
+}
+
+fn flat(db: &Db, out: &mut Output) -> Outcome {
+    let (counted, recovery) = (db.statistics()?, db.recovery());
+    let spaces = db.snapshot()?.space_names()?.len();
+    let torn = recovery.torn.as_ref();
+    if out.is_json() {
+        let torn = torn.map(
+            |torn| json!({"segment": torn.segment, "offset": torn.offset, "bytes": torn.bytes}),
+        );
+        return out.object(&json!({
+            "engine": "flat", "last_commit_index": counted.last_commit_index,
+            "keys": counted.keys, "spaces": spaces, "size_bytes": counted.log_bytes,
+            "segments": counted.segments.len(), "was_closed": recovery.was_closed, "torn": torn,
+        }));
+    }
+    out.line("Engine:       flat")?;
+    out.line(&format!("Commit index: {}", counted.last_commit_index))?;
+    out.line(&format!("Keys:         {}", counted.keys))?;
+    out.line(&format!("Spaces:       {spaces}"))?;
+    out.line(&format!("Size:         {} bytes", counted.log_bytes))?;
+    out.line(&format!("Segments:     {}", counted.segments.len()))?;
+    let closed = if recovery.was_closed { "yes" } else { "no" };
+    out.line(&format!("Closed:       {closed}"))?;
+    match torn {
+        Some(Torn {
+            segment,
+            offset,
+            bytes,
+            ..
+        }) => out.line(&format!(
+            "Torn end:     {bytes} bytes at {offset} of {segment}"
+        )),
+        None => Ok(()),
+    }
 }

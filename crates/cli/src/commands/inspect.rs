@@ -1,6 +1,8 @@
 //! `inspect`: the tree of buckets.
 
+use kv_api::capability::BucketVisitor;
 use serde_json::{Value, json};
+use strata::AnySnapshot;
 use txn::BucketTree;
 
 use super::{Context, StoreArgs};
@@ -16,9 +18,52 @@ fn value(tree: &BucketTree) -> Value {
     object
 }
 
+/// Spaces as buckets of the root.
+fn spaces(snapshot: &AnySnapshot) -> Outcome<BucketTree> {
+    let mut counts = Counts(vec![tree(b"root")]);
+    snapshot.walk(&mut counts)?;
+    Ok(counts.0.pop().unwrap_or_else(|| tree(b"root")))
+}
+
+fn tree(name: &[u8]) -> BucketTree {
+    BucketTree {
+        name: name.to_vec(),
+        keys: 0,
+        buckets: Vec::new(),
+    }
+}
+
+/// Counts keys; the root first, then the buckets entered and not left.
+struct Counts(Vec<BucketTree>);
+
+impl BucketVisitor for Counts {
+    fn enter(&mut self, name: &[u8], _sequence: u64) -> kv_api::Result<()> {
+        self.0.push(tree(name));
+        Ok(())
+    }
+
+    fn pair(&mut self, _key: &[u8], _value: &[u8]) -> kv_api::Result<()> {
+        if let Some(open) = self.0.last_mut() {
+            open.keys += 1;
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self) -> kv_api::Result<()> {
+        if let (Some(done), Some(outer)) = (self.0.pop(), self.0.last_mut()) {
+            outer.keys += 1;
+            outer.buckets.push(done);
+        }
+        Ok(())
+    }
+}
+
 pub fn run(args: &StoreArgs, context: &Context, out: &mut Output) -> Outcome {
     let store = stores::reading(&args.store, context.timeout)?;
-    let tree = stores::bolt(&store)?.snapshot()?.inspect()?;
+    let tree = match stores::flat(&store) {
+        Some(_) => spaces(&store.open_snapshot()?)?,
+        None => stores::bolt(&store)?.snapshot()?.inspect()?,
+    };
     if out.is_json() {
         return out.object(&value(&tree));
     }

@@ -10,7 +10,9 @@ mod info;
 mod inspect;
 mod pages;
 mod read;
+mod search;
 mod stats;
+mod streams;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -24,7 +26,7 @@ use crate::tour;
 
 /// Embedded key-value stores: look into them, check them, copy them, change them.
 ///
-/// A store is named by its path, or by engine and path as in bolt:my.db. Verbs that only read
+/// A store is named by its path, or by engine and path as in bolt:my.db or flat:my-state. Verbs that only read
 /// open it for reading only. Bucket paths are names parted by slashes; names, keys and values
 /// that are no text are written as 0x and hexadecimal digits.
 ///
@@ -87,6 +89,14 @@ enum Verb {
     Compact(copies::CompactArgs),
     /// Copy a store while it may be in use
     Backup(copies::BackupArgs),
+    /// Find pairs by words about keys, values and commit indexes
+    Query(search::SearchArgs),
+    /// Run a query and tell by which way it was answered
+    Explain(search::SearchArgs),
+    /// Write a flat store's contents to one file, commit indexes included
+    Snapshot(streams::SnapshotArgs),
+    /// Replace a flat store's contents by those of a snapshot, whole or not at all
+    Restore(streams::RestoreArgs),
     /// Write everything as lines of JSON
     Export(export::ExportArgs),
     /// Read what export wrote
@@ -123,6 +133,10 @@ pub fn run(line: CommandLine) -> Outcome {
         Verb::Digest(args) => digest::run(args, context, out)?,
         Verb::Compact(args) => copies::compact(args, context, out)?,
         Verb::Backup(args) => copies::backup(args, context, out)?,
+        Verb::Query(args) => search::query(args, context, out)?,
+        Verb::Explain(args) => search::explain(args, context, out)?,
+        Verb::Snapshot(args) => streams::snapshot(args, context, out)?,
+        Verb::Restore(args) => streams::restore(args, context, out)?,
         Verb::Export(args) => export::run(args, context, out)?,
         Verb::Import(args) => import::run(args, context, out)?,
     }

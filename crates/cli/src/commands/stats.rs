@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::json;
+use strata::flat::{SegmentStatistics, Statistics};
 use txn::{BucketStatistics, Ticker};
 
 use super::Context;
@@ -57,6 +58,9 @@ fn percent(part: u64, whole: u64) -> u64 {
 
 fn shape(args: &StatsArgs, context: &Context, out: &mut Output) -> Outcome {
     let store = stores::reading(&args.store, context.timeout)?;
+    if let Some(db) = stores::flat(&store) {
+        return flat(&db.statistics()?, out);
+    }
     let snapshot = stores::bolt(&store)?.snapshot()?;
     let (mut sum, mut count) = (BucketStatistics::default(), 0_u64);
     snapshot.for_each_bucket(|name| {
@@ -80,6 +84,42 @@ fn shape(args: &StatsArgs, context: &Context, out: &mut Output) -> Outcome {
         }));
     }
     for line in lines(&sum, count) {
+        out.line(&line)?;
+    }
+    Ok(())
+}
+
+/// A store without pages: keys in memory, segments on disk.
+fn flat(counted: &Statistics, out: &mut Output) -> Outcome {
+    let segment = |segment: &SegmentStatistics| json!({"file": segment.file, "bytes": segment.bytes, "live_bytes": segment.live_bytes});
+    if out.is_json() {
+        return out.object(&json!({
+            "keys": counted.keys, "key_bytes": counted.key_bytes,
+            "index_bytes": counted.index_bytes, "chunks": counted.chunks,
+            "memory_bytes_per_key": counted.memory_bytes_per_key(),
+            "log_bytes": counted.log_bytes, "live_bytes": counted.live_bytes,
+            "last_commit_index": counted.last_commit_index,
+            "segments": counted.segments.iter().map(segment).collect::<Vec<_>>(),
+        }));
+    }
+    let live = percent(counted.live_bytes, counted.log_bytes);
+    for line in [
+        "Keys".into(),
+        format!("  keys:                  {}", counted.keys),
+        format!("  bytes:                 {}", counted.key_bytes),
+        format!("  last commit index:     {}", counted.last_commit_index),
+        "Memory".into(),
+        format!("  index:                 {} bytes", counted.index_bytes),
+        format!("  chunks:                {}", counted.chunks),
+        format!(
+            "  beside each key:       {:.1} bytes",
+            counted.memory_bytes_per_key()
+        ),
+        "Log".into(),
+        format!("  segments:              {}", counted.segments.len()),
+        format!("  bytes:                 {}", counted.log_bytes),
+        format!("  live:                  {} ({live} %)", counted.live_bytes),
+    ] {
         out.line(&line)?;
     }
     Ok(())

@@ -24,6 +24,17 @@ fn tick(store: &AnyStore, stop: &AtomicBool, ticks: &AtomicU64) -> Result<()> {
     Ok(())
 }
 
+/// The copy as a store: itself, or what is restored from it beside it.
+fn open_copy(engine: Engine, path: &Path) -> Result<AnyStore> {
+    let options = strata::OpenOptions::new();
+    if engine != Engine::Flat {
+        return options.read_only(true).open_at(&Location::of(engine, path));
+    }
+    let store = options.open_at(&Location::of(engine, path.with_extension("restored")))?;
+    super::stream::restore(path, &store)?;
+    Ok(store)
+}
+
 /// Copies the store to `path` while another thread commits, then opens the copy, checks it, and
 /// holds it against what was there before and after.
 pub fn copy_while_writing(
@@ -58,9 +69,7 @@ pub fn copy_while_writing(
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         copied.map(|()| (first, ticks.load(Ordering::Relaxed)))
     })?;
-    let copy = strata::OpenOptions::new()
-        .read_only(true)
-        .open_at(&Location::of(engine, path))?;
+    let copy = open_copy(engine, path)?;
     super::check(&copy, "backup", report)?;
     let snapshot = copy.open_snapshot()?;
     let digest = snapshot.digest()?;

@@ -1,11 +1,13 @@
 //! The tour: the official names of all Unicode characters, loaded into each engine that exists,
-//! read in every way, copied while in use, and checked.
+//! read in every way, searched where the engine can, copied while in use, and checked.
 
 mod backup;
 mod names;
 mod reading;
 mod report;
+mod search;
 mod snapshot;
+mod stream;
 mod work;
 
 use std::path::{Path, PathBuf};
@@ -67,7 +69,8 @@ fn tour_of(engine: Engine, directory: &Path, names: &Names, report: &mut Report)
     let path = directory.join(format!("tour.{engine}"));
     report.begin(engine.name());
     let location = Location::of(engine, &path);
-    let store = strata::OpenOptions::new().create(true).open_at(&location)?;
+    let options = strata::OpenOptions::new().create(true).value_index(true);
+    let store = options.open_at(&location)?;
     if store.open_snapshot()?.digest()?.keys > 0 {
         return Err(Error::Exists {
             what: "a store in the directory to keep",
@@ -79,7 +82,9 @@ fn tour_of(engine: Engine, directory: &Path, names: &Names, report: &mut Report)
     reading::scan_prefixes(&store, names, report)?;
     reading::scan_range(&store, names, report)?;
     reading::scan_everything(&store, names, report)?;
+    search::ask(&store, names, report)?;
     snapshot::hold(&store, report)?;
+    stream::there_and_back(&store, engine, directory, report)?;
     let copy = directory.join(format!("tour-backup.{engine}"));
     backup::copy_while_writing(&store, engine, &copy, names, report)?;
     check(&store, "store", report)?;
@@ -96,7 +101,7 @@ fn check(store: &AnyStore, what: &str, report: &mut Report) -> Result<()> {
         return Ok(());
     };
     let mut first = None;
-    let summary = report.timed(&format!("check of the {what}"), "pages", || {
+    let summary = report.timed(&format!("check of the {what}"), "units", || {
         let summary = checker.check(&mut |finding| {
             first.get_or_insert(finding);
         })?;
@@ -106,7 +111,7 @@ fn check(store: &AnyStore, what: &str, report: &mut Report) -> Result<()> {
         Some(finding) => Err(Error::corrupt(finding.place, finding.what)),
         None => {
             report.say(&format!(
-                "The {what} is sound: {} pages accounted for.",
+                "The {what} is sound: {} units accounted for.",
                 summary.units
             ));
             Ok(())
@@ -114,19 +119,6 @@ fn check(store: &AnyStore, what: &str, report: &mut Report) -> Result<()> {
     }
 }
 
-/// Bytes of a file, or of the files in a directory.
 fn size_of(path: &Path) -> Result<u64> {
-    let failed = |error| Error::io("reading a size", error);
-    let metadata = std::fs::metadata(path).map_err(failed)?;
-    if metadata.is_file() {
-        return Ok(metadata.len());
-    }
-    let files = std::fs::read_dir(path).map_err(failed)?;
-    files
-        .map(|file| {
-            file.and_then(|file| file.metadata())
-                .map(|m| m.len())
-                .map_err(failed)
-        })
-        .sum()
+    crate::targets::size_of(path).map_err(|error| Error::io("reading a size", error))
 }

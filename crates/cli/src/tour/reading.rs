@@ -5,7 +5,7 @@ use strata::{AnySnapshot, AnyStore, Order};
 
 use super::names::{Named, Names};
 use super::report::Report;
-use super::work::{CHARACTERS, NAMES};
+use super::work::{NAMES, path_of};
 
 const LOOK_UPS: usize = 200_000;
 
@@ -95,7 +95,7 @@ pub fn scan_prefixes(store: &AnyStore, names: &Names, report: &mut Report) -> Re
 /// Scans the block of Greek and Coptic by code point, from both ends.
 pub fn scan_range(store: &AnyStore, names: &Names, report: &mut Report) -> Result<()> {
     let snapshot = store.open_snapshot()?;
-    let path = [CHARACTERS, b"plane 00"];
+    let path = path_of(b"plane 00", snapshot.as_nested().is_some());
     let keys = KeyRange::from("U+000370"..="U+0003FF");
     let inside = |named: &&Named| keys.contains(named.code_point().as_bytes());
     let expected = names.iter().filter(inside).count();

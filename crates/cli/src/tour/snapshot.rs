@@ -4,12 +4,13 @@ use kv_api::{Error, Result};
 use strata::{AnySnapshot, AnyStore};
 
 use super::report::Report;
-use super::work::CHARACTERS;
+use super::work::path_of;
 
 const WRITES: u64 = 200;
 
 fn name_of_a(snapshot: &AnySnapshot) -> Result<String> {
-    let plane = snapshot.bucket_at(&[CHARACTERS, b"plane 00"])?;
+    let path = path_of(b"plane 00", snapshot.as_nested().is_some());
+    let plane = snapshot.bucket_at(&path)?;
     let plane = plane.ok_or(Error::NotFound { what: "plane 00" })?;
     let name = plane.value_of(b"U+000041")?.unwrap_or_default();
     Ok(String::from_utf8_lossy(&name).into_owned())
@@ -19,9 +20,10 @@ fn name_of_a(snapshot: &AnySnapshot) -> Result<String> {
 pub fn hold(store: &AnyStore, report: &mut Report) -> Result<()> {
     let held = store.open_snapshot()?;
     let before = name_of_a(&held)?;
+    let path = path_of(b"plane 00", held.as_nested().is_some());
     let rename = |name: &str| {
         let mut change = store.begin_write()?;
-        change.put_at(&[CHARACTERS, b"plane 00"], b"U+000041", name.as_bytes())?;
+        change.put_at(&path, b"U+000041", name.as_bytes())?;
         change.commit_durably()
     };
     report.timed("durable commits of one pair", "commits", || {
@@ -37,6 +39,5 @@ pub fn hold(store: &AnyStore, report: &mut Report) -> Result<()> {
     if old != before || new != format!("RENAMED {WRITES} TIMES") {
         return Err(Error::other("a snapshot changed while it was held"));
     }
-    drop(held);
     rename(&before)
 }

@@ -16,7 +16,7 @@ fn exit_codes_are_those_of_the_documentation() {
     std::fs::write(place.path("text"), "hello, this is no database").unwrap();
     assert_eq!(run(&["info", &place.file("text")]).code, 3);
     assert_eq!(run(&["info", &place.file("absent.db")]).code, 1);
-    assert_eq!(run(&["info", place.path(".").to_str().unwrap()]).code, 1);
+    assert_eq!(run(&["info", place.path(".").to_str().unwrap()]).code, 3);
 }
 
 #[test]

@@ -11,6 +11,7 @@
 mod changing;
 mod copying;
 mod failing;
+mod indexed;
 mod reading;
 mod support;
 mod touring;

@@ -14,6 +14,30 @@ fn the_tour_runs_and_shows_a_table() {
 }
 
 #[test]
+fn the_tour_searches_the_flat_engine_and_restores_its_snapshot() {
+    let place = Place::new();
+    let directory = place.file("kept");
+    let steps = json(&["tour", "--limit", "12000", "--keep", &directory]);
+    let amount = |name: &str| {
+        let step = |step: &&serde_json::Value| step["engine"] == "flat" && step["step"] == name;
+        steps
+            .iter()
+            .find(step)
+            .map(|step| step["amount"].as_u64().unwrap())
+    };
+    assert_eq!(amount("search for a word"), Some(3));
+    assert!(amount("search for a part of a word") > Some(0));
+    assert_eq!(amount("restore of the snapshot"), Some(24_000));
+    let flat = format!("{directory}/tour.flat");
+    let restored = format!("{directory}/tour-restored.flat");
+    for store in [&flat, &restored] {
+        assert_eq!(ok(&["check", store]), "OK\n");
+    }
+    let found = ok(&["get", &restored, "names", "LATIN SMALL LETTER B"]);
+    assert_eq!(found, "b\n");
+}
+
+#[test]
 fn the_tour_speaks_json() {
     let steps = json(&["tour", "--limit", "1000"]);
     assert!(

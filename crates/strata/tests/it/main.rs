@@ -12,6 +12,7 @@ mod architecture;
 mod digests;
 mod first_screen;
 mod flattening;
+mod indexed;
 mod place;
 mod recognising;
 mod scenarios;

@@ -30,14 +30,49 @@ fn what_is_no_store_is_damage_with_a_reason() {
 }
 
 #[test]
-fn engines_to_come_are_unsupported_and_so_are_directories() {
+fn engines_to_come_are_unsupported_and_other_directories_are_no_stores() {
     let place = Place::new(Engine::Bolt);
-    for text in ["lsm:some/where", "flat:some/where"] {
-        let refused = AnyStore::open(text).map(drop).unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::Unsupported, "{text}: {refused}");
-    }
-    let refused = AnyStore::open(place.path(".")).map(drop).unwrap_err();
+    let refused = AnyStore::open("lsm:some/where").map(drop).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
+    std::fs::write(place.path("notes"), b"mine").unwrap();
+    let refused = AnyStore::open(place.path(".")).map(drop).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+    assert!(refused.to_string().contains("not a store"), "{refused}");
+    // Told that it is one, the engine is asked for nothing that is not there.
+    let told = format!("flat:{}", place.path(".").display());
+    let refused = OpenOptions::new().create(false).open(told).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Io, "{refused}");
+    assert_eq!(std::fs::read_dir(place.path(".")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_flat_store_is_recognised_by_what_is_left_of_it() {
+    let place = Place::new(Engine::Flat);
+    fill(&place.open("a"));
+    let state = place.path("a").join("meta.state");
+    std::fs::write(&state, b"damaged").unwrap();
+    assert_eq!(recognise(place.path("a")).unwrap(), Engine::Flat);
+    let refused = AnyStore::open(place.path("a")).map(drop).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+    std::fs::remove_file(&state).unwrap();
+    assert_eq!(recognise(place.path("a")).unwrap(), Engine::Flat);
+    let refused = AnyStore::open(place.path("a")).map(drop).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+}
+
+#[test]
+fn a_snapshot_of_a_flat_store_is_told_from_a_store() {
+    let place = Place::new(Engine::Flat);
+    let store = place.open("a");
+    fill(&store);
+    let mut bytes = Vec::new();
+    store.as_backup().unwrap().backup(&mut bytes).unwrap();
+    std::fs::write(place.path("snapshot"), bytes).unwrap();
+    let refused = AnyStore::open(place.path("snapshot"))
+        .map(drop)
+        .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt);
+    assert!(refused.to_string().contains("restored"), "{refused}");
 }
 
 #[test]
