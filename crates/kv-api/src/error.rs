@@ -80,6 +80,13 @@ pub enum Error {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// A commit index at or below the last one: what it stands for is in the store already.
+    AlreadyApplied {
+        /// The index asked for.
+        index: u64,
+        /// The last index.
+        last: u64,
+    },
     /// A [`Space`](crate::Space) that another snapshot or transaction resolved.
     ForeignSpace,
     /// A key, a value or a name above its limit.
@@ -158,6 +165,8 @@ pub enum ErrorKind {
     Incompatible,
     /// See [`Error::Invalid`] and [`Error::ForeignSpace`].
     Invalid,
+    /// See [`Error::AlreadyApplied`].
+    AlreadyApplied,
     /// See [`Error::TooLarge`].
     TooLarge,
     /// See [`Error::NoSpace`].
@@ -236,6 +245,7 @@ impl Error {
             Error::Exists { .. } => ErrorKind::Exists,
             Error::Incompatible { .. } => ErrorKind::Incompatible,
             Error::Invalid { .. } | Error::ForeignSpace => ErrorKind::Invalid,
+            Error::AlreadyApplied { .. } => ErrorKind::AlreadyApplied,
             Error::TooLarge { .. } => ErrorKind::TooLarge,
             Error::NoSpace { .. } => ErrorKind::NoSpace,
             Error::Corrupt { .. } => ErrorKind::Corrupt,
@@ -286,6 +296,10 @@ impl fmt::Display for Error {
             Error::Exists { what } => write!(f, "{what} already exists"),
             Error::Incompatible { what } => write!(f, "incompatible value: {what}"),
             Error::Invalid { what } => write!(f, "{what}"),
+            Error::AlreadyApplied { index, last } => write!(
+                f,
+                "commit index {index} was applied before; the last one is {last}"
+            ),
             Error::ForeignSpace => {
                 write!(
                     f,

@@ -1,0 +1,417 @@
+//! The index, written out, so that opening reads it instead of the whole log.
+//!
+//! It is written beside, synced, and named by `meta.state` only then. It covers the log up to a
+//! place that is durable; what follows is replayed. Keys are told by what they add to the one
+//! before. It names segments, so whoever takes a segment away takes the checkpoint with it.
+
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use disk::{Create, Disk, File, OpenOptions, read_up_to_at, write_all_at};
+use kv_api::{Error, Result};
+use roaring::RoaringBitmap;
+
+use crate::apply::{Watcher, load, load_space};
+use crate::batch::Op;
+use crate::blocks::{BlockReader, BlockWriter, Shape};
+use crate::check::{CHECKPOINT_READ, checkpoint_damaged};
+use crate::ids::{KeyId, SegmentId, SpaceId};
+use crate::index::{Edit, Item};
+use crate::log::covered::Covered;
+use crate::log::record::{KEY_BYTES_MAX, Kind};
+use crate::names;
+use crate::place::Place;
+use crate::reader::Source;
+use crate::search::SearchIndex;
+use crate::root::{Named, Root};
+use crate::stream::take_prefixed;
+use crate::value_index::KnownValues;
+use crate::varint::{self, take, take_array, take_u32};
+
+const SHAPE: Shape = Shape {
+    magic: *b"FlatIndx",
+    version: 1,
+    name: "index checkpoint",
+};
+
+const SPACE: u8 = 1;
+const KEY: u8 = 2;
+const END: u8 = 3;
+/// A piece of the index over values.
+const VALUES: u8 = 4;
+/// The number of a row that it does not know.
+const UNKNOWN: u8 = 5;
+/// It gave up while it was written.
+const UNUSABLE: u8 = 6;
+
+/// Writes to a file from its beginning.
+struct FileWriter<'a> {
+    file: &'a dyn File,
+    at: u64,
+}
+
+impl Write for FileWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        write_all_at(self.file, bytes, self.at)?;
+        self.at += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads a file from its beginning.
+struct FileReader<'a> {
+    file: &'a dyn File,
+    at: u64,
+}
+
+impl Read for FileReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = read_up_to_at(self.file, buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+/// Writes the checkpoint `number` of `root`, which must be durable up to `covered`. Durable with
+/// its name when this returns.
+pub(crate) fn write(root: &Root, covered: Covered, number: u32) -> Result<()> {
+    let (disk, directory) = (&*root.lease.disk, &*root.lease.directory);
+    let writing = |error| Error::io("writing a checkpoint", error);
+    let how = OpenOptions {
+        create: Create::IfMissing,
+        ..OpenOptions::READ_WRITE
+    };
+    let path = directory.join(names::checkpoint(number));
+    let file = disk.open(&path, &how).map_err(writing)?;
+    file.set_len(0).map_err(writing)?;
+    let mut to = FileWriter {
+        file: &*file,
+        at: 0,
+    };
+    write_entries(root, covered, &mut to)?;
+    file.sync_all()
+        .and_then(|()| disk.sync_directory(directory))
+        .map_err(writing)
+}
+
+fn write_entries(root: &Root, covered: Covered, to: &mut dyn Write) -> Result<()> {
+    let mut writer = BlockWriter::new(to, SHAPE)?;
+    let block = &mut writer.block;
+    varint::push(block, covered.segment.0.into());
+    varint::push(block, covered.at.into());
+    varint::push(block, covered.head_sum.into());
+    varint::push(block, root.last_commit_index);
+    for (name, named) in root.names.iter() {
+        let block = &mut writer.block;
+        block.push(SPACE);
+        varint::push(block, named.id.0.into());
+        push_place(block, named.place, named.commit_index);
+        varint::push(block, name.len() as u64);
+        block.extend_from_slice(name);
+        writer.end_entry()?;
+    }
+    let mut keys = 0;
+    // The rows are counted, from 1: these numbers become the keys' ids when it is read.
+    let mut ids = Vec::new();
+    for (id, _) in root.spaces() {
+        let mut walk = Source::of(root).walk(id);
+        let mut before: &[u8] = &[];
+        let mut entry = walk.first();
+        while let Some((key, item)) = entry {
+            let shared = before.iter().zip(key).take_while(|(l, r)| l == r).count();
+            let block = &mut writer.block;
+            block.push(KEY);
+            varint::push(block, id.0.into());
+            push_place(block, item.place, item.commit_index);
+            varint::push(block, shared as u64);
+            let added = key.get(shared..).unwrap_or_default();
+            varint::push(block, added.len() as u64);
+            block.extend_from_slice(added);
+            keys += 1;
+            ids.push(item.key_id);
+            // A block is read on its own.
+            before = if writer.end_entry()? { &[] } else { key };
+            entry = walk.next();
+        }
+    }
+    if let Some(values) = &root.values {
+        write_values(&values.index.tokens, &ids, root.last_commit_index, &mut writer)?;
+    }
+    writer.block.push(END);
+    varint::push(&mut writer.block, keys);
+    writer.finish().map(drop)
+}
+
+/// Writes the index over values, for the rows with these ids in a version of `commit_index`.
+fn write_values(
+    tokens: &SearchIndex,
+    ids: &[KeyId],
+    commit_index: u64,
+    writer: &mut BlockWriter<'_>,
+) -> Result<()> {
+    let ids_end = ids.iter().map(|id| id.0 as usize + 1).max().unwrap_or(0);
+    let mut numbers = vec![0u32; ids_end];
+    for (id, number) in ids.iter().zip(1u32..) {
+        if let Some(slot) = numbers.get_mut(id.0 as usize) {
+            *slot = number;
+        }
+    }
+    let number_of = |id: u32| numbers.get(id as usize).copied().filter(|number| *number != 0);
+    let end = u32::try_from(ids.len()).unwrap_or(u32::MAX).saturating_add(1);
+    let written = tokens.write_renumbered(&mut Pieces { writer }, end, &number_of);
+    written.map_err(|error| Error::io("writing a checkpoint", error))?;
+    // Asked for last: what is not among these was the same all the time.
+    for id in tokens.changed_after(commit_index) {
+        if let Some(number) = number_of(id) {
+            writer.block.push(UNKNOWN);
+            varint::push(&mut writer.block, number.into());
+            writer.end_entry()?;
+        }
+    }
+    if !tokens.is_complete() {
+        writer.block.push(UNUSABLE);
+    }
+    Ok(())
+}
+
+/// Writes bytes as entries.
+struct Pieces<'w, 'a> {
+    writer: &'w mut BlockWriter<'a>,
+}
+
+impl Write for Pieces<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.block.push(VALUES);
+        varint::push(&mut self.writer.block, bytes.len() as u64);
+        self.writer.block.extend_from_slice(bytes);
+        self.writer.end_entry().map_err(io::Error::from)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn push_place(to: &mut Vec<u8>, place: Place, commit_index: u64) {
+    varint::push(to, place.segment().0.into());
+    varint::push(to, place.offset.into());
+    varint::push(to, place.header_len().into());
+    varint::push(to, place.len.into());
+    varint::push(to, commit_index);
+}
+
+fn take_place(rest: &mut &[u8]) -> Option<(Place, u64)> {
+    let segment = SegmentId(take_u32(rest)?);
+    let offset = take_u32(rest)?;
+    let header_len = take_u32(rest).filter(|len| *len < 64)?;
+    let len = take_u32(rest)?;
+    let place = Place::new(segment, offset, header_len, len);
+    (!segment.is_unwritten()).then_some((place, take(rest)?))
+}
+
+/// Fills `root`, which has its segments and nothing else, from checkpoint `number`. Answers up to
+/// where it covers the log.
+pub(crate) fn read(
+    root: &mut Root,
+    number: u32,
+    mut watcher: Option<&mut dyn Watcher>,
+) -> Result<Covered> {
+    let (disk, directory) = (Arc::clone(&root.lease.disk), root.lease.directory.clone());
+    let segments = Arc::clone(&root.segments);
+    let (mut spaces, mut entries, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+    let mut values = StoredValues::default();
+    let visit = &mut |op: Op, place: Place, key: &[u8]| {
+        let end = u64::from(place.offset) + u64::from(place.len);
+        let segment = segments.find(place.segment());
+        if segment.is_none_or(|segment| end > segment.readable().into()) {
+            return Err(checkpoint_damaged(
+                number,
+                "it names a record that is not there",
+            ));
+        }
+        if op.kind == Kind::CreateSpace {
+            let named = Named {
+                id: op.space,
+                place,
+                commit_index: op.commit_index,
+            };
+            spaces.push((key.to_vec(), named));
+        } else {
+            entries.push((op.space, keys.len(), key.len(), place, op.commit_index));
+            keys.extend_from_slice(key);
+        }
+        Ok(())
+    };
+    let kept = watcher.is_some().then_some(&mut values);
+    let (covered, last) = read_entries(&*disk, &directory, number, visit, kept)?;
+    let rows = entries.len();
+    if let Some(watcher) = watcher.as_deref_mut() {
+        let known = values.read(rows);
+        watcher.begin_load(known.map_err(|what| checkpoint_damaged(number, &what))?);
+    }
+    for (name, named) in spaces {
+        load_space(root, &name, named);
+    }
+    for run in entries.chunk_by(|left, right| left.0 == right.0) {
+        let edit = |(_, start, len, place, commit_index): &(SpaceId, usize, usize, Place, u64)| {
+            let item = Item {
+                place: *place,
+                commit_index: *commit_index,
+                key_id: KeyId(0),
+            };
+            Edit::put(keys.get(*start..*start + *len).unwrap_or_default(), item)
+        };
+        let edits: Vec<Edit<'_>> = run.iter().map(edit).collect();
+        let in_order = edits.is_sorted_by(|left, right| left.key < right.key);
+        let space = run.first().map_or(SpaceId::DEFAULT, |(space, ..)| *space);
+        if !in_order || !load(root, space, &edits, watcher.as_deref_mut()) {
+            return Err(checkpoint_damaged(number, "its keys are out of order"));
+        }
+    }
+    if let Some(watcher) = watcher {
+        watcher.end_load();
+    }
+    root.last_commit_index = root.last_commit_index.max(last);
+    Ok(covered)
+}
+
+/// Reads every block and entry of checkpoint `number`.
+pub(crate) fn verify(disk: &dyn Disk, directory: &Path, number: u32) -> Result<()> {
+    read_entries(disk, directory, number, &mut |_, _, _| Ok(()), None).map(drop)
+}
+
+type Visit<'a> = &'a mut dyn FnMut(Op, Place, &[u8]) -> Result<()>;
+
+fn read_entries(
+    disk: &dyn Disk,
+    directory: &Path,
+    number: u32,
+    visit: Visit<'_>,
+    mut values: Option<&mut StoredValues>,
+) -> Result<(Covered, u64)> {
+    let reading = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => checkpoint_damaged(number, "the checkpoint is missing"),
+        _ => Error::io("reading a checkpoint", error),
+    };
+    let path = directory.join(names::checkpoint(number));
+    let file = disk.open(&path, &CHECKPOINT_READ).map_err(reading)?;
+    let len = file.len().map_err(reading)?;
+    let mut from = FileReader {
+        file: &*file,
+        at: 0,
+    };
+    let mut reader = BlockReader::new(&mut from, SHAPE)?;
+    let malformed = || checkpoint_damaged(number, "an entry is malformed");
+    let mut header = None;
+    let mut count = 0;
+    loop {
+        let block = reader.next()?;
+        let mut rest = block.as_slice();
+        if header.is_none() {
+            header = Some(take_header(&mut rest).ok_or_else(malformed)?);
+        }
+        let mut key = Vec::new();
+        while !rest.is_empty() {
+            let [tag] = take_array::<1>(&mut rest).ok_or_else(malformed)?;
+            if tag == END {
+                let whole =
+                    take(&mut rest) == Some(count) && rest.is_empty() && reader.bytes == len;
+                return header.filter(|_| whole).ok_or_else(malformed);
+            }
+            if matches!(tag, VALUES | UNKNOWN | UNUSABLE) {
+                let taken = take_values(tag, &mut rest, values.as_deref_mut());
+                taken.ok_or_else(malformed)?;
+                continue;
+            }
+            let (op, place) = take_entry(tag, &mut rest, &mut key).ok_or_else(malformed)?;
+            count += u64::from(tag == KEY);
+            visit(op, place, &key)?;
+        }
+    }
+}
+
+/// The index over values, as it is read piece by piece.
+#[derive(Default)]
+struct StoredValues {
+    bytes: Vec<u8>,
+    unknown: RoaringBitmap,
+    unusable: bool,
+}
+
+impl StoredValues {
+    /// The index, if it is there, for so many rows.
+    fn read(self, rows: usize) -> Result<Option<KnownValues>, String> {
+        if self.bytes.is_empty() || self.unusable {
+            return Ok(None);
+        }
+        let tokens = SearchIndex::read_without(&self.bytes, &self.unknown)
+            .map_err(|error| error.to_string())?;
+        if tokens.ids_end() as usize != rows + 1 {
+            return Err("the value index is of other rows".into());
+        }
+        Ok(Some(KnownValues {
+            tokens,
+            unknown: self.unknown,
+        }))
+    }
+}
+
+fn take_values(tag: u8, rest: &mut &[u8], values: Option<&mut StoredValues>) -> Option<()> {
+    let mut unwanted = StoredValues::default();
+    let values = values.unwrap_or(&mut unwanted);
+    match tag {
+        VALUES => values.bytes.extend_from_slice(take_prefixed(rest)?),
+        UNKNOWN => drop(values.unknown.insert(take_u32(rest)?)),
+        _ => values.unusable = true,
+    }
+    Some(())
+}
+
+fn take_header(rest: &mut &[u8]) -> Option<(Covered, u64)> {
+    let covered = Covered {
+        segment: SegmentId(take_u32(rest)?),
+        at: take_u32(rest)?,
+        head_sum: take_u32(rest)?,
+    };
+    Some((covered, take(rest)?))
+}
+
+fn take_entry(tag: u8, rest: &mut &[u8], key: &mut Vec<u8>) -> Option<(Op, Place)> {
+    let space = SpaceId(take_u32(rest)?);
+    let (place, commit_index) = take_place(rest)?;
+    let kind = match tag {
+        SPACE => {
+            key.clear();
+            key.extend_from_slice(take_prefixed(rest)?);
+            Kind::CreateSpace
+        }
+        KEY => {
+            let shared = usize::try_from(take(rest)?).ok()?;
+            let added = take_prefixed(rest)?;
+            if shared > key.len() || shared + added.len() > KEY_BYTES_MAX {
+                return None;
+            }
+            key.truncate(shared);
+            key.extend_from_slice(added);
+            Kind::Put
+        }
+        _ => return None,
+    };
+    let op = Op {
+        space,
+        kind,
+        key_start: 0,
+        key_len: u32::try_from(key.len()).ok()?,
+        record_start: place.offset,
+        header_len: place.header_len(),
+        len: place.len,
+        commit_index,
+    };
+    Some((op, place)).filter(|_| !key.is_empty())
+}

@@ -1,0 +1,342 @@
+//! Giving space back: live records of old segments are written anew, and the segments go.
+//!
+//! The new segments take the place of the old ones in the order of replay, so nothing changes in
+//! what counts for more than what. In order:
+//!
+//! 1. the log is synced, so that a record that a newer one has replaced is not the last one that a
+//!    power cut would leave;
+//! 2. what is live in a version of that moment is written beside, durably;
+//! 3. with the lead: entries that still name the old places are given the new ones, `meta.state`
+//!    is switched, and the new version published;
+//! 4. the old files are removed. Snapshots that read them keep them open.
+//!
+//! A tombstone is dropped where nothing stands before it in the order of replay: then no older
+//! record of its key can come back.
+
+use std::sync::Arc;
+
+use kv_api::Result;
+
+use crate::batch::Op;
+use crate::db::Db;
+use crate::ids::{SegmentId, SpaceId};
+use crate::log::covered::Covered;
+use crate::log::record::Kind;
+use crate::log::scan::Frames;
+use crate::log::segment::{SEGMENT_HEADER_BYTES, Segment};
+use crate::log::table::SegmentTable;
+use crate::log::writer::{Failed, Log};
+use crate::names;
+use crate::place::Place;
+use crate::reader::Source;
+use crate::restore::remove_files;
+use crate::rewrite::Rewriter;
+use crate::root::Root;
+use crate::shared::Shared;
+use crate::state_file::SegmentEntry;
+
+/// A record that was written anew.
+struct Move {
+    space: SpaceId,
+    /// The key's place in the buffer that goes with the list.
+    key_start: usize,
+    key_len: usize,
+    from: Place,
+    to: Place,
+    kind: Kind,
+}
+
+/// What a rewrite made.
+#[derive(Default)]
+struct Rewritten {
+    moves: Vec<Move>,
+    keys: Vec<u8>,
+    segments: Vec<(Arc<Segment>, SegmentEntry)>,
+    /// Bytes of tombstones that had to stay.
+    kept_bytes: u64,
+}
+
+impl Rewritten {
+    fn moved(&mut self, kind: Kind, space: SpaceId, key: &[u8], from: Place, to: Place) {
+        self.moves.push(Move {
+            space,
+            key_start: self.keys.len(),
+            key_len: key.len(),
+            from,
+            to,
+            kind,
+        });
+        self.keys.extend_from_slice(key);
+    }
+}
+
+impl Db {
+    /// Writes all live pairs anew, in key order, and gives everything else back: afterwards the
+    /// log is as long as the pairs and some bytes for each. Readers and writers go on, but for the
+    /// moment in which the index learns the new places. O(live bytes).
+    pub fn compact(&self) -> Result<()> {
+        let _one_at_a_time = self.shared.compacting();
+        let (root, victims) = self.shared.lead(|log, root| {
+            let new = roll_if_used(log, root)?;
+            log.sync()?;
+            let active = log.active.id();
+            let root = new.map_or_else(|| Arc::clone(root), Arc::new);
+            let victims = segments_before(&root, active);
+            Ok(((Arc::clone(&root), victims), Some(Root::clone(&root))))
+        })?;
+        if victims.is_empty() {
+            return Ok(());
+        }
+        let rewritten = rewrite_in_key_order(&self.shared, &root)?;
+        finish(&self.shared, &victims, rewritten)
+    }
+}
+
+/// Compacts the sealed segment with the most dead bytes, if it has more than `dead_percent`.
+/// Answers whether it did.
+pub(crate) fn compact_worst(shared: &Shared, dead_percent: u32) -> Result<bool> {
+    let _one_at_a_time = shared.compacting();
+    let (root, active) = shared.lead(|log, root| {
+        let worst = worst(root, log.active.id(), dead_percent);
+        if worst.is_some() {
+            log.sync()?;
+        }
+        Ok(((Arc::clone(root), log.active.id()), None))
+    })?;
+    let Some((index, victim)) = worst(&root, active, dead_percent) else {
+        return Ok(false);
+    };
+    let rewritten = rewrite_segment(shared, &root, &victim, index == 0)?;
+    finish(shared, &[victim], rewritten)?;
+    Ok(true)
+}
+
+/// Bytes of a segment that are neither live nor known to be needed.
+fn dead_bytes(segment: &Segment, is_first: bool) -> u64 {
+    let used = u64::from(segment.readable().saturating_sub(SEGMENT_HEADER_BYTES));
+    let kept = if is_first { 0 } else { segment.kept_bytes() };
+    used.saturating_sub(segment.live_bytes())
+        .saturating_sub(kept)
+}
+
+fn worst(root: &Root, active: SegmentId, dead_percent: u32) -> Option<(usize, Arc<Segment>)> {
+    let sealed = root.segments.order().iter().enumerate();
+    let sealed = sealed.filter(|(_, segment)| segment.id() != active);
+    let worst = sealed.max_by_key(|(index, segment)| dead_bytes(segment, *index == 0))?;
+    let (index, segment) = worst;
+    let (dead, used) = (
+        dead_bytes(segment, index == 0),
+        u64::from(segment.readable()),
+    );
+    (dead * 100 > used * u64::from(dead_percent)).then(|| (index, Arc::clone(segment)))
+}
+
+/// Ends the active segment if it holds anything; answers the version with the new one.
+fn roll_if_used(log: &mut Log, root: &Arc<Root>) -> Result<Option<Root>, Failed> {
+    if log.end == SEGMENT_HEADER_BYTES {
+        return Ok(None);
+    }
+    let segment = log.roll(0)?;
+    let mut new = Root::clone(root);
+    if new.segments.find(segment.id()).is_none() {
+        crate::commit::add_segment(&mut new, &segment);
+    }
+    Ok(Some(new))
+}
+
+fn segments_before(root: &Root, active: SegmentId) -> Vec<Arc<Segment>> {
+    let order = root.segments.order().iter();
+    order
+        .filter(|segment| segment.id() != active)
+        .cloned()
+        .collect()
+}
+
+fn rewriter(shared: &Shared, root: &Root) -> Rewriter {
+    Rewriter::new(
+        Arc::clone(&shared.options.disk),
+        root.lease.directory.clone(),
+        shared.rules.clone(),
+        shared.store,
+        Arc::clone(&shared.next_segment),
+    )
+}
+
+fn rewrite_in_key_order(shared: &Shared, root: &Root) -> Result<Rewritten> {
+    let mut rewriter = rewriter(shared, root);
+    let mut done = Rewritten::default();
+    for (name, named) in root.names.iter() {
+        let to = rewriter.push(Kind::CreateSpace, named.id, named.commit_index, name, &[])?;
+        done.moved(Kind::CreateSpace, named.id, name, named.place, to);
+    }
+    let source = Source::of(root);
+    for (space, _) in root.spaces() {
+        let mut walk = source.walk(space);
+        let mut entry = walk.first();
+        while let Some((key, item)) = entry {
+            let value = source.value(&item, key.len())?;
+            let to = rewriter.push(Kind::Put, space, item.commit_index, key, &value)?;
+            done.moved(Kind::Put, space, key, item.place, to);
+            entry = walk.next();
+        }
+    }
+    done.segments = rewriter.finish()?;
+    Ok(done)
+}
+
+fn rewrite_segment(
+    shared: &Shared,
+    root: &Root,
+    victim: &Segment,
+    is_first: bool,
+) -> Result<Rewritten> {
+    let mut rewriter = rewriter(shared, root);
+    let mut done = Rewritten::default();
+    let begin = Covered::nothing_of(victim.id());
+    let file = Arc::clone(&victim.file);
+    let mut frames = Frames::new(file, victim.seal, begin.at, begin.head_sum)?;
+    while let Some(frame) = frames.next()? {
+        for op in &frame.ops {
+            let offset = frame.body_start + op.record_start;
+            let from = Place::new(victim.id(), offset, op.header_len, op.len);
+            let key = op.key(&frame.body);
+            let is_tombstone = matches!(op.kind, Kind::Delete | Kind::DropSpace);
+            let stays = match is_tombstone {
+                true => !is_first,
+                false => is_live(root, op, key, from),
+            };
+            if !stays {
+                continue;
+            }
+            let value_start = (op.key_start + op.key_len) as usize;
+            let value_end = (op.record_start + op.len) as usize;
+            let value = frame.body.get(value_start..value_end).unwrap_or_default();
+            let to = rewriter.push(op.kind, op.space, op.commit_index, key, value)?;
+            if is_tombstone {
+                done.kept_bytes += u64::from(to.len);
+            } else {
+                done.moved(op.kind, op.space, key, from, to);
+            }
+        }
+    }
+    if frames.at != victim.readable() {
+        return Err(victim.damaged(frames.at, "a damaged commit in a finished part of the log"));
+    }
+    done.segments = rewriter.finish()?;
+    Ok(done)
+}
+
+fn is_live(root: &Root, op: &Op, key: &[u8], place: Place) -> bool {
+    if op.kind == Kind::CreateSpace {
+        return root
+            .names
+            .get(key)
+            .is_some_and(|named| named.place == place);
+    }
+    let item = root.space(op.space).and_then(|space| space.get(key));
+    item.is_some_and(|item| item.place == place)
+}
+
+/// Puts what was rewritten in the place of the victims.
+fn finish(shared: &Shared, victims: &[Arc<Segment>], rewritten: Rewritten) -> Result<()> {
+    let old_checkpoint = shared.lead(|log, root| {
+        let named = |victim: &Arc<Segment>| {
+            log.state
+                .segments
+                .iter()
+                .any(|entry| entry.id == victim.id())
+        };
+        if !victims.iter().all(named) {
+            // Everything was restored from a snapshot meanwhile: this is all of the past.
+            return Ok((None, None));
+        }
+        let mut new = Root::clone(root);
+        replace_segments(&mut new, victims, &rewritten);
+        relocate(&mut new, &rewritten);
+        let mut state = log.state.clone();
+        let old_checkpoint = state.checkpoint.take();
+        let is_victim = |id: SegmentId| victims.iter().any(|victim| victim.id() == id);
+        let at = state
+            .segments
+            .iter()
+            .position(|entry| is_victim(entry.id))
+            .unwrap_or(0);
+        state.segments.retain(|entry| !is_victim(entry.id));
+        let entries = rewritten.segments.iter().map(|(_, entry)| *entry);
+        state.segments.splice(at..at, entries);
+        state.last_commit_index = state.last_commit_index.max(root.last_commit_index);
+        state.clean = false;
+        log.replace_state(state)?;
+        log.since_checkpoint = bytes_in_order_of_writing(log);
+        Ok((Some(old_checkpoint), Some(new)))
+    })?;
+    let Some(old_checkpoint) = old_checkpoint else {
+        let unused: Vec<Arc<Segment>> = rewritten
+            .segments
+            .into_iter()
+            .map(|(segment, _)| segment)
+            .collect();
+        remove_files(shared, &unused);
+        return Ok(());
+    };
+    remove_files(shared, victims);
+    if let (Some(number), Some(victim)) = (old_checkpoint, victims.first()) {
+        let path = victim.path.with_file_name(names::checkpoint(number));
+        // Best effort: the next opening removes what nothing names.
+        let _ = shared.options.disk.remove(&path);
+    }
+    tracing::info!(
+        segments = victims.len(),
+        records = rewritten.moves.len(),
+        "compacted"
+    );
+    Ok(())
+}
+
+/// What the next opening would replay as it came, without a checkpoint.
+fn bytes_in_order_of_writing(log: &Log) -> u64 {
+    let unsorted = log.state.segments.iter().filter(|entry| !entry.sorted);
+    let sealed: u64 = unsorted.map(|entry| u64::from(entry.len)).sum();
+    sealed.max(log.end.into()) - u64::from(SEGMENT_HEADER_BYTES)
+}
+
+fn replace_segments(root: &mut Root, victims: &[Arc<Segment>], rewritten: &Rewritten) {
+    let is_victim =
+        |segment: &Arc<Segment>| victims.iter().any(|victim| victim.id() == segment.id());
+    let mut order = root.segments.order().to_vec();
+    let at = order.iter().position(is_victim).unwrap_or(0);
+    order.retain(|segment| !is_victim(segment));
+    let segments = rewritten
+        .segments
+        .iter()
+        .map(|(segment, _)| Arc::clone(segment));
+    order.splice(at..at, segments);
+    root.segments = Arc::new(SegmentTable::new(order));
+    if let Some((first, _)) = rewritten.segments.first() {
+        first.set_kept_bytes(rewritten.kept_bytes);
+    }
+}
+
+/// Gives what is still where it was its new place.
+fn relocate(root: &mut Root, rewritten: &Rewritten) {
+    let segments = Arc::clone(&root.segments);
+    for moved in &rewritten.moves {
+        let key = rewritten
+            .keys
+            .get(moved.key_start..moved.key_start + moved.key_len);
+        let key = key.unwrap_or_default();
+        let is_there = match moved.kind {
+            Kind::CreateSpace => {
+                let names = Arc::make_mut(&mut root.names);
+                let named = names.get_mut(key).filter(|named| named.place == moved.from);
+                named.map(|named| named.place = moved.to).is_some()
+            }
+            _ => root
+                .space_mut(moved.space)
+                .is_some_and(|space| space.relocate(key, moved.from, moved.to)),
+        };
+        if is_there && let Some(segment) = segments.find(moved.to.segment()) {
+            segment.add_live(moved.to.len);
+        }
+    }
+}

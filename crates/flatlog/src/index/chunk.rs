@@ -1,0 +1,235 @@
+//! Some hundred neighbouring keys with their entries, as parallel arrays.
+//!
+//! Invariant: `keys`, `places` and `commit_indexes` are equally long; `key_ids` is as long or
+//! empty, the latter where no key has an id.
+
+use crate::ids::KeyId;
+use crate::index::item::{Change, Edit, Item, Observer};
+use crate::index::keys::Keys;
+use crate::place::Place;
+
+/// Keys in a chunk, at most. An insert moves half of one, so this is what a small commit costs;
+/// a search's cost falls with its logarithm.
+pub(crate) const CHUNK_KEYS_MAX: usize = 256;
+/// Keys in a chunk that is built from a sorted batch: some room is left.
+const CHUNK_KEYS_BUILT: usize = 216;
+/// A chunk below this looks for a neighbour to join.
+pub(crate) const CHUNK_KEYS_MIN: usize = 48;
+
+/// A run of keys with their entries.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Chunk {
+    pub(crate) keys: Keys,
+    places: Vec<Place>,
+    commit_indexes: Vec<u64>,
+    key_ids: Vec<KeyId>,
+}
+
+impl Chunk {
+    fn with_capacity(count: usize, key_bytes: usize) -> Chunk {
+        Chunk {
+            keys: Keys::with_capacity(count, key_bytes),
+            places: Vec::with_capacity(count),
+            commit_indexes: Vec::with_capacity(count),
+            key_ids: Vec::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Bytes of memory, with what is reserved.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        size_of::<Chunk>()
+            + self.keys.memory_bytes()
+            + self.places.capacity() * size_of::<Place>()
+            + self.commit_indexes.capacity() * 8
+            + self.key_ids.capacity() * 4
+    }
+
+    /// Entry `index`.
+    #[inline]
+    pub(crate) fn item(&self, index: usize) -> Option<Item> {
+        Some(Item {
+            place: *self.places.get(index)?,
+            commit_index: *self.commit_indexes.get(index)?,
+            key_id: self.key_ids.get(index).copied().unwrap_or_default(),
+        })
+    }
+
+    /// Key and entry `index`.
+    #[inline]
+    pub(crate) fn entry(&self, index: usize) -> Option<(&[u8], Item)> {
+        Some((self.keys.get(index), self.item(index)?))
+    }
+
+    fn set(&mut self, index: usize, item: &Item) {
+        if let Some(place) = self.places.get_mut(index) {
+            *place = item.place;
+        }
+        if let Some(commit_index) = self.commit_indexes.get_mut(index) {
+            *commit_index = item.commit_index;
+        }
+    }
+
+    /// Gives entry `index` another place for the same record.
+    pub(crate) fn move_to(&mut self, index: usize, place: Place) {
+        if let Some(old) = self.places.get_mut(index) {
+            *old = place;
+        }
+    }
+
+    fn insert(&mut self, index: usize, key: &[u8], item: &Item) {
+        if self.places.len() == self.places.capacity() {
+            let room = self.places.len() / 8 + 4;
+            self.places.reserve_exact(room);
+            self.commit_indexes.reserve_exact(room);
+        }
+        self.keys.insert(index, key);
+        self.places.insert(index, item.place);
+        self.commit_indexes.insert(index, item.commit_index);
+        if item.key_id != KeyId(0) || !self.key_ids.is_empty() {
+            // A transaction's own keys have no ids, in a chunk where others have.
+            self.key_ids.resize(self.places.len() - 1, KeyId(0));
+            self.key_ids.insert(index, item.key_id);
+        }
+    }
+
+    fn push(&mut self, key: &[u8], item: &Item) {
+        self.keys.push(key);
+        self.places.push(item.place);
+        self.commit_indexes.push(item.commit_index);
+        if item.key_id != KeyId(0) || !self.key_ids.is_empty() {
+            self.key_ids.resize(self.places.len() - 1, KeyId(0));
+            self.key_ids.push(item.key_id);
+        }
+    }
+
+    fn remove(&mut self, index: usize) {
+        self.keys.remove(index);
+        self.places.remove(index);
+        self.commit_indexes.remove(index);
+        if !self.key_ids.is_empty() {
+            self.key_ids.remove(index);
+        }
+    }
+
+    /// Makes one change in place: O(length).
+    pub(crate) fn edit(&mut self, edit: &Edit<'_>, observer: &mut dyn Observer) {
+        let (index, found) = self.keys.find(edit.key);
+        let old = if found { self.item(index) } else { None };
+        match edit.change {
+            Change::Put(mut item) => {
+                item.key_id = observer.put(edit.key, old.as_ref(), &item);
+                match old {
+                    Some(_) => self.set(index, &item),
+                    None => self.insert(index, edit.key, &item),
+                }
+            }
+            Change::Delete => {
+                observer.delete(edit.key, old.as_ref());
+                if old.is_some() {
+                    self.remove(index);
+                }
+            }
+        }
+    }
+
+    /// Cuts the chunk in two halves and answers the back one.
+    pub(crate) fn split(&mut self) -> Chunk {
+        let middle = self.len() / 2;
+        let key_ids = match self.key_ids.len() {
+            0 => Vec::new(),
+            _ => self.key_ids.split_off(middle),
+        };
+        Chunk {
+            keys: self.keys.split_off(middle),
+            places: self.places.split_off(middle),
+            commit_indexes: self.commit_indexes.split_off(middle),
+            key_ids,
+        }
+    }
+
+    /// Adds all of `behind`, whose keys are above all of these.
+    pub(crate) fn append(&mut self, behind: &Chunk) {
+        for index in 0..behind.len() {
+            if let Some((key, item)) = behind.entry(index) {
+                self.push(key, &item);
+            }
+        }
+        self.keys.seal();
+    }
+
+    /// Merges sorted edits with what is here into as many chunks as that takes; none if nothing
+    /// is left. O(length + edits).
+    pub(crate) fn merged(&self, edits: &[Edit<'_>], observer: &mut dyn Observer) -> Vec<Chunk> {
+        let mut building = Building::new(self.len() + edits.len());
+        let mut index = 0;
+        for edit in edits {
+            while let Some((key, item)) = self.entry(index).filter(|(key, _)| *key < edit.key) {
+                building.push(key, &item);
+                index += 1;
+            }
+            let old = self.entry(index).filter(|(key, _)| *key == edit.key);
+            let old = old.map(|(_, item)| item);
+            index += usize::from(old.is_some());
+            match edit.change {
+                Change::Put(mut item) => {
+                    item.key_id = observer.put(edit.key, old.as_ref(), &item);
+                    building.push(edit.key, &item);
+                }
+                Change::Delete => observer.delete(edit.key, old.as_ref()),
+            }
+        }
+        while let Some((key, item)) = self.entry(index) {
+            building.push(key, &item);
+            index += 1;
+        }
+        building.finish()
+    }
+}
+
+/// Chunks that come into being from ascending keys, evenly filled.
+struct Building {
+    done: Vec<Chunk>,
+    current: Chunk,
+    keys_each: usize,
+    left: usize,
+}
+
+impl Building {
+    fn new(count_max: usize) -> Building {
+        let chunks = count_max.div_ceil(CHUNK_KEYS_BUILT).max(1);
+        Building {
+            done: Vec::with_capacity(chunks),
+            current: Chunk::default(),
+            keys_each: count_max.div_ceil(chunks),
+            left: count_max,
+        }
+    }
+
+    fn push(&mut self, key: &[u8], item: &Item) {
+        if self.current.len() == self.keys_each {
+            self.seal();
+        }
+        if self.current.len() == 0 {
+            let count = self.keys_each.min(self.left);
+            self.current = Chunk::with_capacity(count, count * key.len());
+        }
+        self.left = self.left.saturating_sub(1);
+        self.current.push(key, item);
+    }
+
+    fn seal(&mut self) {
+        self.current.keys.seal();
+        self.done.push(std::mem::take(&mut self.current));
+    }
+
+    fn finish(mut self) -> Vec<Chunk> {
+        if self.current.len() > 0 {
+            self.seal();
+        }
+        self.done
+    }
+}

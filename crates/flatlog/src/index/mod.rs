@@ -1,0 +1,14 @@
+//! The index in memory: every live key, sorted, in flat chunks that are copied on write.
+
+mod chunk;
+mod item;
+mod keys;
+mod node;
+mod space;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+pub(crate) use item::{Edit, Item, Observer};
+pub(crate) use space::{Footprint, SpaceIndex};
+pub(crate) use walk::Walk;

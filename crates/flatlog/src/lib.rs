@@ -1,0 +1,60 @@
+//! The flat engine: every key in memory, in flat sorted arrays, over an append-only log.
+//!
+//! It is made for a Raft state machine. [`Db`] is an open store (a directory), [`Snapshot`] one
+//! version of it, [`Transaction`] the one writer. Every commit has an index: the next one by
+//! itself, or the one [`Db::begin_at`] is given, which refuses what was applied before. The engine
+//! also stands behind `kv-api`, so code written for any Strata engine runs on it.
+//!
+//! The files are described in `docs/format/flat.md`, the choices in `docs/adr`.
+
+mod apply;
+mod batch;
+mod blocks;
+mod check;
+mod checkpoint;
+mod close;
+mod commit;
+mod compact;
+mod cursor;
+mod db;
+mod ids;
+mod index;
+mod lease;
+mod log;
+mod names;
+mod open;
+mod options;
+mod place;
+pub mod query;
+mod reader;
+mod recovery;
+mod replay;
+mod restore;
+mod rewrite;
+mod root;
+pub mod search;
+mod search_rows;
+mod shared;
+mod slice;
+mod snapshot;
+mod state_file;
+mod statistics;
+mod store;
+mod stream;
+mod transaction;
+mod value_index;
+mod varint;
+
+pub use cursor::Cursor;
+pub use db::Db;
+pub use ids::KeyId;
+pub use kv_api::{Error, ErrorKind, KeyRange, Result};
+pub use log::cache::CacheStatistics;
+pub use options::Options;
+pub use recovery::{Recovery, Torn};
+pub use slice::Slice;
+pub use search_rows::{SpaceRows, SpanWalk, ValuePlace};
+pub use snapshot::Snapshot;
+pub use statistics::{SegmentStatistics, Statistics};
+pub use stream::Progress;
+pub use transaction::Transaction;

@@ -1,0 +1,96 @@
+//! The head of a frame: one transaction's records, there as a whole or not at all.
+//!
+//! ```text
+//! magic u32 | crc32 u32 | body length u32 | records u32 | commit index u64 | durable u32
+//!   | sum of the records' sums u32 | sum of the head before u32
+//! ```
+//!
+//! The head's sum is begun with the store, the segment, its epoch and the head's own offset, so a
+//! frame anywhere else, or of an earlier life of the file, is no frame. The chain to the head
+//! before it keeps what a failed write left from being taken for what came later.
+
+use crate::ids::SegmentId;
+use crate::varint::{take_fixed_u32, take_fixed_u64};
+
+/// Bytes of a head.
+pub(crate) const HEAD_BYTES: u32 = 36;
+/// What a head begins with.
+pub(crate) const MAGIC: [u8; 4] = *b"\xF1LFr";
+
+/// The head of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) body_len: u32,
+    pub(crate) records: u32,
+    pub(crate) commit_index: u64,
+    /// What of this segment was known to be durable when the frame was written: damage below this
+    /// offset cannot be the work of a crash.
+    pub(crate) durable: u32,
+    pub(crate) records_sum: u32,
+    /// The sum of the head before this one in the segment; 0 for the first.
+    pub(crate) before: u32,
+}
+
+/// What makes the frames of one segment its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seal {
+    pub(crate) store: [u8; 16],
+    pub(crate) segment: SegmentId,
+    pub(crate) epoch: u64,
+}
+
+impl Seal {
+    fn sum(&self, offset: u32, rest: &[u8]) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&self.store);
+        hasher.update(&self.segment.0.to_le_bytes());
+        hasher.update(&self.epoch.to_le_bytes());
+        hasher.update(&offset.to_le_bytes());
+        hasher.update(rest);
+        hasher.finalize()
+    }
+
+    /// The bytes of a head at `offset`, and their sum.
+    pub(crate) fn encode(&self, head: &Head, offset: u32) -> ([u8; HEAD_BYTES as usize], u32) {
+        let mut rest = Vec::with_capacity(HEAD_BYTES as usize);
+        rest.extend_from_slice(&head.body_len.to_le_bytes());
+        rest.extend_from_slice(&head.records.to_le_bytes());
+        rest.extend_from_slice(&head.commit_index.to_le_bytes());
+        rest.extend_from_slice(&head.durable.to_le_bytes());
+        rest.extend_from_slice(&head.records_sum.to_le_bytes());
+        rest.extend_from_slice(&head.before.to_le_bytes());
+        let sum = self.sum(offset, &rest);
+        let mut bytes = [0; HEAD_BYTES as usize];
+        let parts = MAGIC
+            .iter()
+            .chain(&sum.to_le_bytes())
+            .chain(&rest)
+            .copied()
+            .collect::<Vec<_>>();
+        for (to, from) in bytes.iter_mut().zip(parts) {
+            *to = from;
+        }
+        (bytes, sum)
+    }
+
+    /// Reads the head at `offset`, with its sum. `None` if there is none.
+    pub(crate) fn decode(&self, mut bytes: &[u8], offset: u32) -> Option<(Head, u32)> {
+        let bytes = &mut bytes;
+        if take_fixed_u32(bytes)? != u32::from_le_bytes(MAGIC) {
+            return None;
+        }
+        let sum = take_fixed_u32(bytes)?;
+        if self.sum(offset, bytes.get(..HEAD_BYTES as usize - 8)?) != sum {
+            return None;
+        }
+        let head = Head {
+            body_len: take_fixed_u32(bytes)?,
+            records: take_fixed_u32(bytes)?,
+            commit_index: take_fixed_u64(bytes)?,
+            durable: take_fixed_u32(bytes)?,
+            records_sum: take_fixed_u32(bytes)?,
+            before: take_fixed_u32(bytes)?,
+        };
+        Some((head, sum))
+    }
+}

@@ -1,0 +1,11 @@
+//! The log: segments of frames of records.
+
+pub(crate) mod cache;
+pub(crate) mod covered;
+pub(crate) mod frame;
+mod mapped;
+pub(crate) mod record;
+pub(crate) mod scan;
+pub(crate) mod segment;
+pub(crate) mod table;
+pub(crate) mod writer;

@@ -1,0 +1,278 @@
+//! One file of the log, to read from.
+//!
+//! Invariant: bytes below `readable` are in the file and never change while anyone holds the
+//! segment; nothing above is lent.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use disk::{File, View, read_exact_at};
+use kv_api::{Bytes, Error, Place as Where, Result};
+
+use crate::ids::SegmentId;
+use crate::log::cache::Cache;
+use crate::log::frame::Seal;
+use crate::log::{mapped, record};
+use crate::names;
+use crate::place::Place;
+use crate::slice::Slice;
+
+/// Bytes of the header.
+pub(crate) const SEGMENT_HEADER_BYTES: u32 = 64;
+const MAGIC: [u8; 8] = *b"FlatSeg1";
+
+/// Bytes of log that one bit of the table of verified records stands for. No record with a value is
+/// shorter, so no two of them share a bit.
+const VERIFIED_GRAIN: u32 = 8;
+
+/// The header of a segment's file.
+pub(crate) fn encode_header(seal: &Seal) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(SEGMENT_HEADER_BYTES as usize);
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&seal.store);
+    bytes.extend_from_slice(&seal.segment.0.to_le_bytes());
+    bytes.extend_from_slice(&seal.epoch.to_le_bytes());
+    bytes.resize(SEGMENT_HEADER_BYTES as usize - 4, 0);
+    let sum = crc32fast::hash(&bytes);
+    bytes.extend_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+/// How a segment's bytes are reached.
+enum Source {
+    Mapped(Arc<dyn View>),
+    Read(Arc<Cache>),
+}
+
+/// One file of the log.
+pub(crate) struct Segment {
+    pub(crate) seal: Seal,
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<dyn File>,
+    source: Source,
+    salt: u32,
+    capacity_bytes: u32,
+    readable: AtomicU64,
+    /// Bytes of records that the newest index names.
+    live_bytes: AtomicU64,
+    /// Bytes of tombstones that the last rewrite had to keep.
+    kept_bytes: AtomicU64,
+    /// One bit per grain of the file: the record that begins there was compared with its sum.
+    verified: OnceLock<Box<[AtomicU64]>>,
+    /// What could not be written although readers may already see it.
+    stranded: OnceLock<Box<Stranded>>,
+}
+
+/// Whole frames that are in memory only, and those behind them.
+struct Stranded {
+    offset: u32,
+    bytes: Vec<u8>,
+    behind: OnceLock<Box<Stranded>>,
+}
+
+impl Segment {
+    /// A segment whose file is `readable` bytes long and may grow to `capacity_bytes`.
+    pub(crate) fn new(
+        seal: Seal,
+        path: PathBuf,
+        file: Arc<dyn File>,
+        readable: u32,
+        capacity_bytes: u32,
+        cache: Option<&Arc<Cache>>,
+    ) -> Result<Segment> {
+        let source = match cache {
+            Some(cache) => Source::Read(Arc::clone(cache)),
+            None => Source::Mapped(
+                mapped::map(&*file, capacity_bytes.into())
+                    .map_err(|error| Error::io("mapping a segment", error))?,
+            ),
+        };
+        Ok(Segment {
+            salt: salt_of(&seal.store),
+            seal,
+            path,
+            file,
+            source,
+            capacity_bytes,
+            readable: AtomicU64::new(readable.into()),
+            live_bytes: AtomicU64::new(0),
+            kept_bytes: AtomicU64::new(0),
+            verified: OnceLock::new(),
+            stranded: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn id(&self) -> SegmentId {
+        self.seal.segment
+    }
+
+    pub(crate) fn capacity_bytes(&self) -> u32 {
+        self.capacity_bytes
+    }
+
+    /// Bytes that may be read.
+    pub(crate) fn readable(&self) -> u32 {
+        u32::try_from(self.readable.load(Ordering::Acquire)).unwrap_or(u32::MAX)
+    }
+
+    /// Says that the file holds `bytes` from its beginning, for good.
+    pub(crate) fn set_readable(&self, bytes: u32) {
+        self.readable.store(bytes.into(), Ordering::Release);
+    }
+
+    /// Keeps frames in memory that could not be brought to the file, so that they can be read.
+    pub(crate) fn strand(&self, offset: u32, bytes: &[u8]) {
+        let (mut slot, mut known) = (&self.stranded, offset);
+        while let Some(block) = slot.get() {
+            known = known.max(block.offset + u32::try_from(block.bytes.len()).unwrap_or(0));
+            slot = &block.behind;
+        }
+        let new = bytes.get((known - offset) as usize..).unwrap_or_default();
+        if !new.is_empty() {
+            // Only whoever holds the log comes here, so the slot is still free.
+            let _ = slot.set(Box::new(Stranded {
+                offset: known,
+                bytes: new.to_vec(),
+                behind: OnceLock::new(),
+            }));
+        }
+    }
+
+    pub(crate) fn live_bytes(&self) -> u64 {
+        self.live_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add_live(&self, bytes: u32) {
+        self.live_bytes.fetch_add(bytes.into(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn remove_live(&self, bytes: u32) {
+        self.live_bytes.fetch_sub(bytes.into(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn kept_bytes(&self) -> u64 {
+        self.kept_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_kept_bytes(&self, bytes: u64) {
+        self.kept_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Memory of the table of verified records.
+    pub(crate) fn verified_bytes(&self) -> u64 {
+        self.verified
+            .get()
+            .map_or(0, |table| table.len() as u64 * 8)
+    }
+
+    /// Damage at `offset`, in words.
+    pub(crate) fn damaged(&self, offset: u32, what: impl Into<String>) -> Error {
+        Error::corrupt(
+            Where::Offset {
+                file: names::segment(self.id()),
+                offset: offset.into(),
+            },
+            what,
+        )
+    }
+
+    /// The value of the record at `place`, whose key is `key_len` bytes long. The first time a
+    /// record is read it is compared with its sum.
+    #[inline]
+    pub(crate) fn value(&self, place: Place, key_len: usize) -> Result<Slice<'_>> {
+        let skipped = place.header_len() as usize + key_len;
+        let whole = self.record(place)?;
+        match whole {
+            Slice::Lent(bytes) => bytes.get(skipped..).map(Slice::Lent),
+            Slice::Owned(bytes) => {
+                (skipped <= bytes.len()).then(|| Slice::Owned(bytes.slice(skipped..)))
+            }
+        }
+        .ok_or_else(|| self.damaged(place.offset, "a record shorter than its key"))
+    }
+
+    /// The whole record at `place`, compared with its sum.
+    #[inline]
+    pub(crate) fn record(&self, place: Place) -> Result<Slice<'_>> {
+        let end = u64::from(place.offset) + u64::from(place.len);
+        if end > self.readable.load(Ordering::Acquire) {
+            return self.stranded_record(place);
+        }
+        match &self.source {
+            Source::Mapped(view) => {
+                let bytes = view
+                    .bytes(place.offset.into(), place.len as usize)
+                    .map_err(|error| Error::io("reading a segment's mapping", error))?;
+                self.verify(place, bytes)?;
+                Ok(Slice::Lent(bytes))
+            }
+            Source::Read(cache) => self.cached(cache, place).map(Slice::Owned),
+        }
+    }
+
+    fn cached(&self, cache: &Cache, place: Place) -> Result<Bytes> {
+        let name = (self.id(), place.offset);
+        if let Some(bytes) = cache.get(name) {
+            return Ok(bytes);
+        }
+        let mut bytes = vec![0; place.len as usize];
+        read_exact_at(&*self.file, &mut bytes, place.offset.into())
+            .map_err(|error| Error::io("reading a segment", error))?;
+        if !record::is_sound(&bytes, self.salt) {
+            return Err(self.damaged(place.offset, "a record does not match its sum"));
+        }
+        let bytes = Bytes::from(bytes);
+        cache.put(name, bytes.clone());
+        Ok(bytes)
+    }
+
+    fn stranded_record(&self, place: Place) -> Result<Slice<'_>> {
+        let (mut slot, mut found) = (&self.stranded, None);
+        while let Some(block) = slot.get() {
+            if let Some(start) = place.offset.checked_sub(block.offset) {
+                let start = start as usize;
+                found = block.bytes.get(start..start + place.len as usize).or(found);
+            }
+            slot = &block.behind;
+        }
+        found
+            .map(Slice::Lent)
+            .ok_or_else(|| self.damaged(place.offset, "a record behind the end of its segment"))
+    }
+
+    #[inline]
+    fn verify(&self, place: Place, bytes: &[u8]) -> Result<()> {
+        let table = self.verified.get_or_init(|| {
+            let bits = self.capacity_bytes / VERIFIED_GRAIN + 1;
+            (0..bits / 64 + 1).map(|_| AtomicU64::new(0)).collect()
+        });
+        let grain = place.offset / VERIFIED_GRAIN;
+        let Some(word) = table.get((grain / 64) as usize) else {
+            return Err(self.damaged(place.offset, "a record behind the end of its segment"));
+        };
+        let bit = 1 << (grain % 64);
+        if word.load(Ordering::Relaxed) & bit != 0 {
+            return Ok(());
+        }
+        if !record::is_sound(bytes, self.salt) {
+            return Err(self.damaged(place.offset, "a record does not match its sum"));
+        }
+        word.fetch_or(bit, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// What the sums of a store's records begin with.
+pub(crate) fn salt_of(store: &[u8; 16]) -> u32 {
+    crc32fast::hash(store)
+}
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Segment")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
+    }
+}

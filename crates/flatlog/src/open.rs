@@ -1,0 +1,416 @@
+//! Opening a store: make it or find it, lock it, find the end of its log, build its index.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use disk::{Disk, File, OpenOptions, read_exact_at};
+use kv_api::{Error, Place, Result};
+
+use crate::apply::Watcher;
+use crate::checkpoint;
+use crate::db::Db;
+use crate::ids::SegmentId;
+use crate::lease::Lease;
+use crate::log::cache::Cache;
+use crate::log::covered::Covered;
+use crate::log::frame::Seal;
+use crate::log::segment::{SEGMENT_HEADER_BYTES, Segment, encode_header};
+use crate::log::table::SegmentTable;
+use crate::log::writer::{Log, LogRules, create_segment};
+use crate::names;
+use crate::options::Options;
+use crate::recovery::{self, Recovery, Tail};
+use crate::replay::Replay;
+use crate::root::Root;
+use crate::shared::Shared;
+use crate::state_file::{SegmentEntry, StateFile};
+use crate::value_index::ValueWatcher;
+
+impl Db {
+    /// Opens the store in the directory `path` with default [`Options`], making it if there is
+    /// none.
+    pub fn open(path: impl AsRef<Path>) -> Result<Db> {
+        Options::new().open(path)
+    }
+}
+
+impl Options {
+    /// Opens the store in the directory `path`, making it if there is none and it may be written.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyOpen` if this process has it open, `Locked` if another one does and the time to
+    /// wait has passed, `Corrupt` for damage, with file and offset, `Io` for what the system
+    /// refuses. Nothing is changed before damage is ruled out.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Db> {
+        let path = path.as_ref();
+        let span = tracing::debug_span!("open", path = %path.display());
+        let _entered = span.enter();
+        Opening::begin(self, path)?.finish()
+    }
+}
+
+/// Replays what the checkpoint does not cover. Answers where the log ended, and how many bytes a
+/// next opening would replay as they came.
+fn replay_all(
+    replay: &mut Replay<'_>,
+    segments: &[Arc<Segment>],
+    state: &StateFile,
+    covered: Option<Covered>,
+    end: u32,
+) -> Result<(Covered, u64)> {
+    let from = match covered {
+        Some(covered) => {
+            let here = segments
+                .iter()
+                .position(|segment| segment.id() == covered.segment);
+            here.ok_or_else(|| {
+                Error::corrupt(
+                    Place::Store,
+                    "the checkpoint covers a segment that is not there",
+                )
+            })?
+        }
+        None => 0,
+    };
+    let (mut ended, mut bytes) = (Covered::nothing_of(SegmentId(0)), 0);
+    for (index, (segment, entry)) in segments.iter().zip(&state.segments).enumerate().skip(from) {
+        let begin = covered.filter(|_| index == from);
+        let begin = begin.unwrap_or(Covered::nothing_of(segment.id()));
+        ended = replay.segment(segment, begin)?;
+        let is_last = index + 1 == segments.len();
+        if ended.at != if is_last { end } else { entry.len } {
+            let what = "a damaged commit in a finished part of the log";
+            return Err(segment.damaged(ended.at, what));
+        }
+        if !entry.sorted {
+            bytes += u64::from(ended.at.saturating_sub(begin.at));
+        }
+    }
+    Ok((ended, bytes))
+}
+
+/// The watcher, lent.
+fn watched(watcher: &mut Option<ValueWatcher>) -> Option<&mut dyn Watcher> {
+    watcher.as_mut().map(|watcher| watcher as &mut dyn Watcher)
+}
+
+struct Opening {
+    options: Options,
+    lease: Lease,
+    rules: LogRules,
+    state: StateFile,
+    recovery: Recovery,
+}
+
+impl Opening {
+    fn begin(options: Options, directory: &Path) -> Result<Opening> {
+        let disk = &*options.disk;
+        if !options.read_only {
+            make_directory(disk, directory)?;
+        }
+        let lease = Lease::take(
+            Arc::clone(&options.disk),
+            directory,
+            options.read_only,
+            options.lock_timeout,
+        )?;
+        let cache = options
+            .read_without_mapping
+            .then(|| Arc::new(Cache::new(options.cache_bytes)));
+        let rules = LogRules {
+            segment_bytes: options.segment_bytes,
+            prewrite_bytes: options.prewrite_bytes,
+            cache,
+        };
+        let state = match StateFile::read(disk, directory)? {
+            Some(state) => state,
+            None if options.read_only => {
+                let missing = std::io::ErrorKind::NotFound;
+                return Err(Error::io("opening the store", missing.into()));
+            }
+            None => create(&options, directory, &rules)?,
+        };
+        let recovery = Recovery {
+            was_closed: state.clean,
+            ..Recovery::default()
+        };
+        Ok(Opening {
+            options,
+            lease,
+            rules,
+            state,
+            recovery,
+        })
+    }
+
+    fn finish(mut self) -> Result<Db> {
+        let read_only = self.options.read_only;
+        if !read_only && !self.state.clean {
+            // What the last process renamed may not have reached the disk.
+            let synced = self.options.disk.sync_directory(&self.lease.directory);
+            synced.map_err(|error| Error::io("syncing the directory", error))?;
+        }
+        let files = self.open_files()?;
+        let tail = self.recover(&files)?;
+        let segments = self.segments(files, &tail)?;
+        let lease = Arc::new(self.lease);
+        let mut root = Root::new(Arc::new(SegmentTable::new(segments.clone())), lease);
+        root.last_commit_index = self.state.last_commit_index;
+        let mut watcher = self.options.value_index.then(ValueWatcher::new);
+        root.values = watcher.as_mut().map(Watcher::view);
+        let covered = match self.state.checkpoint {
+            Some(number) => Some(checkpoint::read(&mut root, number, watched(&mut watcher))?),
+            None => None,
+        };
+        let mut replay = Replay::new(&mut root, watched(&mut watcher));
+        let (ended, since_checkpoint) =
+            replay_all(&mut replay, &segments, &self.state, covered, tail.end)?;
+        self.recovery.replayed_commits = replay.commits;
+        let next_space = replay.next_space.max(self.state.next_space);
+        self.recovery.torn = tail.torn;
+        let active = segments.last().cloned();
+        let active = active.ok_or_else(|| Error::corrupt(Place::Store, "no segment"))?;
+        if !read_only {
+            remove_strays(&*self.options.disk, &root.lease.directory, &self.state);
+        }
+        let next_segment = self.state.next_segment;
+        let log = Log {
+            disk: Arc::clone(&self.options.disk),
+            directory: root.lease.directory.clone(),
+            rules: self.rules,
+            state: self.state,
+            active,
+            end: tail.end,
+            head_sum: ended.head_sum,
+            synced: tail.end,
+            zeroed: tail.end,
+            pending: Vec::new(),
+            next_segment: Arc::new(AtomicU32::new(next_segment)),
+            next_space,
+            since_checkpoint,
+            watcher: watcher.map(|watcher| Box::new(watcher) as Box<dyn Watcher>),
+        };
+        tracing::debug!(index = root.last_commit_index, "opened");
+        let directory = log.directory.clone();
+        let shared = Shared::new(self.options, root, log, self.recovery);
+        Ok(Db::new(shared, &directory))
+    }
+
+    /// Opens every segment's file and checks its header and length.
+    fn open_files(&self) -> Result<Vec<(Seal, Arc<dyn File>)>> {
+        let active = self.state.active().map(|entry| entry.id);
+        let mut files = Vec::with_capacity(self.state.segments.len());
+        for entry in &self.state.segments {
+            let is_active = Some(entry.id) == active;
+            let how = match is_active && !self.options.read_only {
+                true => OpenOptions::READ_WRITE,
+                false => OpenOptions::READ,
+            };
+            let seal = Seal {
+                store: self.state.store,
+                segment: entry.id,
+                epoch: entry.epoch,
+            };
+            let file = self.open_file(&seal, &how)?;
+            let len = file
+                .len()
+                .map_err(|error| Error::io("reading a segment", error))?;
+            let exact = !is_active || self.state.clean;
+            if len < entry.len.into() || (exact && len != u64::from(entry.len)) {
+                let what = format!("the segment is {len} bytes long, not {}", entry.len);
+                return Err(damaged(entry.id, len.min(entry.len.into()), what));
+            }
+            files.push((seal, file));
+        }
+        Ok(files)
+    }
+
+    fn open_file(&self, seal: &Seal, how: &OpenOptions) -> Result<Arc<dyn File>> {
+        let path = self.lease.directory.join(names::segment(seal.segment));
+        let file = self
+            .options
+            .disk
+            .open(&path, how)
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => damaged(seal.segment, 0, "the segment is missing"),
+                _ => Error::io("opening a segment", error),
+            })?;
+        let expected = encode_header(seal);
+        let mut header = [0; SEGMENT_HEADER_BYTES as usize];
+        match read_exact_at(&*file, &mut header, 0) {
+            Ok(()) if header.as_slice() == expected.as_slice() => Ok(file),
+            Ok(()) => Err(damaged(
+                seal.segment,
+                0,
+                "this is not the header of this segment",
+            )),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(damaged(
+                seal.segment,
+                0,
+                "the segment is shorter than its header",
+            )),
+            Err(error) => Err(Error::io("reading a segment", error)),
+        }
+    }
+
+    /// Finds the end of the log; unless reading only, cuts off what is behind it and makes certain
+    /// what is before it.
+    fn recover(&mut self, files: &[(Seal, Arc<dyn File>)]) -> Result<Tail> {
+        let nothing = || Error::corrupt(Place::Store, "no segment");
+        let certain = self
+            .state
+            .active()
+            .map(|entry| entry.len)
+            .ok_or_else(nothing)?;
+        let (seal, file) = files.last().ok_or_else(nothing)?;
+        if self.state.clean {
+            return Ok(Tail {
+                end: certain,
+                torn: None,
+            });
+        }
+        let mut tail = recovery::find_end(file, *seal, certain)?;
+        let len = file
+            .len()
+            .map_err(|error| Error::io("reading a segment", error))?;
+        let is_certain = tail.end == certain && len == u64::from(certain);
+        if self.options.read_only || is_certain {
+            return Ok(tail);
+        }
+        let (disk, directory) = (&*self.options.disk, &*self.lease.directory);
+        recovery::keep_remains(disk, directory, &**file, *seal, &mut tail)?;
+        recovery::make_certain(&**file, certain, tail.end)?;
+        if let Some(active) = self.state.segments.last_mut() {
+            active.len = tail.end;
+        }
+        self.state.sequence += 1;
+        self.state.write_beside(disk, directory)?;
+        StateFile::switch(disk, directory)?;
+        Ok(tail)
+    }
+
+    fn segments(
+        &self,
+        files: Vec<(Seal, Arc<dyn File>)>,
+        tail: &Tail,
+    ) -> Result<Vec<Arc<Segment>>> {
+        let active = self.state.active().map(|entry| entry.id);
+        let mut segments = Vec::with_capacity(files.len());
+        for ((seal, file), entry) in files.into_iter().zip(&self.state.segments) {
+            let is_active = Some(entry.id) == active;
+            let len = if is_active { tail.end } else { entry.len };
+            let capacity = match is_active && !self.options.read_only {
+                true => len.max(self.options.segment_bytes),
+                false => len,
+            };
+            let path = self.lease.directory.join(names::segment(entry.id));
+            let cache = self.rules.cache.as_ref();
+            let segment = Segment::new(seal, path, file, len, capacity, cache)?;
+            segments.push(Arc::new(segment));
+        }
+        Ok(segments)
+    }
+}
+
+fn damaged(id: SegmentId, offset: u64, what: impl Into<String>) -> Error {
+    let place = Place::Offset {
+        file: names::segment(id),
+        offset,
+    };
+    Error::corrupt(place, what)
+}
+
+fn make_directory(disk: &dyn Disk, directory: &Path) -> Result<()> {
+    let making = |error| Error::io("making the store's directory", error);
+    match disk.create_directory(directory) {
+        Ok(()) => {
+            let parent = directory.parent().unwrap_or(Path::new(""));
+            disk.sync_directory(parent).map_err(making)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(making(error)),
+    }
+}
+
+/// Makes an empty store: its segment first, then the state that names it.
+fn create(options: &Options, directory: &Path, rules: &LogRules) -> Result<StateFile> {
+    let disk = &*options.disk;
+    refuse_orphans(disk, directory)?;
+    // The directory may be what an earlier process made and did not make durable.
+    let parent = directory.parent().unwrap_or(Path::new(""));
+    disk.sync_directory(parent)
+        .map_err(|error| Error::io("making the store's directory", error))?;
+    let id = SegmentId(1);
+    let store = options
+        .store_id
+        .unwrap_or_else(|| fresh_store_id(directory));
+    let segment = create_segment(disk, directory, rules, store, id, 0)?;
+    let state = StateFile {
+        store,
+        sequence: 1,
+        clean: true,
+        last_commit_index: 0,
+        next_segment: 2,
+        next_space: 1,
+        next_checkpoint: 1,
+        checkpoint: None,
+        segments: vec![SegmentEntry::fresh(&segment)],
+    };
+    state.write_beside(disk, directory)?;
+    StateFile::switch(disk, directory)?;
+    Ok(state)
+}
+
+/// A directory without `meta.state` holds nothing yet, or what somebody needs to look at.
+fn refuse_orphans(disk: &dyn Disk, directory: &Path) -> Result<()> {
+    let looking = |error| Error::io("reading the store's directory", error);
+    for name in disk.list(directory).map_err(looking)? {
+        let name = name.to_string_lossy().into_owned();
+        if !names::is_removable(&name) || name == names::STATE_NEW {
+            continue;
+        }
+        let file = disk
+            .open(&directory.join(&name), &OpenOptions::READ)
+            .map_err(looking)?;
+        if file.len().map_err(looking)? > u64::from(SEGMENT_HEADER_BYTES) {
+            let what = format!("meta.state is missing, and {name} holds data");
+            return Err(Error::corrupt(Place::Store, what));
+        }
+    }
+    Ok(())
+}
+
+/// Removes files that nothing names: what a crash left of a segment or a checkpoint on its way.
+fn remove_strays(disk: &dyn Disk, directory: &Path, state: &StateFile) {
+    let Ok(found) = disk.list(directory) else {
+        return;
+    };
+    let mut named: Vec<String> = state
+        .segments
+        .iter()
+        .map(|entry| names::segment(entry.id))
+        .collect();
+    named.extend(state.checkpoint.map(names::checkpoint));
+    for name in found {
+        let name = name.to_string_lossy();
+        if names::is_removable(&name) && !named.iter().any(|other| *other == *name) {
+            // Best effort: the next opening tries again.
+            let _ = disk.remove(&directory.join(&*name));
+        }
+    }
+}
+
+/// Tells stores apart; nothing secret.
+fn fresh_store_id(directory: &Path) -> [u8; 16] {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let mut id = [0; 16];
+    for (half, part) in id.chunks_exact_mut(8).zip(0_u8..) {
+        let mut hasher = RandomState::new().build_hasher();
+        hasher.write(directory.as_os_str().as_encoded_bytes());
+        hasher.write_u8(part);
+        half.copy_from_slice(&hasher.finish().to_le_bytes());
+    }
+    id
+}

@@ -1,0 +1,88 @@
+//! What a query may cost, and what it did cost.
+
+use std::time::{Duration, Instant};
+
+use crate::query::error::QueryError;
+
+/// What a query may cost, and when its helpers are worth theirs.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The longest text that is taken.
+    pub query_bytes_max: usize,
+    /// The deepest nesting of parentheses and NOTs.
+    pub depth_max: usize,
+    /// How long a query may run, from its beginning to its last row. None: for ever.
+    pub time_budget: Option<Duration>,
+    /// How much memory sorted rows may take. With less than the rows need, sorting takes several
+    /// passes.
+    pub sort_bytes_max: usize,
+    /// From how many rows in the key ranges the value index is asked.
+    pub index_rows_min: u64,
+    /// How many rows a walk passes in the time that finding one row by its id takes.
+    pub lookup_cost: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            query_bytes_max: 64 << 10,
+            depth_max: 100,
+            time_budget: Some(Duration::from_secs(30)),
+            sort_bytes_max: 64 << 20,
+            index_rows_min: 32,
+            lookup_cost: 12,
+        }
+    }
+}
+
+/// What a query touched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Rows whose key was looked at, once for each pass.
+    pub keys: u64,
+    /// Values that were read to decide about their rows.
+    pub values: u64,
+    /// Rows answered.
+    pub rows: u64,
+}
+
+/// How many steps of work go by between two looks at the time.
+const STEPS_PER_LOOK: u64 = 4096;
+
+/// The time a query has, measured in steps of about ten nanoseconds and looked at now and then.
+#[derive(Debug)]
+pub(super) struct Clock {
+    end: Option<Instant>,
+    budget: Duration,
+    steps: u64,
+}
+
+impl Clock {
+    pub(super) fn start(budget: Option<Duration>) -> Clock {
+        Clock {
+            end: budget.and_then(|budget| Instant::now().checked_add(budget)),
+            budget: budget.unwrap_or_default(),
+            steps: 0,
+        }
+    }
+
+    /// Counts `steps`, and refuses to go on when the time is over.
+    pub(super) fn spend(&mut self, steps: usize) -> Result<(), QueryError> {
+        self.steps = self.steps.saturating_add(steps as u64);
+        if self.steps < STEPS_PER_LOOK {
+            return Ok(());
+        }
+        self.look()
+    }
+
+    /// Refuses to go on when the time is over.
+    pub(super) fn look(&mut self) -> Result<(), QueryError> {
+        self.steps = 0;
+        match self.end {
+            Some(end) if Instant::now() >= end => Err(QueryError::OutOfTime {
+                budget_ms: u64::try_from(self.budget.as_millis()).unwrap_or(u64::MAX),
+            }),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! The value index in a checkpoint.
+//!
+//! `MAGIC ids_end:u32 token* 0 crc32:u32`, little-endian; a token is `length bytes count
+//! difference*`, its numbers LEB128 varints, the tokens and the ids of each ascending. The
+//! checksum covers all before it. Commit indexes of changes are not stored: what is read back
+//! serves snapshots begun later only.
+//!
+//! Ids may be given other numbers on the way, so that a checkpoint need not store them: it counts
+//! its rows. The writer of the index goes on meanwhile; the changed ids, asked for at the end, say
+//! about which rows the stored sets are not to be believed, and reading leaves these out.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use roaring::RoaringBitmap;
+
+use crate::search::dictionary::Dictionary;
+use crate::search::index::SearchIndex;
+use crate::search::posting::Posting;
+
+const MAGIC: &[u8; 8] = b"flatidx\x01";
+
+/// How many tokens are copied under one hold of the lock.
+const TOKENS_PER_HOLD: usize = 256;
+
+/// How many bytes are gathered before they are written.
+const BUFFER_BYTES: usize = 1 << 16;
+
+/// Bytes that are not a stored index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DamagedIndex {
+    /// Where, in bytes from the index's beginning.
+    pub offset: usize,
+    /// What is wrong there.
+    pub what: &'static str,
+}
+
+impl fmt::Display for DamagedIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} at byte {} of the value index",
+            self.what, self.offset
+        )
+    }
+}
+
+impl std::error::Error for DamagedIndex {}
+
+impl SearchIndex {
+    /// Writes the index to `to`. Changes made meanwhile may be in it or not.
+    pub fn write_to(&self, to: &mut impl Write) -> io::Result<()> {
+        let ids_end = self.read().changes.ids_end();
+        self.write_renumbered(to, ids_end, &|id| Some(id))
+    }
+
+    /// The same with other ids, each below `ids_end`; ids without a number are left out.
+    pub(crate) fn write_renumbered(
+        &self,
+        to: &mut impl Write,
+        ids_end: u32,
+        number_of: &dyn Fn(u32) -> Option<u32>,
+    ) -> io::Result<()> {
+        self.write().dictionary.sort();
+        let mut out = Checked::new(to);
+        out.buffer.extend_from_slice(MAGIC);
+        out.buffer.extend_from_slice(&ids_end.to_le_bytes());
+        let mut last = Vec::new();
+        loop {
+            let lists = self.lists_after(&last);
+            let Some((token, _)) = lists.last() else {
+                break;
+            };
+            last.clone_from(token);
+            for (token, list) in &lists {
+                let mut ids = Vec::new();
+                list.for_each(|id| ids.extend(number_of(id)));
+                ids.sort_unstable();
+                out.token(token, &ids)?;
+            }
+        }
+        put_number(&mut out.buffer, 0);
+        out.finish()
+    }
+
+    /// The next tokens behind `last` and their lists, under one short hold.
+    fn lists_after(&self, last: &[u8]) -> Vec<(Vec<u8>, Posting)> {
+        let parts = self.read();
+        let numbers = parts.dictionary.in_order_after(last).take(TOKENS_PER_HOLD);
+        numbers
+            .map(|number| {
+                let list = parts.postings.get(number.0 as usize);
+                let token = parts.dictionary.token(number).to_vec();
+                (token, list.cloned().unwrap_or_default())
+            })
+            .collect()
+    }
+
+    /// Reads what [`write_to`](SearchIndex::write_to) wrote. Memory grows with what is really
+    /// there, never by a length alone.
+    ///
+    /// ```
+    /// use flatlog::search::{KeyId, SearchIndex};
+    /// let index = SearchIndex::new();
+    /// index.insert(KeyId(7), b"disk full", 1);
+    /// let mut bytes = Vec::new();
+    /// index.write_to(&mut bytes).unwrap();
+    /// assert_eq!(SearchIndex::read_from(&bytes).unwrap().tokens(), 2);
+    /// bytes[20] ^= 1;
+    /// assert!(SearchIndex::read_from(&bytes).is_err());
+    /// ```
+    pub fn read_from(bytes: &[u8]) -> Result<SearchIndex, DamagedIndex> {
+        SearchIndex::read_without(bytes, &RoaringBitmap::new())
+    }
+
+    /// The same, leaving out the ids `unknown`: the caller inserts these.
+    pub(crate) fn read_without(
+        bytes: &[u8],
+        unknown: &RoaringBitmap,
+    ) -> Result<SearchIndex, DamagedIndex> {
+        let Some((body, sum)) = bytes.split_last_chunk::<4>() else {
+            return Err(damage(0, "no checksum"));
+        };
+        if crc32fast::hash(body) != u32::from_le_bytes(*sum) {
+            return Err(damage(body.len(), "a wrong checksum"));
+        }
+        let mut input = Input { bytes: body, at: 0 };
+        if input.take(MAGIC.len())? != MAGIC {
+            return Err(damage(0, "another format or version"));
+        }
+        let ids_end = input.fixed()?;
+        let mut dictionary = Dictionary::new();
+        let mut postings = Vec::new();
+        let mut before: &[u8] = &[];
+        while let Some(token) = input.token(before)? {
+            let list = input.posting(ids_end, unknown)?;
+            before = token;
+            if list.len() == 0 {
+                continue;
+            }
+            if dictionary.find_or_add(token).is_none() {
+                return Err(damage(input.at, "more tokens than an index holds"));
+            }
+            postings.push(list);
+        }
+        if input.at != body.len() {
+            return Err(damage(input.at, "bytes behind the last token"));
+        }
+        Ok(SearchIndex::with_parts(dictionary, postings, ids_end))
+    }
+}
+
+/// Writes through a buffer, and keeps the checksum.
+struct Checked<'a, W: Write> {
+    to: &'a mut W,
+    sum: crc32fast::Hasher,
+    buffer: Vec<u8>,
+}
+
+impl<'a, W: Write> Checked<'a, W> {
+    fn new(to: &'a mut W) -> Checked<'a, W> {
+        Checked {
+            to,
+            sum: crc32fast::Hasher::new(),
+            buffer: Vec::with_capacity(2 * BUFFER_BYTES),
+        }
+    }
+
+    /// Adds a token and its ids, which ascend; nothing if there are none.
+    fn token(&mut self, token: &[u8], ids: &[u32]) -> io::Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        put_number(&mut self.buffer, token.len() as u64);
+        self.buffer.extend_from_slice(token);
+        put_number(&mut self.buffer, ids.len() as u64);
+        let mut next = 0;
+        for &id in ids {
+            put_number(&mut self.buffer, u64::from(id - next));
+            next = id.saturating_add(1);
+        }
+        self.flush_when_full()
+    }
+
+    fn flush_when_full(&mut self) -> io::Result<()> {
+        if self.buffer.len() < BUFFER_BYTES {
+            return Ok(());
+        }
+        self.flush()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sum.update(&self.buffer);
+        self.to.write_all(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.flush()?;
+        let sum = self.sum.finalize();
+        self.to.write_all(&sum.to_le_bytes())
+    }
+}
+
+fn put_number(to: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        to.push(low_bits(number) | 0x80);
+        number >>= 7;
+    }
+    to.push(low_bits(number));
+}
+
+fn low_bits(number: u64) -> u8 {
+    let [low, ..] = number.to_le_bytes();
+    low & 0x7F
+}
+
+fn damage(offset: usize, what: &'static str) -> DamagedIndex {
+    DamagedIndex { offset, what }
+}
+
+struct Input<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Input<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], DamagedIndex> {
+        let end = self.at.checked_add(len);
+        let taken = end.and_then(|end| self.bytes.get(self.at..end));
+        let taken = taken.ok_or(damage(self.at, "an end too early"))?;
+        self.at += len;
+        Ok(taken)
+    }
+
+    fn fixed(&mut self) -> Result<u32, DamagedIndex> {
+        let bytes = self.take(4)?.first_chunk::<4>().copied();
+        Ok(bytes.map_or(0, u32::from_le_bytes))
+    }
+
+    fn number(&mut self) -> Result<u64, DamagedIndex> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let &byte = self.take(1)?.first().unwrap_or(&0);
+            if shift == 63 && byte > 1 {
+                break;
+            }
+            number |= u64::from(byte & 0x7F) << shift;
+            if byte < 0x80 {
+                return Ok(number);
+            }
+        }
+        Err(damage(self.at, "a number above 64 bits"))
+    }
+
+    /// The next token; none at the end.
+    fn token(&mut self, before: &[u8]) -> Result<Option<&'a [u8]>, DamagedIndex> {
+        let len = self.number()?;
+        if len == 0 {
+            return Ok(None);
+        }
+        let token = self.take(usize::try_from(len).unwrap_or(usize::MAX))?;
+        if token <= before {
+            return Err(damage(self.at, "a token out of order"));
+        }
+        if std::str::from_utf8(token).is_err() {
+            return Err(damage(self.at, "a token that is not UTF-8"));
+        }
+        Ok(Some(token))
+    }
+
+    fn posting(
+        &mut self,
+        ids_end: u32,
+        unknown: &RoaringBitmap,
+    ) -> Result<Posting, DamagedIndex> {
+        let count = self.number()?;
+        let mut list = Posting::default();
+        let mut next = 0u64;
+        for _ in 0..count {
+            let id = next.checked_add(self.number()?);
+            let id = id.and_then(|id| u32::try_from(id).ok());
+            let Some(id) = id.filter(|&id| id < ids_end) else {
+                return Err(damage(self.at, "an id above the largest"));
+            };
+            if !unknown.contains(id) {
+                list.insert(id);
+            }
+            next = u64::from(id) + 1;
+        }
+        if count == 0 {
+            return Err(damage(self.at, "a token without keys"));
+        }
+        Ok(list)
+    }
+}

@@ -1,0 +1,401 @@
+//! The one write transaction: changes on their way.
+//!
+//! A change is encoded as its log record at once and nothing else happens, so that a large load is
+//! a row of copies. Only when the transaction reads what it may have changed, a version of its own
+//! is built beside: the newest one, what is queued before it, and its own changes; from then on
+//! each further change goes there, too.
+
+use std::cell::OnceCell;
+use std::fmt;
+use std::sync::Arc;
+
+use kv_api::{Bytes, Durability, Error, KeyRange, Range, Reader, Result, Space};
+
+use crate::apply::{Changes, apply};
+use crate::batch::{Batch, Op};
+use crate::commit::{Submission, commit};
+use crate::cursor::Cursor;
+use crate::ids::{SegmentId, SpaceId};
+use crate::log::record::{KEY_BYTES_MAX, Kind};
+use crate::reader::{OWN, Source, fresh_stamp, space_id};
+use crate::root::Root;
+use crate::shared::Shared;
+use crate::slice::Slice;
+
+/// The write transaction. Dropping it rolls back.
+pub struct Transaction {
+    batch: Batch,
+    /// Whether its index was asked for: then it is committed even without changes.
+    numbered: bool,
+    next_space: u32,
+    refusals: u64,
+    dropped: Vec<SpaceId>,
+    stamp: u64,
+    view: OnceCell<View>,
+    turn: Turn,
+}
+
+/// The version a transaction reads.
+struct View {
+    root: Root,
+    unwritten: Vec<Arc<Batch>>,
+}
+
+/// The right to be the one write transaction.
+pub(crate) struct Turn {
+    shared: Arc<Shared>,
+    /// Given back by committing.
+    held: bool,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.held {
+            self.shared.lock().busy = false;
+            self.shared.notify();
+        }
+    }
+}
+
+impl Transaction {
+    /// Begins once the turn is free; at once or not at all if `tries`. The caller may ask for an
+    /// index.
+    pub(crate) fn begin(
+        shared: &Arc<Shared>,
+        tries: bool,
+        asked: Option<u64>,
+    ) -> Result<Option<Transaction>> {
+        if shared.options.read_only {
+            return Err(Error::ReadOnly);
+        }
+        let mut state = shared.lock();
+        loop {
+            if state.root.is_none() {
+                return Err(Error::Closed);
+            }
+            state.refuse_poisoned()?;
+            match (state.busy, tries) {
+                (false, _) => break,
+                (true, true) => return Ok(None),
+                (true, false) => state = shared.wait(state),
+            }
+        }
+        let last = state.last_index;
+        if let Some(index) = asked.filter(|index| *index <= last) {
+            return Err(Error::AlreadyApplied { index, last });
+        }
+        state.busy = true;
+        let mut batch = Batch::new(shared.salt);
+        batch.commit_index = asked.unwrap_or(last.saturating_add(1));
+        Ok(Some(Transaction {
+            batch,
+            numbered: asked.is_some(),
+            next_space: state.next_space,
+            refusals: state.refusals,
+            dropped: Vec::new(),
+            stamp: fresh_stamp(),
+            view: OnceCell::new(),
+            turn: Turn {
+                shared: Arc::clone(shared),
+                held: true,
+            },
+        }))
+    }
+
+    /// The index this transaction commits with.
+    pub fn commit_index(&self) -> u64 {
+        self.batch.commit_index
+    }
+
+    /// Sets the value of `key` in the default space.
+    pub fn put(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
+        self.put_at(SpaceId::DEFAULT, key.as_ref(), value.as_ref())
+    }
+
+    /// Sets the value of `key` in `space`, which this transaction resolved.
+    pub fn put_in(
+        &mut self,
+        space: Space,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<()> {
+        let id = self.living(space)?;
+        self.put_at(id, key.as_ref(), value.as_ref())
+    }
+
+    /// Removes `key` from the default space; its absence is no error.
+    pub fn delete(&mut self, key: impl AsRef<[u8]>) -> Result<()> {
+        self.delete_at(SpaceId::DEFAULT, key.as_ref())
+    }
+
+    /// Removes every pair of the default space whose key is in `keys`: one record for each.
+    pub fn delete_range(&mut self, keys: impl Into<KeyRange>) -> Result<()> {
+        kv_api::Transaction::delete_range(self, Space::DEFAULT, keys)
+    }
+
+    /// The value of `key` in the default space, this transaction's own writes included.
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Slice<'_>>> {
+        self.source()?.get(SpaceId::DEFAULT, key.as_ref())
+    }
+
+    /// The pairs of the default space whose keys are in `keys`, from either end.
+    pub fn range(&self, keys: impl Into<KeyRange>) -> Result<Range<Cursor<'_>>> {
+        Reader::range(self, Space::DEFAULT, keys)
+    }
+
+    /// Makes the changes visible and durable; answers the commit index.
+    ///
+    /// # Errors
+    ///
+    /// See [`commit_with`](Transaction::commit_with).
+    pub fn commit(self) -> Result<u64> {
+        self.commit_with(Durability::Sync)
+    }
+
+    /// Makes the changes visible with the promise of `durability`; answers the commit index.
+    ///
+    /// # Errors
+    ///
+    /// The error's `outcome()` says whether the commit is known not to have happened. `InDoubt`
+    /// and `Poisoned` end all writing through this handle; `NoSpace` does not.
+    pub fn commit_with(self, durability: Durability) -> Result<u64> {
+        let Transaction {
+            mut batch,
+            numbered,
+            next_space,
+            refusals,
+            view,
+            mut turn,
+            ..
+        } = self;
+        // It shares what the commit will change: without it, that is changed in place.
+        drop(view);
+        if batch.ops.is_empty() && !numbered {
+            let shared = Arc::clone(&turn.shared);
+            drop(turn);
+            let index = batch.commit_index.saturating_sub(1);
+            return match durability {
+                Durability::Sync => crate::commit::sync(&shared).map(|()| index),
+                _ => Ok(index),
+            };
+        }
+        batch.durability = durability;
+        let index = batch.commit_index;
+        turn.held = false;
+        let submission = Submission {
+            batch,
+            next_space,
+            refusals,
+        };
+        commit(&turn.shared, submission).map(|()| index)
+    }
+
+    fn id_of(&self, space: Space) -> Result<SpaceId> {
+        space_id(space, || self.stamp)
+    }
+
+    /// The id of a space that is to be written to.
+    fn living(&self, space: Space) -> Result<SpaceId> {
+        let id = self.id_of(space)?;
+        if self.dropped.contains(&id) {
+            return Err(Error::NotFound { what: "space" });
+        }
+        Ok(id)
+    }
+
+    fn view(&self) -> Result<&View> {
+        if let Some(view) = self.view.get() {
+            return Ok(view);
+        }
+        let view = self.build_view()?;
+        Ok(self.view.get_or_init(|| view))
+    }
+
+    fn build_view(&self) -> Result<View> {
+        let mut state = self.turn.shared.lock();
+        state.make_readable();
+        let root = state.root.clone().ok_or(Error::Closed)?;
+        let mut unwritten = state.in_flight.clone();
+        unwritten.extend(state.queue.iter().map(|queued| Arc::clone(&queued.batch)));
+        let was_refused = state.refusals != self.refusals;
+        if let Some(refusal) = state.refusal.clone().filter(|_| was_refused) {
+            return Err(refusal);
+        }
+        drop(state);
+        let mut root = Root::clone(&root);
+        for (batch, number) in unwritten.iter().zip(SegmentId::UNWRITTEN..OWN.0) {
+            let changes = unwritten_changes(&batch.ops, &batch.body, SegmentId(number));
+            apply(&mut root, changes, false, None);
+        }
+        let own = unwritten_changes(&self.batch.ops, &self.batch.body, OWN);
+        apply(&mut root, own, false, None);
+        Ok(View { root, unwritten })
+    }
+
+    fn source(&self) -> Result<Source<'_>> {
+        let view = self.view()?;
+        Ok(Source {
+            root: &view.root,
+            unwritten: &view.unwritten,
+            own: &self.batch.body,
+        })
+    }
+
+    fn push(&mut self, kind: Kind, space: SpaceId, key: &[u8], value: &[u8]) -> Result<()> {
+        let op = self.batch.push(kind, space, 0, key, value)?;
+        if let Some(view) = self.view.get_mut() {
+            let ops = [op];
+            let changes = unwritten_changes(&ops, &self.batch.body, OWN);
+            apply(&mut view.root, changes, false, None);
+        }
+        Ok(())
+    }
+
+    fn put_at(&mut self, space: SpaceId, key: &[u8], value: &[u8]) -> Result<()> {
+        refuse_key(key, "key")?;
+        if u32::try_from(value.len()).is_err() {
+            return Err(too_large("value", value.len(), u64::from(u32::MAX)));
+        }
+        self.push(Kind::Put, space, key, value)
+    }
+
+    fn delete_at(&mut self, space: SpaceId, key: &[u8]) -> Result<()> {
+        let known = self.view.get().map(|view| &view.root);
+        let absent = known.is_some_and(|root| {
+            root.space(space)
+                .is_none_or(|space| space.get(key).is_none())
+        });
+        if absent || key.is_empty() || key.len() > KEY_BYTES_MAX {
+            return Ok(());
+        }
+        self.push(Kind::Delete, space, key, &[])
+    }
+}
+
+fn unwritten_changes<'a>(ops: &'a [Op], body: &'a [u8], segment: SegmentId) -> Changes<'a> {
+    Changes {
+        ops,
+        keys: body,
+        segment,
+        base: 0,
+    }
+}
+
+fn too_large(what: &'static str, bytes: usize, bytes_max: u64) -> Error {
+    Error::TooLarge {
+        what,
+        bytes: bytes as u64,
+        bytes_max,
+    }
+}
+
+fn refuse_key(key: &[u8], what: &'static str) -> Result<()> {
+    if key.is_empty() {
+        return Err(Error::Invalid {
+            what: "an empty key or name",
+        });
+    }
+    if key.len() > KEY_BYTES_MAX {
+        return Err(too_large(what, key.len(), KEY_BYTES_MAX as u64));
+    }
+    Ok(())
+}
+
+impl Reader for Transaction {
+    type Slice<'a> = Slice<'a>;
+    type Cursor<'a> = Cursor<'a>;
+
+    fn space(&self, name: &[u8]) -> Result<Option<Space>> {
+        let named = self.view()?.root.names.get(name);
+        Ok(named.map(|named| Space::new(named.id.0.into(), self.stamp)))
+    }
+
+    fn space_names(&self) -> Result<Vec<Bytes>> {
+        Ok(self.source()?.space_names())
+    }
+
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Slice<'_>>> {
+        self.source()?.get(self.id_of(space)?, key)
+    }
+
+    fn cursor(&self, space: Space) -> Result<Cursor<'_>> {
+        let source = self.source()?;
+        Ok(Cursor::new(source, source.walk(self.id_of(space)?)))
+    }
+}
+
+impl kv_api::Transaction for Transaction {
+    fn create_space(&mut self, name: &[u8]) -> Result<Space> {
+        refuse_key(name, "name")?;
+        if let Some(space) = Reader::space(self, name)? {
+            return Ok(space);
+        }
+        let id = SpaceId(self.next_space);
+        self.next_space = self.next_space.checked_add(1).ok_or(Error::Unsupported {
+            what: "more spaces than a store can number",
+        })?;
+        self.push(Kind::CreateSpace, id, name, &[])?;
+        Ok(Space::new(id.0.into(), self.stamp))
+    }
+
+    fn drop_space(&mut self, name: &[u8]) -> Result<bool> {
+        let Some(named) = self.view()?.root.names.get(name).copied() else {
+            return Ok(false);
+        };
+        self.push(Kind::DropSpace, named.id, &[], &[])?;
+        self.dropped.push(named.id);
+        Ok(true)
+    }
+
+    fn put(&mut self, space: Space, key: &[u8], value: &[u8]) -> Result<()> {
+        let id = self.living(space)?;
+        self.put_at(id, key, value)
+    }
+
+    fn delete(&mut self, space: Space, key: &[u8]) -> Result<()> {
+        let id = self.living(space)?;
+        self.delete_at(id, key)
+    }
+
+    fn delete_range(&mut self, space: Space, keys: impl Into<KeyRange>) -> Result<()> {
+        let id = self.living(space)?;
+        let mut doomed = Vec::new();
+        let mut ends = Vec::new();
+        let keys = keys.into();
+        let mut walk = self.source()?.walk(id);
+        let mut entry = match keys.start() {
+            std::ops::Bound::Unbounded => walk.first(),
+            std::ops::Bound::Included(start) | std::ops::Bound::Excluded(start) => walk.seek(start),
+        };
+        while let Some((key, _)) = entry.filter(|(key, _)| keys.is_at_or_before_end(key)) {
+            if keys.contains(key) {
+                doomed.extend_from_slice(key);
+                ends.push(doomed.len());
+            }
+            entry = walk.next();
+        }
+        let mut start = 0;
+        for end in ends {
+            self.push(
+                Kind::Delete,
+                id,
+                doomed.get(start..end).unwrap_or_default(),
+                &[],
+            )?;
+            start = end;
+        }
+        Ok(())
+    }
+
+    fn commit(self, durability: Durability) -> Result<()> {
+        self.commit_with(durability).map(drop)
+    }
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction")
+            .field("commit_index", &self.batch.commit_index)
+            .finish_non_exhaustive()
+    }
+}

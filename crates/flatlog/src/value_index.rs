@@ -1,0 +1,195 @@
+//! The value index of an open store: kept up with every change, lent to every version.
+//!
+//! *Ids.* A new key has a fresh id. The id of a deleted key may be given to another one only when
+//! no version shows the deleted key any more, since a version finds its rows by ids. Versions are
+//! told apart by eras: each holds its own, the writer begins a new one after some deletions, and
+//! the ids that were deleted in an era are free once that era and all before it are held by none.
+//!
+//! *Failure.* Where a value cannot be read, the index gives up: queries go on without it.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use kv_api::Result;
+use roaring::RoaringBitmap;
+
+use crate::apply::{Happening, Watcher};
+use crate::ids::KeyId;
+use crate::index::Item;
+use crate::search::{KeyDirectory, SearchIndex};
+use crate::slice::Slice;
+
+/// Deletions in one era.
+const ERA_DELETIONS: usize = 256;
+
+/// Held by the versions of one era.
+#[derive(Debug)]
+struct Era;
+
+/// Tokens to ids, and ids to keys.
+#[derive(Default)]
+pub(crate) struct ValueIndex {
+    pub(crate) tokens: SearchIndex,
+    pub(crate) keys: KeyDirectory,
+}
+
+impl ValueIndex {
+    /// Memory held, in bytes. O(number of tokens).
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.tokens.memory_bytes().total() + self.keys.memory_bytes()
+    }
+}
+
+/// What a version knows of the values.
+#[derive(Clone)]
+pub(crate) struct ValueView {
+    pub(crate) index: Arc<ValueIndex>,
+    /// Keeps the ids that this version knows from being given away.
+    _era: Arc<Era>,
+}
+
+impl fmt::Debug for ValueView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ValueView").finish_non_exhaustive()
+    }
+}
+
+/// Keeps a value index up with a store.
+pub(crate) struct ValueWatcher {
+    index: Arc<ValueIndex>,
+    era: Arc<Era>,
+    /// Deleted in this era.
+    dying: Vec<KeyId>,
+    /// Former eras that may be held, and what was deleted in them.
+    eras: VecDeque<(Weak<Era>, Vec<KeyId>)>,
+    free: Vec<KeyId>,
+    last: KeyId,
+    /// While a checkpoint is loaded: the ids whose values it does not know.
+    unknown: Option<RoaringBitmap>,
+}
+
+/// What a checkpoint says of the values of its rows, whose ids are their numbers from 1.
+pub(crate) struct KnownValues {
+    pub(crate) tokens: SearchIndex,
+    /// Ids of which it says nothing.
+    pub(crate) unknown: RoaringBitmap,
+}
+
+impl ValueWatcher {
+    /// Of an index of nothing.
+    pub(crate) fn new() -> ValueWatcher {
+        ValueWatcher {
+            index: Arc::default(),
+            era: Arc::new(Era),
+            dying: Vec::new(),
+            eras: VecDeque::new(),
+            free: Vec::new(),
+            last: KeyId(0),
+            unknown: None,
+        }
+    }
+
+    fn fresh_id(&mut self) -> KeyId {
+        if self.free.is_empty() {
+            self.free_forgotten();
+        }
+        self.free.pop().unwrap_or_else(|| {
+            self.last = KeyId(self.last.0.saturating_add(1));
+            self.last
+        })
+    }
+
+    /// Frees the ids of eras that no version is of.
+    fn free_forgotten(&mut self) {
+        while let Some((era, _)) = self.eras.front()
+            && era.strong_count() == 0
+            && let Some((_, ids)) = self.eras.pop_front()
+        {
+            ids.iter().for_each(|id| self.index.keys.clear(*id));
+            self.free.extend(ids);
+        }
+    }
+
+    fn put_values(&self, id: KeyId, at: &Happening<'_>, old: Option<&[u8]>, new: &[u8]) {
+        match old {
+            Some(old) => self.index.tokens.replace(id, old, new, at.commit_index),
+            None => self.index.tokens.insert(id, new, at.commit_index),
+        }
+    }
+
+    fn give_up(&self, result: Result<()>) {
+        if let Err(error) = result {
+            tracing::warn!(%error, "the value index gives up");
+            self.index.tokens.give_up();
+        }
+    }
+}
+
+fn value<'a>(at: &Happening<'a>, key: &[u8], item: &Item) -> Result<Slice<'a>> {
+    at.segments
+        .get(item.place.segment())?
+        .value(item.place, key.len())
+}
+
+impl Watcher for ValueWatcher {
+    fn put(&mut self, at: &Happening<'_>, key: &[u8], old: Option<&Item>, new: &Item) -> KeyId {
+        let id = match old {
+            Some(old) => old.key_id,
+            None => {
+                let id = self.fresh_id();
+                self.index.keys.set(id, at.space, key);
+                id
+            }
+        };
+        if self.unknown.as_ref().is_some_and(|unknown| !unknown.contains(id.0)) {
+            return id;
+        }
+        let done = old
+            .map(|old| value(at, key, old))
+            .transpose()
+            .and_then(|old| {
+                let new = value(at, key, new)?;
+                self.put_values(id, at, old.as_deref(), &new);
+                Ok(())
+            });
+        self.give_up(done);
+        id
+    }
+
+    fn delete(&mut self, at: &Happening<'_>, key: &[u8], old: &Item) {
+        let done = value(at, key, old).map(|value| {
+            self.index
+                .tokens
+                .remove(old.key_id, &value, at.commit_index);
+        });
+        self.give_up(done);
+        self.dying.push(old.key_id);
+    }
+
+    fn begin_load(&mut self, known: Option<KnownValues>) {
+        if let Some(known) = known {
+            self.index = Arc::new(ValueIndex {
+                tokens: known.tokens,
+                keys: KeyDirectory::default(),
+            });
+            self.unknown = Some(known.unknown);
+        }
+    }
+
+    fn end_load(&mut self) {
+        self.unknown = None;
+    }
+
+    fn view(&mut self) -> ValueView {
+        if self.dying.len() >= ERA_DELETIONS {
+            let era = std::mem::replace(&mut self.era, Arc::new(Era));
+            let ids = std::mem::take(&mut self.dying);
+            self.eras.push_back((Arc::downgrade(&era), ids));
+        }
+        ValueView {
+            index: Arc::clone(&self.index),
+            _era: Arc::clone(&self.era),
+        }
+    }
+}

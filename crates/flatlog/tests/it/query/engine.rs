@@ -1,0 +1,262 @@
+//! Queries over the engine's own snapshots, against looking at every row of a model.
+
+use std::path::Path;
+
+use flatlog::query::Limits;
+use flatlog::{Db, Options, Snapshot};
+use kv_api::{Durability, Reader, Transaction};
+
+use super::differential::Chance;
+use super::memory::{Change, Memory, Snapshot as Model, ask};
+
+/// So many queries over each of the stores.
+const QUERIES: usize = 10_000;
+const OTHER: &[u8] = b"other";
+
+fn open(path: &Path, value_index: bool, chance: &mut Chance) -> Db {
+    Options::new()
+        .value_index(value_index)
+        .background(false)
+        // Small segments, so that places move.
+        .segment_bytes(16 << 10)
+        .prewrite_bytes(0)
+        .read_without_mapping(chance.below(4) == 0)
+        .open(path)
+        .unwrap()
+}
+
+/// The engine and its model.
+struct World {
+    directory: tempfile::TempDir,
+    indexed: bool,
+    db: Db,
+    model: Memory,
+    alive: Vec<(Snapshot, Model)>,
+}
+
+impl World {
+    fn new(indexed: bool, chance: &mut Chance) -> World {
+        let directory = tempfile::tempdir().unwrap();
+        let db = open(&directory.path().join("db"), indexed, chance);
+        World {
+            directory,
+            indexed,
+            db,
+            model: Memory::new(false),
+            alive: Vec::new(),
+        }
+    }
+
+    fn pair(&mut self) -> (Snapshot, Model) {
+        (self.db.snapshot().unwrap(), self.model.snapshot(0))
+    }
+
+    fn commit(&mut self, changes: &[Change], chance: &mut Chance) {
+        self.model.commit(changes);
+        let at = self.model.snapshot(0).commit_index;
+        let mut tx = self.db.begin_at(at).unwrap();
+        for (space, key, value) in changes {
+            let space = match space {
+                0 => kv_api::Space::DEFAULT,
+                _ => match tx.space(OTHER).unwrap() {
+                    Some(space) => space,
+                    None => tx.create_space(OTHER).unwrap(),
+                },
+            };
+            match value {
+                Some(value) => Transaction::put(&mut tx, space, key, value).unwrap(),
+                None => Transaction::delete(&mut tx, space, key).unwrap(),
+            }
+        }
+        let levels = [
+            Durability::Deferred,
+            Durability::Deferred,
+            Durability::Buffered,
+        ];
+        let durability = if chance.below(50) == 0 {
+            Durability::Sync
+        } else {
+            chance.pick(&levels)
+        };
+        tx.commit_with(durability).unwrap();
+    }
+
+    /// Some changes, many of them to keys that there are.
+    fn changes(&mut self, chance: &mut Chance) -> Vec<Change> {
+        let count = match chance.below(60) {
+            0 => 300,
+            1..20 => 1 + chance.below(6),
+            _ => 1,
+        };
+        let spaces = [0, 1].map(|space| {
+            let snapshot = self.model.snapshot(space);
+            snapshot.all().map(|row| row.0.to_vec()).collect::<Vec<_>>()
+        });
+        (0..count)
+            .map(|_| {
+                let space = u8::from(chance.below(5) == 0);
+                let keys = &spaces[usize::from(space)];
+                let known = !keys.is_empty() && chance.below(3) > 0;
+                let key = if known {
+                    keys[chance.below(keys.len())].clone()
+                } else {
+                    chance.key()
+                };
+                let value = (!known || chance.below(2) == 0).then(|| chance.value());
+                (space, key, value)
+            })
+            .collect()
+    }
+
+    fn step(&mut self, chance: &mut Chance) {
+        match chance.below(200) {
+            0 | 1 => self.reopen(chance),
+            2 => self.db.compact().unwrap(),
+            3 => self.db.checkpoint().unwrap(),
+            4 => self.restore(),
+            5 => self.drop_other(),
+            _ => {
+                let changes = self.changes(chance);
+                self.commit(&changes, chance);
+            }
+        }
+        if chance.below(12) == 0 {
+            let pair = self.pair();
+            self.alive.push(pair);
+        }
+        if self.alive.len() > 3 {
+            self.alive.remove(chance.below(4));
+        }
+    }
+
+    fn reopen(&mut self, chance: &mut Chance) {
+        self.alive.clear();
+        if chance.below(2) == 0 {
+            self.db.checkpoint().unwrap();
+        }
+        if chance.below(3) > 0 {
+            let changes = self.changes(chance);
+            self.commit(&changes, chance);
+        }
+        self.db.close().unwrap();
+        self.db = open(&self.directory.path().join("db"), self.indexed, chance);
+    }
+
+    fn restore(&mut self) {
+        let (from, model) = self.alive.pop().unwrap_or_else(|| self.pair());
+        let mut stream = Vec::new();
+        from.write_to(&mut stream, |_| true).unwrap();
+        self.db.restore(&mut stream.as_slice(), |_| true).unwrap();
+        self.model.restore(&model);
+    }
+
+    fn drop_other(&mut self) {
+        let snapshot = self.model.snapshot(1);
+        let gone: Vec<Change> = snapshot
+            .all()
+            .map(|row| (1, row.0.to_vec(), None))
+            .collect();
+        self.model.commit(&gone);
+        let mut tx = self
+            .db
+            .begin_at(self.model.snapshot(0).commit_index)
+            .unwrap();
+        tx.drop_space(OTHER).unwrap();
+        tx.commit_with(Durability::Buffered).unwrap();
+    }
+
+    fn ask(&mut self, chance: &mut Chance) -> usize {
+        let number = chance.below(self.alive.len() + 1);
+        let (snapshot, mut model) = match self.alive.get(number) {
+            Some((snapshot, model)) => (snapshot.clone(), model.clone()),
+            None => self.pair(),
+        };
+        assert_eq!(snapshot.last_commit_index(), model.commit_index);
+        let other = snapshot.space(OTHER).unwrap();
+        let other = other.filter(|_| chance.below(5) == 0);
+        model.space = u8::from(other.is_some());
+        let question = chance.question(&model);
+        let text = question.print(&mut chance.0);
+        let limits = chance.limits();
+        let (rows, _) = match other {
+            Some(space) => ask(&snapshot.space_rows(space).unwrap(), &text, &limits),
+            None => ask(&snapshot, &text, &limits),
+        };
+        assert_eq!(rows, question.answer(&model), "{text}\n{limits:?}");
+        rows.len()
+    }
+}
+
+fn any_query_agrees(indexed: bool) {
+    let mut chance = Chance::fresh();
+    let (mut asked, mut rows) = (0, 0);
+    while asked < QUERIES {
+        let mut world = World::new(indexed, &mut chance);
+        for _ in 0..150 {
+            world.step(&mut chance);
+        }
+        for _ in 0..500 {
+            for _ in 0..chance.below(3) {
+                world.step(&mut chance);
+            }
+            for _ in 0..5 {
+                rows += world.ask(&mut chance);
+                asked += 1;
+            }
+        }
+    }
+    assert!(rows > 5 * asked, "{rows} rows in {asked} answers");
+}
+
+#[test]
+fn any_query_over_the_engine_gives_what_looking_at_every_row_gives() {
+    any_query_agrees(false);
+}
+
+#[test]
+fn any_query_over_the_engine_with_a_value_index_gives_the_same() {
+    any_query_agrees(true);
+}
+
+#[test]
+fn the_engines_index_answers_without_reading_values() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut chance = Chance::fresh();
+    let path = directory.path().join("db");
+    let mut db = open(&path, true, &mut chance);
+    let mut tx = db.begin().unwrap();
+    for number in 0..2000 {
+        let value = match number % 100 {
+            7 => "an uncritical remark",
+            _ => "plain",
+        };
+        tx.put(format!("log:{number:04}"), value).unwrap();
+    }
+    tx.commit().unwrap();
+    for _ in 0..3 {
+        let snapshot = db.snapshot().unwrap();
+        let touched = snapshot.explain("value like '*critical*'").unwrap().touched;
+        assert_eq!((touched.keys, touched.values, touched.rows), (20, 20, 20));
+        let touched = snapshot
+            .explain("value like 'remark' limit 5")
+            .unwrap()
+            .touched;
+        assert_eq!((touched.keys, touched.values, touched.rows), (20, 0, 5));
+        let touched = snapshot.explain("key = 'log:0500'").unwrap().touched;
+        assert_eq!((touched.keys, touched.values, touched.rows), (1, 0, 1));
+        let mut rows = snapshot
+            .query("key like 'log:1*' and value like 'remark'")
+            .unwrap();
+        assert_eq!(rows.next().unwrap().unwrap().key(), b"log:1007");
+        drop(rows);
+        drop(snapshot);
+        db.close().unwrap();
+        db = open(&path, true, &mut chance);
+    }
+    let (rows, _) = ask(
+        &db.snapshot().unwrap(),
+        "value like 'plain'",
+        &Limits::default(),
+    );
+    assert_eq!(rows.len(), 1980);
+}
