@@ -342,7 +342,7 @@ impl Shared {
         ends: &[(FileId, u64)],
     ) -> Result<()> {
         let mut files = locked(&self.files);
-        if is_touched || !wals.is_empty() || files.manifest.has_edits() {
+        if is_touched || !wals.is_empty() || files.must_rewrite {
             let version = Arc::clone(&self.state.load().version);
             let mut sealed: Vec<(FileId, ValueFileState)> = Vec::new();
             for (id, end) in ends {

@@ -97,8 +97,7 @@ impl Skiplist {
                 random: 0x9E37_79B9_7F4A_7C15,
             }),
         };
-        // The origin is a node of zeros: no key, no links. Zero is `Kind::Put` by its layout
-        // nowhere, so its kind is never read.
+        // The origin is a node of zeros: no key, no links.
         Some(list)
     }
 
@@ -192,20 +191,22 @@ impl Skiplist {
         }
     }
 
-    /// The last node before the target; the origin if there is none.
-    fn before(&self, target: &Target<'_>) -> u32 {
-        let mut place = ORIGIN;
+    /// The last node before the target, or the origin if there is none; and the node that was
+    /// then the next one, or 0. It must not be asked for again: by then another may have been put
+    /// between, which comes before the target.
+    fn around(&self, target: &Target<'_>) -> (u32, u32) {
+        let (mut place, mut next) = (ORIGIN, 0);
         for level in (0..self.height.load(Ordering::Acquire)).rev() {
-            place = self.advance(place, level, target);
+            (place, next) = self.advance(place, level, target);
         }
-        place
+        (place, next)
     }
 
-    fn advance(&self, mut place: u32, level: usize, target: &Target<'_>) -> u32 {
+    fn advance(&self, mut place: u32, level: usize, target: &Target<'_>) -> (u32, u32) {
         loop {
             let next = self.next_on(place, level);
             if next == 0 || !self.is_before(next, target) {
-                return place;
+                return (place, next);
             }
             place = next;
         }
@@ -219,12 +220,12 @@ impl Skiplist {
     /// not newer than it.
     pub fn seek(&self, key: &[u8], sequence: Sequence) -> Option<NodeRef<'_>> {
         let target = Target::new(key, sequence.0);
-        self.reference(self.next_on(self.before(&target), 0))
+        self.reference(self.around(&target).1)
     }
 
     /// The last record before that place.
     pub fn seek_before(&self, key: &[u8], sequence: Sequence) -> Option<NodeRef<'_>> {
-        self.reference(self.before(&Target::new(key, sequence.0)))
+        self.reference(self.around(&Target::new(key, sequence.0)).0)
     }
 
     pub fn first(&self) -> Option<NodeRef<'_>> {
@@ -260,7 +261,7 @@ impl Skiplist {
             if is_first {
                 let mut place = ORIGIN;
                 for level in (0..HEIGHT_MAX).rev() {
-                    place = self.advance(place, level, &target);
+                    place = self.advance(place, level, &target).0;
                     finger = with(finger, level, place);
                 }
                 is_first = false;
@@ -288,7 +289,7 @@ impl Skiplist {
         let mut ahead = None;
         for level in (0..=top).rev() {
             let from = ahead.unwrap_or_else(|| of(finger, level));
-            let place = self.advance(from, level, target);
+            let place = self.advance(from, level, target).0;
             if place != from || ahead.is_some() {
                 ahead = Some(place);
             }

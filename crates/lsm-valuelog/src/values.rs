@@ -109,6 +109,8 @@ impl ValueFile {
             }
         })?;
         check_header(&*file, &name, LogKind::Values, physical)?;
+        let len = file.len();
+        let capacity = capacity.max(len.map_err(|error| Error::io("opening a value-log file", error))?);
         let source = Source::new(file, capacity, reading.is_mapped)
             .map_err(|error| Error::io("mapping a value-log file", error))?;
         let words = to_usize(capacity.div_ceil(VERIFIED_BYTES * 64));

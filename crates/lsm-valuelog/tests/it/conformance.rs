@@ -1,0 +1,78 @@
+//! The laws of `kv-api`, kept in three ways of using the engine.
+
+use std::time::Duration;
+
+use conformance::Fixture;
+use kv_api::Result;
+use lsm_valuelog::{Compression, Db, Options};
+use tempfile::TempDir;
+
+/// As it comes.
+struct Plain(TempDir);
+
+impl Fixture for Plain {
+    type Store = Db;
+
+    fn new() -> Plain {
+        Plain(tempfile::tempdir().unwrap())
+    }
+
+    fn open(&self) -> Result<Db> {
+        Db::open(self.0.path().join("store"))
+    }
+}
+
+/// Everything small, so that memtables, tables, levels and value-log files come and go all the
+/// time, on the threads of whoever commits.
+pub fn small() -> Options {
+    Options::new()
+        .background(false)
+        .memtable_bytes(8 << 10)
+        .value_threshold_bytes(100)
+        .value_file_bytes(32 << 10)
+        .table_bytes(4 << 10)
+        .base_level_bytes(16 << 10)
+        .level_multiplier(3)
+        .level_zero_tables(2, 4, 8)
+        .block_bytes(256)
+}
+
+struct Small(TempDir);
+
+impl Fixture for Small {
+    type Store = Db;
+
+    fn new() -> Small {
+        Small(tempfile::tempdir().unwrap())
+    }
+
+    fn open(&self) -> Result<Db> {
+        small().open(self.0.path().join("store"))
+    }
+}
+
+/// The same with threads of its own, compressed, read without mapping, and tidying up whenever
+/// there is a moment's quiet.
+struct Busy(TempDir);
+
+impl Fixture for Busy {
+    type Store = Db;
+
+    fn new() -> Busy {
+        Busy(tempfile::tempdir().unwrap())
+    }
+
+    fn open(&self) -> Result<Db> {
+        small()
+            .background(true)
+            .idle(Duration::from_millis(1))
+            .compression(Compression::Lz4)
+            .compression_from_level(3, Compression::Zstd(1))
+            .read_without_mapping(true)
+            .open(self.0.path().join("store"))
+    }
+}
+
+conformance::laws!(plain, Plain);
+conformance::laws!(small_files, Small);
+conformance::laws!(busy, Busy);
