@@ -140,8 +140,10 @@ impl Shared {
         self.refuse_closed()?;
         self.refuse_poisoned()?;
         if commit.writes.is_empty() {
-            if commit.durability == Durability::Sync {
-                self.sync_logs()?;
+            match commit.durability {
+                Durability::Sync => self.sync_logs()?,
+                Durability::Buffered => self.write_logs()?,
+                Durability::Deferred => {}
             }
             return Ok(commit.read_at);
         }
@@ -160,6 +162,17 @@ impl Shared {
         let mut core = locked(&self.core);
         self.refuse_poisoned()?;
         self.write_and_sync(&mut core)
+    }
+
+    /// Hands every commit so far to the system.
+    fn write_logs(&self) -> Result<()> {
+        let mut core = locked(&self.core);
+        self.refuse_poisoned()?;
+        core.write_out().map_err(|error| {
+            let error = Error::io("writing the logs", error);
+            self.poison(&error);
+            error
+        })
     }
 
     fn write_and_sync(&self, core: &mut Core) -> Result<()> {

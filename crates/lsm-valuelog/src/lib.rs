@@ -9,6 +9,8 @@
 //! failures in `docs/durability.md`.
 
 mod alone;
+mod backup;
+mod check;
 mod collect;
 mod commit;
 mod commit_queue;

@@ -1,7 +1,7 @@
 //! Opening a store: claim the directory, read the manifest, open what it names, replay the logs.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use disk::{LockKind, OpenOptions};
@@ -22,7 +22,7 @@ use crate::options::Options;
 use crate::shared::{Files, Parts, Shared};
 use crate::state::State;
 use crate::table::meta::TableMeta;
-use crate::table::table::{Reading, Table};
+use crate::table::table::{Reading, Retired, Table};
 use crate::values::{ValueFile, values_name};
 use crate::version::{LEVELS, ValueFileState, Version};
 
@@ -70,6 +70,7 @@ fn open(path: &Path, options: Options) -> Result<Db> {
         disk,
         directory: path.to_path_buf(),
         is_mapped: !options.reads_without_mapping,
+        retired: Retired::default(),
     };
     let listed = Listed::of(&reading)?;
     let external = options.external_magic;
@@ -302,7 +303,7 @@ impl Shared {
     }
 
     /// Learns which numbers of spaces are in use.
-    fn find_next_space(&self) -> Result<()> {
+    pub fn find_next_space(&self) -> Result<()> {
         let (state, at) = self.current();
         let space = StoredRange::space(SYSTEM_SPACE);
         let mut cursor = crate::cursor::Cursor::new(&state, space, (at, 0), None);
@@ -316,9 +317,4 @@ impl Shared {
         self.next_space.store(next, order);
         Ok(())
     }
-}
-
-/// The directory a store is in.
-pub(crate) fn directory(shared: &Shared) -> PathBuf {
-    shared.reading.directory.clone()
 }

@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use disk::{Disk, File, OpenOptions};
 use kv_api::{Error, Result};
 
-use crate::error::damage;
+use crate::error::{damage, locked};
 use crate::id::FileId;
 use crate::pointer::{Pointer, value_checksum};
 use crate::slice::Slice;
 use crate::source::Source;
-use crate::table::table::Reading;
+use crate::table::table::{Reading, Retired};
 use crate::wire::{Put, Read, low_u32, to_usize};
 
 /// "strata, value log".
@@ -83,6 +83,7 @@ pub(crate) struct ValueFile {
     /// One bit per few hundred bytes: the value that begins there was found right.
     verified: Box<[AtomicU64]>,
     is_obsolete: AtomicBool,
+    retired: Retired,
 }
 
 /// The name of a value-log file.
@@ -125,11 +126,13 @@ impl ValueFile {
             moved,
             verified: (0..words).map(|_| AtomicU64::new(0)).collect(),
             is_obsolete: AtomicBool::new(false),
+            retired: Arc::clone(&reading.retired),
         })
     }
 
     /// Has the file removed once nobody holds it.
     pub fn make_obsolete(&self) {
+        locked(&self.retired).insert(self.name.clone());
         self.is_obsolete.store(true, Ordering::Release);
     }
 
@@ -183,11 +186,13 @@ impl ValueFile {
 
 impl Drop for ValueFile {
     fn drop(&mut self) {
-        if self.is_obsolete.load(Ordering::Acquire)
-            && let Err(error) = self.disk.remove(&self.path)
-        {
+        if !self.is_obsolete.load(Ordering::Acquire) {
+            return;
+        }
+        if let Err(error) = self.disk.remove(&self.path) {
             tracing::warn!(file = %self.name, %error, "an obsolete value-log file stays behind");
         }
+        locked(&self.retired).remove(&self.name);
     }
 }
 

@@ -6,15 +6,16 @@
 //! * no byte is used before the checksum over it was found right: footer, index and filter when
 //!   first needed, a block when first read.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use disk::{Disk, OpenOptions};
 use kv_api::{Error, Result};
 
-use crate::error::damage;
+use crate::error::{damage, locked};
 use crate::id::Sequence;
 use crate::slice::Slice;
 use crate::source::Source;
@@ -54,6 +55,7 @@ pub(crate) struct Table {
     loaded: OnceLock<Box<Loaded>>,
     /// No version after the newest names this table any more.
     is_obsolete: AtomicBool,
+    retired: Retired,
 }
 
 /// How files are opened for reading.
@@ -62,7 +64,12 @@ pub(crate) struct Reading {
     pub disk: Arc<dyn Disk>,
     pub directory: PathBuf,
     pub is_mapped: bool,
+    /// Files that no version names any more, but somebody still reads.
+    pub retired: Retired,
 }
+
+/// Names of files that are removed once they are let go.
+pub(crate) type Retired = Arc<Mutex<BTreeSet<String>>>;
 
 impl Table {
     pub fn open(reading: &Reading, meta: TableMeta) -> Result<Table> {
@@ -90,11 +97,13 @@ impl Table {
             source,
             loaded: OnceLock::new(),
             is_obsolete: AtomicBool::new(false),
+            retired: Arc::clone(&reading.retired),
         })
     }
 
     /// Has the file removed once nobody holds the table.
     pub fn make_obsolete(&self) {
+        locked(&self.retired).insert(self.name.clone());
         self.is_obsolete.store(true, Ordering::Release);
     }
 
@@ -263,11 +272,13 @@ impl Table {
 
 impl Drop for Table {
     fn drop(&mut self) {
-        if self.is_obsolete.load(Ordering::Acquire)
-            && let Err(error) = self.disk.remove(&self.path)
-        {
+        if !self.is_obsolete.load(Ordering::Acquire) {
+            return;
+        }
+        if let Err(error) = self.disk.remove(&self.path) {
             // The next opening removes what no version names.
             tracing::warn!(table = %self.name, %error, "an obsolete table stays behind");
         }
+        locked(&self.retired).remove(&self.name);
     }
 }
