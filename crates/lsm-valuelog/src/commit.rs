@@ -175,7 +175,7 @@ impl Shared {
         })
     }
 
-    fn write_and_sync(&self, core: &mut Core) -> Result<()> {
+    pub fn write_and_sync(&self, core: &mut Core) -> Result<()> {
         let last = core.last;
         if core.durable == last {
             return Ok(());

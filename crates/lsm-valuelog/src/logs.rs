@@ -17,6 +17,9 @@ use crate::state::State;
 use crate::values::{HEADER_BYTES, LogKind, ValueFile, header, values_name};
 use crate::version::ValueFileState;
 
+/// The most zeros that are written ahead in a write-ahead log at a time.
+const AHEAD_BYTES_MAX: usize = 512 << 10;
+
 /// The name of a write-ahead log.
 pub(crate) fn wal_name(id: FileId) -> String {
     format!("{id}.wal")
@@ -32,6 +35,11 @@ impl Shared {
         let path = self.reading.directory.join(name);
         let opened = self.reading.disk.open(&path, &OpenOptions::NEW);
         opened.map_err(|error| Error::io("making a log", error))
+    }
+
+    /// Zeros that are written ahead in a write-ahead log at a time.
+    fn ahead_step(&self) -> usize {
+        (self.options.memtable_bytes / 8).min(AHEAD_BYTES_MAX)
     }
 
     /// The write-ahead log with this number: a needless one taken again, or a new file.
@@ -56,7 +64,7 @@ impl Shared {
             .disk
             .sync_directory(&self.reading.directory)
             .map_err(failed)?;
-        let mut wal = LogWriter::new(file, id, (HEADER_BYTES as u64, len), 0, true);
+        let mut wal = LogWriter::new(file, id, (HEADER_BYTES as u64, len), 0, self.ahead_step());
         wal.is_unsynced = true;
         Ok(wal)
     }
@@ -106,7 +114,7 @@ impl Shared {
             .sync_directory(&self.reading.directory)
             .map_err(failed)?;
         let place = (HEADER_BYTES as u64, HEADER_BYTES as u64);
-        Ok(LogWriter::new(file, id, place, 0, false))
+        Ok(LogWriter::new(file, id, place, 0, 0))
     }
 
     /// Ends the value log's newest file: it can be collected from now on.
@@ -138,16 +146,9 @@ impl Shared {
     /// Seals the current memtable and begins another, with a log of its own.
     pub fn rotate(&self, core: &mut Core) -> Result<()> {
         self.refuse_poisoned()?;
-        // From now on only the new log may have anything unsynced in it.
-        let done = match &mut core.wal {
-            Some(wal) => wal.write_out().and_then(|()| wal.sync()),
-            None => Ok(()),
-        };
-        if let Err(error) = done {
-            let error = Error::io("syncing a log", error);
-            self.poison(&error);
-            return Err(error);
-        }
+        // From now on only the new log may have anything unsynced in it; and the table that the
+        // sealed memtable becomes must not point at values that a crash may take.
+        self.write_and_sync(core)?;
         let wal = self.new_file_id();
         let begun = LogPlace {
             wal,

@@ -73,6 +73,10 @@ fn open(path: &Path, options: Options) -> Result<Db> {
         retired: Retired::default(),
     };
     let listed = Listed::of(&reading)?;
+    if listed.has_unfinished {
+        let removed = reading.disk.remove(&path.join(manifest::NEW_NAME));
+        removed.map_err(|error| Error::io("removing an unfinished manifest", error))?;
+    }
     let external = options.external_magic;
     let found = match manifest::find(&*reading.disk, path, external)? {
         Some(found) => found,
@@ -95,6 +99,8 @@ struct Listed {
     tables: Vec<FileId>,
     values: Vec<FileId>,
     wals: Vec<FileId>,
+    /// A manifest that never took its place.
+    has_unfinished: bool,
 }
 
 impl Listed {
@@ -103,6 +109,7 @@ impl Listed {
         let names = reading.disk.list(&reading.directory);
         for name in names.map_err(|error| Error::io("listing the directory", error))? {
             let name = name.to_string_lossy();
+            listed.has_unfinished |= name == manifest::NEW_NAME;
             let Some((number, kind)) = name.split_once('.') else {
                 continue;
             };
@@ -294,7 +301,7 @@ impl Shared {
             let file = self.reading.disk.open(&path, &OpenOptions::READ_WRITE);
             let file = file.map_err(|error| Error::io("opening the value log", error))?;
             core.values = Some(ValueWriter {
-                log: LogWriter::new(file, *id, (state.len, state.len), 0, false),
+                log: LogWriter::new(file, *id, (state.len, state.len), 0, 0),
                 capacity: self.options.value_file_bytes.max(state.len),
                 value_bytes: state.value_bytes,
             });

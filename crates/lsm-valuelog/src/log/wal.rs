@@ -13,9 +13,6 @@ use disk::{File, write_all_at};
 use crate::id::{FileId, Sequence};
 use crate::log::frame::{self, FRAME_BYTES, Frame};
 
-/// Zeros written ahead at a time. Records above half of it are written without.
-const AHEAD_BYTES: usize = 512 << 10;
-
 /// A file that commits are appended to.
 #[derive(Debug)]
 pub(crate) struct LogWriter {
@@ -31,7 +28,8 @@ pub(crate) struct LogWriter {
     pub is_unsynced: bool,
     /// How far the file holds bytes to be overwritten.
     ahead: u64,
-    writes_ahead: bool,
+    /// Zeros written ahead at a time; 0 for none. Records above half of it are written without.
+    ahead_step: usize,
 }
 
 /// A point to come back to.
@@ -49,7 +47,7 @@ impl LogWriter {
         id: FileId,
         (offset, len): (u64, u64),
         before: u32,
-        writes_ahead: bool,
+        ahead_step: usize,
     ) -> LogWriter {
         LogWriter {
             file,
@@ -59,7 +57,7 @@ impl LogWriter {
             before,
             is_unsynced: false,
             ahead: len,
-            writes_ahead,
+            ahead_step,
         }
     }
 
@@ -100,10 +98,11 @@ impl LogWriter {
             return Ok(());
         }
         let end = self.end();
-        if self.writes_ahead && end > self.ahead && self.buffer.len() <= AHEAD_BYTES / 2 {
-            let zeros = vec![0; AHEAD_BYTES];
-            write_all_at(&*self.file, &zeros, self.ahead.max(self.offset))?;
-            self.ahead = self.ahead.max(self.offset) + AHEAD_BYTES as u64;
+        if end > self.ahead && self.buffer.len() <= self.ahead_step / 2 {
+            let zeros = vec![0; self.ahead_step];
+            let start = self.ahead.max(self.offset);
+            write_all_at(&*self.file, &zeros, start)?;
+            self.ahead = start + zeros.len() as u64;
         }
         self.is_unsynced = true;
         write_all_at(&*self.file, &self.buffer, self.offset)?;

@@ -18,7 +18,7 @@ use crate::wire::{Put, Read, to_usize};
 
 /// The manifest's name in the store's directory.
 pub(crate) const NAME: &str = "MANIFEST";
-const NEW_NAME: &str = "MANIFEST.new";
+pub(crate) const NEW_NAME: &str = "MANIFEST.new";
 
 /// "strata, lsm".
 const MAGIC: u64 = u64::from_le_bytes(*b"strtLSMv");
