@@ -16,7 +16,8 @@ use crate::memtable::LogPlace;
 use crate::output::Output;
 use crate::pointer::{Pointer, value_checksum};
 use crate::shared::{Files, Shared};
-use crate::table::table::Table;
+use crate::table::reader::Table;
+use crate::values::HEADER_BYTES;
 use crate::version::{LEVELS, Version};
 
 /// Bytes of values that are written to the value log at once.
@@ -29,15 +30,23 @@ impl Shared {
         self.flush_all(core)?;
         let sequence = core.last.next();
         let tables = self.write_alone(core, commit, sequence)?;
+        let values = match &core.values {
+            Some(values) => (values.log.id, values.log.end()),
+            None => (self.next_file(), HEADER_BYTES as u64),
+        };
         let logs = LogPlace {
             wal: core.wal_id,
-            values: core.values.as_ref().map(|values| (values.log.id, values.log.end())),
+            values: Some(values),
         };
         let mut edit = vec![Part::Flushed(sequence), Part::Logs(logs)];
         let mut files = locked(&self.files);
         let version = Arc::clone(&self.state.load().version);
         let level = deepest(&version, &files, &tables);
-        edit.extend(tables.iter().map(|table| Part::AddTable(level, table.meta.clone())));
+        edit.extend(
+            tables
+                .iter()
+                .map(|table| Part::AddTable(level, table.meta.clone())),
+        );
         let before = std::mem::replace(&mut files.logs, logs);
         let installed = self.install(&mut files, edit, |_, version| {
             version.flushed = sequence;

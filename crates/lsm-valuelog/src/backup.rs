@@ -93,7 +93,11 @@ impl Snapshot {
         let mut frame = Vec::new();
         let mut records = 0;
         self.each_newest(since, |key, extra, value| {
-            let kind = if value.is_some() { Kind::Put } else { Kind::Delete };
+            let kind = if value.is_some() {
+                Kind::Put
+            } else {
+                Kind::Delete
+            };
             frame.push(extra.first_byte(kind));
             extra.put(&mut frame);
             frame.put_bytes(key);
@@ -128,7 +132,13 @@ impl Snapshot {
         let state = self.state();
         let mut children: Vec<Child<'_>> = state.memtables().map(Child::memory).collect();
         let version = &state.version;
-        children.extend(version.level(0).iter().map(std::slice::from_ref).map(Child::run));
+        children.extend(
+            version
+                .level(0)
+                .iter()
+                .map(std::slice::from_ref)
+                .map(Child::run),
+        );
         let levels = version.levels.iter().skip(1);
         children.extend(levels.map(|tables| Child::run(tables)));
         let mut merge = Merge::new(children);
@@ -180,8 +190,14 @@ impl Source<'_> {
         let mut bytes = [0; HEADER_BYTES];
         self.fill(&mut bytes)?;
         let mut read = Read::new(&bytes);
-        let mut decode =
-            || Some((read.u64()?, read.u32()?, (read.u64()?, read.u64()?), read.u32()?));
+        let mut decode = || {
+            Some((
+                read.u64()?,
+                read.u32()?,
+                (read.u64()?, read.u64()?),
+                read.u32()?,
+            ))
+        };
         let wrong = |what: &str| Err(damage(NAME, 0, what));
         let covered = bytes.get(..HEADER_BYTES - 4).unwrap_or_default();
         match decode() {
@@ -257,8 +273,7 @@ impl Db {
             }
             let mut writes = WriteSet::default();
             let taken = take_records(&body, &mut writes);
-            records += taken
-                .ok_or_else(|| damage(NAME, source.offset, "a record is malformed"))?;
+            records += taken.ok_or_else(|| damage(NAME, source.offset, "a record is malformed"))?;
             self.commit_raw(writes, Durability::Deferred)?;
         }
         let trailer = source.frame()?;
@@ -266,7 +281,11 @@ impl Db {
             return Err(damage(NAME, source.offset, "records are missing"));
         }
         let mut writes = WriteSet::default();
-        writes.set(&loaded_key(), Some(&up_to.0.to_be_bytes()), Extra::default());
+        writes.set(
+            &loaded_key(),
+            Some(&up_to.0.to_be_bytes()),
+            Extra::default(),
+        );
         self.commit_raw(writes, Durability::Sync)?;
         self.shared.find_next_space()
     }

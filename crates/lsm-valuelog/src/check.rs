@@ -16,7 +16,7 @@ use crate::pointer::Pointer;
 use crate::shared::Shared;
 use crate::table::cursor::RunCursor;
 use crate::table::meta::TableMeta;
-use crate::table::table::Table;
+use crate::table::reader::Table;
 use crate::values::values_name;
 use crate::version::Version;
 
@@ -59,7 +59,10 @@ impl Checking<'_> {
             ..known.clone()
         };
         if own != described {
-            self.find(&table.name, "the table describes itself in another way than the manifest");
+            self.find(
+                &table.name,
+                "the table describes itself in another way than the manifest",
+            );
         }
         self.summary.units += table.blocks()? as u64;
         let run = std::slice::from_ref(table);
@@ -79,15 +82,19 @@ impl Checking<'_> {
             cursor.next()?;
         }
         let references = known.references.iter();
-        let referenced: BTreeMap<FileId, u64> =
-            references.map(|reference| (reference.file, reference.bytes)).collect();
+        let referenced: BTreeMap<FileId, u64> = references
+            .map(|reference| (reference.file, reference.bytes))
+            .collect();
         if (counts.entries, counts.tombstones) != (known.entries, known.tombstones)
             || counts.keys != known.keys
             || counts.referenced != referenced
             || counts.first != known.smallest
             || counts.last != known.biggest
         {
-            self.find(&table.name, "the table's description does not fit its records");
+            self.find(
+                &table.name,
+                "the table's description does not fit its records",
+            );
         }
         Ok(())
     }
@@ -174,9 +181,15 @@ impl Shared {
         for (id, bytes) in version.referenced() {
             let known = version.value_states.get(&id);
             match known {
-                None => checking.find(manifest::NAME, format!("{id}.vlog is pointed at but unknown")),
+                None => checking.find(
+                    manifest::NAME,
+                    format!("{id}.vlog is pointed at but unknown"),
+                ),
                 Some(state) if state.is_sealed && state.value_bytes < bytes => {
-                    checking.find(manifest::NAME, format!("{id}.vlog has more living bytes than bytes"));
+                    checking.find(
+                        manifest::NAME,
+                        format!("{id}.vlog has more living bytes than bytes"),
+                    );
                 }
                 Some(_) => {}
             }

@@ -206,7 +206,9 @@ impl Shared {
             let checked = self
                 .refuse_closed()
                 .and_then(|()| self.refuse_poisoned())
-                .and_then(|()| self.check_conflicts(&core, commit, pending.map(|commit| &**commit)));
+                .and_then(|()| {
+                    self.check_conflicts(&core, commit, pending.map(|commit| &**commit))
+                });
             outcomes.push(checked.map(|()| Sequence(0)));
             if matches!(outcomes.last(), Some(Err(_))) {
                 continue;
@@ -462,7 +464,12 @@ impl Shared {
                     code
                 })
                 .collect();
-            let mut pointed = one.pointers.iter().map(|(at, _)| *at).zip(&codes).peekable();
+            let mut pointed = one
+                .pointers
+                .iter()
+                .map(|(at, _)| *at)
+                .zip(&codes)
+                .peekable();
             let entries = sorted.iter().enumerate().map(|(at, change)| {
                 let code = pointed.next_if(|(of, _)| *of == at).map(|(_, code)| code);
                 entry_of(change, one.sequence, code)

@@ -13,7 +13,7 @@ use crate::merge::{Child, Merge};
 use crate::output::Output;
 use crate::retention::{Kept, Verdict};
 use crate::shared::Shared;
-use crate::table::table::Table;
+use crate::table::reader::Table;
 use crate::version::Version;
 
 /// Tables of a job, which nobody else may take while this lives.
@@ -93,7 +93,11 @@ impl Shared {
         let written: u64 = tables.iter().map(|table| table.meta.bytes).sum();
         Counters::add(&self.counters.compaction_bytes_written, written);
         let mut edit: Edit = removals(job);
-        edit.extend(tables.iter().map(|table| Part::AddTable(job.to, table.meta.clone())));
+        edit.extend(
+            tables
+                .iter()
+                .map(|table| Part::AddTable(job.to, table.meta.clone())),
+        );
         let mut files = locked(&self.files);
         let installed = self.install(&mut files, edit, |_, version| {
             remove_inputs(job, version);
@@ -126,7 +130,11 @@ impl Shared {
 
     fn move_down(&self, job: &Job) -> Result<()> {
         let mut edit = removals(job);
-        edit.extend(job.top.iter().map(|table| Part::AddTable(job.to, table.meta.clone())));
+        edit.extend(
+            job.top
+                .iter()
+                .map(|table| Part::AddTable(job.to, table.meta.clone())),
+        );
         let mut files = locked(&self.files);
         self.install(&mut files, edit, |_, version| {
             remove_inputs(job, version);
@@ -172,8 +180,14 @@ impl Shared {
 }
 
 fn removals(job: &Job) -> Edit {
-    let top = job.top.iter().map(|table| Part::RemoveTable(job.from, table.meta.id));
-    let bottom = job.bottom.iter().map(|table| Part::RemoveTable(job.to, table.meta.id));
+    let top = job
+        .top
+        .iter()
+        .map(|table| Part::RemoveTable(job.from, table.meta.id));
+    let bottom = job
+        .bottom
+        .iter()
+        .map(|table| Part::RemoveTable(job.to, table.meta.id));
     top.chain(bottom).collect()
 }
 

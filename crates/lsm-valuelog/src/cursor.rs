@@ -72,7 +72,7 @@ impl<'a> Cursor<'a> {
         children.extend(memtables.map(Child::memory));
         let runs = state.version.level(0).iter().map(std::slice::from_ref);
         let levels = state.version.levels.iter().skip(1).map(Vec::as_slice);
-        let overlaps = |tables: &&[std::sync::Arc<crate::table::table::Table>]| match *tables {
+        let overlaps = |tables: &&[std::sync::Arc<crate::table::reader::Table>]| match *tables {
             [] => false,
             [first, .., last] => {
                 first.meta.smallest < space.end && last.meta.biggest >= space.start

@@ -13,6 +13,7 @@ use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::tidy::threads;
 use crate::transaction::Transaction;
+use crate::values::HEADER_BYTES;
 use crate::version::ValueFileState;
 
 /// An open store. Shared by reference or in an `Arc`.
@@ -126,9 +127,10 @@ impl Shared {
         if !is_changed {
             return Ok(());
         }
+        let open = values.map(|(id, state)| (id, state.len));
         files.logs = LogPlace {
             wal: self.next_file(),
-            values: values.map(|(id, state)| (id, state.len)),
+            values: open.or(Some((self.next_file(), HEADER_BYTES as u64))),
         };
         files.must_rewrite = true;
         self.install(&mut files, Vec::new(), |_, version| {
@@ -137,7 +139,10 @@ impl Shared {
         let free = std::mem::take(&mut files.free_logs);
         let used = std::mem::take(&mut files.wals);
         for id in free.into_iter().chain(used) {
-            let removed = self.reading.disk.remove(&self.reading.directory.join(wal_name(id)));
+            let removed = self
+                .reading
+                .disk
+                .remove(&self.reading.directory.join(wal_name(id)));
             removed.map_err(|error| Error::io("removing a needless log", error))?;
         }
         Ok(())

@@ -3,7 +3,7 @@
 //! In a log and in a table a record begins with one byte: its kind in the low half, flags above.
 
 use crate::id::Sequence;
-use crate::wire::{Put, Read, varint_bytes};
+use crate::wire::{Put, Read};
 
 /// What a record says about its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,15 +92,6 @@ impl Extra {
             meta,
             discards_earlier: first & DISCARDS_EARLIER != 0,
         })
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        let expiry = if self.expires == 0 {
-            0
-        } else {
-            varint_bytes(self.expires)
-        };
-        expiry + usize::from(self.meta != 0)
     }
 
     /// Whether the record's time has passed.

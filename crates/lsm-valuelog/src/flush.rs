@@ -14,7 +14,7 @@ use crate::memtable::{LogPlace, Memtable};
 use crate::output::Output;
 use crate::retention::{Kept, Retention, Verdict};
 use crate::shared::{Files, Shared};
-use crate::table::table::Table;
+use crate::table::reader::Table;
 
 /// Write-ahead logs kept to be written again.
 const FREE_LOGS_MAX: usize = 1;
@@ -59,7 +59,10 @@ impl Shared {
                 last_key = Some(entry.key);
             }
             let is_bottom = || {
-                let in_zero = version.level(0).iter().any(|table| table.meta.covers(entry.key));
+                let in_zero = version
+                    .level(0)
+                    .iter()
+                    .any(|table| table.meta.covers(entry.key));
                 !in_zero && !version.is_below(0, entry.key)
             };
             match retention.judge(&mut kept, &entry, is_bottom) {

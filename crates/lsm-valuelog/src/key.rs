@@ -43,6 +43,7 @@ pub(crate) fn space_code_bytes(stored: &[u8]) -> usize {
     }
 }
 
+#[cfg(test)]
 /// The number of the space that `stored` is of, and the caller's key.
 pub(crate) fn split(stored: &[u8]) -> Option<(u64, &[u8])> {
     let (code, key) = stored.split_at_checked(space_code_bytes(stored))?;
@@ -122,7 +123,18 @@ mod tests {
     #[test]
     fn codes_of_spaces_sort_as_their_numbers_and_come_back() {
         let numbers = [
-            0, 1, 2, 0xEF, 0xF0, 0xFF, 0x100, 0xFFFF, 0x1_0000, 1 << 24, 1 << 40, 1 << 56,
+            0,
+            1,
+            2,
+            0xEF,
+            0xF0,
+            0xFF,
+            0x100,
+            0xFFFF,
+            0x1_0000,
+            1 << 24,
+            1 << 40,
+            1 << 56,
             u64::MAX - 1,
         ];
         let mut before = Vec::new();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::id::FileId;
 use crate::options::Options;
-use crate::table::table::Table;
+use crate::table::reader::Table;
 use crate::version::{LEVELS, Version};
 
 /// A compaction to be done.
@@ -33,7 +33,10 @@ impl Job {
 }
 
 fn span<'t>(tables: impl Iterator<Item = &'t Arc<Table>> + Clone) -> (Vec<u8>, Vec<u8>) {
-    let smallest = tables.clone().map(|table| table.meta.smallest.as_slice()).min();
+    let smallest = tables
+        .clone()
+        .map(|table| table.meta.smallest.as_slice())
+        .min();
     let biggest = tables.map(|table| table.meta.biggest.as_slice()).max();
     (
         smallest.unwrap_or_default().to_vec(),

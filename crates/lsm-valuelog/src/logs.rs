@@ -150,9 +150,14 @@ impl Shared {
         // sealed memtable becomes must not point at values that a crash may take.
         self.write_and_sync(core)?;
         let wal = self.new_file_id();
+        // Where no file is open, the next one will have a number that is still to be given.
+        let values = match &core.values {
+            Some(values) => (values.log.id, values.log.end()),
+            None => (self.next_file(), HEADER_BYTES as u64),
+        };
         let begun = LogPlace {
             wal,
-            values: core.values.as_ref().map(|values| (values.log.id, values.log.end())),
+            values: Some(values),
         };
         let capacity = memtable_capacity(self.options.memtable_bytes);
         let fresh = Arc::new(Memtable::new(capacity, begun)?);

@@ -13,7 +13,7 @@ use crate::memtable::Memtable;
 use crate::skiplist::{NodeRef, Skiplist};
 use crate::slice::Slice;
 use crate::table::cursor::RunCursor;
-use crate::table::table::Table;
+use crate::table::reader::Table;
 use crate::write_set::{Sorted, WriteSet};
 
 /// A sorted source.

@@ -22,7 +22,7 @@ use crate::options::Options;
 use crate::shared::{Files, Parts, Shared};
 use crate::state::State;
 use crate::table::meta::TableMeta;
-use crate::table::table::{Reading, Retired, Table};
+use crate::table::reader::{Reading, Retired, Table};
 use crate::values::{ValueFile, values_name};
 use crate::version::{LEVELS, ValueFileState, Version};
 
@@ -173,8 +173,7 @@ fn create(reading: &Reading, listed: &Listed, external: u16) -> Result<Found> {
     }
     let base = vec![Part::NextFile(FileId(1))];
     let disk = Arc::clone(&reading.disk);
-    Manifest::create(disk, &reading.directory, external, &base)
-        .map_err(|failure| failure.error)?;
+    Manifest::create(disk, &reading.directory, external, &base).map_err(|failure| failure.error)?;
     Ok(Found {
         edits: vec![base],
         torn_bytes: 0,

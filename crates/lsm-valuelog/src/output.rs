@@ -10,7 +10,7 @@ use crate::id::{FileId, Sequence};
 use crate::shared::Shared;
 use crate::table::builder::{TableBuilder, TableShape};
 use crate::table::meta::TableMeta;
-use crate::table::table::Table;
+use crate::table::reader::Table;
 
 /// Tables that make up one sorted run. Those that were begun and never installed are removed when
 /// this is dropped.

@@ -20,7 +20,7 @@ use crate::manifest::edit::Part;
 use crate::memtable::{LogPlace, Memtable};
 use crate::shared::Shared;
 use crate::skiplist::record_bytes_max;
-use crate::table::table::Reading;
+use crate::table::reader::Reading;
 use crate::values::{HEADER_BYTES, values_name};
 use crate::version::ValueFileState;
 use crate::wire::to_usize;
@@ -195,7 +195,6 @@ impl Shared {
     /// Replays the logs into tables. Nothing is written if there is nothing to be replayed.
     pub fn recover(&self, wals: &[FileId], torn_manifest_bytes: u64) -> Result<Recovery> {
         let logs = locked(&self.files).logs;
-        let first = logs.values.map(|(id, _)| id).unwrap_or_default();
         let values = self.values_to_replay(logs)?;
         let starts: Vec<(FileId, u64)> = values.iter().map(|file| (file.id, file.from)).collect();
         let mut values = Chain::new(values)?;
@@ -210,7 +209,11 @@ impl Shared {
         recovery.cut_commits = wal.exhaust()? + values.exhaust()?;
         let durable = wal.durable.max(values.durable);
         if durable > last {
-            let name = if wal.name.is_empty() { &values.name } else { &wal.name };
+            let name = if wal.name.is_empty() {
+                &values.name
+            } else {
+                &wal.name
+            };
             let what = format!(
                 "commits up to {durable} were durable, but the logs break off behind {last}"
             );
@@ -219,7 +222,7 @@ impl Shared {
         recovery.torn_bytes = wal.torn_bytes + values.torn_bytes + torn_manifest_bytes;
         let newest = wal.newest.max(values.newest);
         let is_touched = recovery != Recovery::default() || newest > last || has_values;
-        self.settle_logs(wals, is_touched, first, &values.ends)?;
+        self.settle_logs(wals, is_touched, &values.ends)?;
         if recovery != Recovery::default() {
             tracing::info!(?recovery, "recovered");
         }
@@ -322,7 +325,11 @@ impl Shared {
         self.publish(last);
         let tables = self.write_memtable(memtable)?;
         let mut edit = vec![Part::Flushed(last)];
-        edit.extend(tables.iter().map(|table| Part::AddTable(0, table.meta.clone())));
+        edit.extend(
+            tables
+                .iter()
+                .map(|table| Part::AddTable(0, table.meta.clone())),
+        );
         let mut files = locked(&self.files);
         files.must_rewrite = true;
         self.install(&mut files, edit, |_, version| {
@@ -334,13 +341,7 @@ impl Shared {
     }
 
     /// Ends the logs that were read, and has the manifest say so.
-    fn settle_logs(
-        &self,
-        wals: &[FileId],
-        is_touched: bool,
-        first: FileId,
-        ends: &[(FileId, u64)],
-    ) -> Result<()> {
+    fn settle_logs(&self, wals: &[FileId], is_touched: bool, ends: &[(FileId, u64)]) -> Result<()> {
         let mut files = locked(&self.files);
         if is_touched || !wals.is_empty() || files.must_rewrite {
             let version = Arc::clone(&self.state.load().version);
@@ -361,10 +362,10 @@ impl Shared {
                     ));
                 }
             }
-            let last = ends.iter().map(|(id, end)| (*id, *end)).max();
+            // All that was read is sealed now.
             files.logs = LogPlace {
                 wal: self.next_file(),
-                values: last.filter(|(id, _)| *id >= first),
+                values: Some((self.next_file(), HEADER_BYTES as u64)),
             };
             files.must_rewrite = true;
             self.install(&mut files, Vec::new(), |_, version| {

@@ -24,7 +24,7 @@ use crate::manifest::file::Manifest;
 use crate::memtable::LogPlace;
 use crate::options::Options;
 use crate::state::State;
-use crate::table::table::Reading;
+use crate::table::reader::Reading;
 use crate::version::Version;
 use crate::work::Work;
 
@@ -57,6 +57,8 @@ pub(crate) struct Shared {
     pub queue: CommitQueue,
     /// Whoever writes a memtable to a table; one at a time, oldest first.
     pub flushing: Mutex<()>,
+    /// Whoever collects the value log.
+    pub collecting: Mutex<()>,
     pub files: Mutex<Files>,
     next_file: AtomicU64,
     pub next_space: AtomicU64,
@@ -90,6 +92,7 @@ impl Shared {
             core: Mutex::new(parts.core),
             queue: CommitQueue::default(),
             flushing: Mutex::default(),
+            collecting: Mutex::default(),
             files: Mutex::new(parts.files),
             next_file: AtomicU64::new(parts.next_file.0),
             next_space: AtomicU64::new(parts.next_space),
@@ -191,7 +194,10 @@ impl Shared {
     pub fn settled(&self) -> Sequence {
         let visible = self.visible();
         let open = locked(&self.open);
-        open.keys().next().copied().map_or(visible, |at| at.min(visible))
+        open.keys()
+            .next()
+            .copied()
+            .map_or(visible, |at| at.min(visible))
     }
 
     /// Makes `edit` durable and then the version that `change` makes current.

@@ -27,6 +27,7 @@ use crate::key::head;
 
 /// Levels of the tallest tower; with one node in four going up, enough for 4^12 nodes.
 const HEIGHT_MAX: usize = 12;
+const HEIGHT_MAX_U32: u32 = 12;
 
 /// The part of a node that all have.
 #[repr(C)]
@@ -232,20 +233,6 @@ impl Skiplist {
         self.reference(self.next_on(ORIGIN, 0))
     }
 
-    pub fn last(&self) -> Option<NodeRef<'_>> {
-        let mut place = ORIGIN;
-        for level in (0..self.height.load(Ordering::Acquire)).rev() {
-            loop {
-                let next = self.next_on(place, level);
-                if next == 0 {
-                    break;
-                }
-                place = next;
-            }
-        }
-        self.reference(place)
-    }
-
     /// Inserts records, which must ascend by key and then descend by version, and of which the
     /// list must hold none. Answers whether all found room; those before the first that did not
     /// are in.
@@ -302,10 +289,13 @@ impl Skiplist {
         writer.random ^= writer.random << 13;
         writer.random ^= writer.random >> 7;
         writer.random ^= writer.random << 17;
-        let height = 1 + (writer.random.trailing_zeros() / 2).min(HEIGHT_MAX as u32 - 1);
+        let height = 1 + (writer.random.trailing_zeros() / 2).min(HEIGHT_MAX_U32 - 1);
         let tower = height as usize * LINK_BYTES;
         let bytes = NODE_BYTES + tower + record.key.len() + record.value.len();
-        let end = writer.used.checked_add(bytes)?.checked_next_multiple_of(8)?;
+        let end = writer
+            .used
+            .checked_add(bytes)?
+            .checked_next_multiple_of(8)?;
         let place = u32::try_from(writer.used).ok()?;
         if end > self.layout.size() {
             return None;
@@ -333,7 +323,8 @@ impl Skiplist {
             value.copy_from_nonoverlapping(record.value.as_ptr(), record.value.len());
         }
         writer.used = end;
-        self.height.fetch_max(usize::from(height), Ordering::Release);
+        self.height
+            .fetch_max(usize::from(height), Ordering::Release);
         Some(place)
     }
 

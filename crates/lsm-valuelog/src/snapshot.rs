@@ -121,7 +121,9 @@ impl Reader for Snapshot {
     type Cursor<'a> = Cursor<'a>;
 
     fn space(&self, name: &[u8]) -> Result<Option<Space>> {
-        let record = self.state.get(&spaces::record_key(name), self.at, self.now)?;
+        let record = self
+            .state
+            .get(&spaces::record_key(name), self.at, self.now)?;
         let number = record.map(|value| spaces::decode(&value)).transpose()?;
         Ok(number.map(|number| Space::new(number, self.stamp())))
     }

@@ -16,7 +16,7 @@ use crate::lease::Lease;
 use crate::memtable::Memtable;
 use crate::slice::Slice;
 use crate::table::filter::key_hash;
-use crate::table::table::Table;
+use crate::table::reader::Table;
 use crate::version::Version;
 
 /// One state of the store.
@@ -154,7 +154,10 @@ impl State {
                 continue;
             }
             let mut node = memtable.list().seek(start, Sequence(u64::MAX));
-            while let Some(entry) = node.map(|node| node.entry()).filter(|entry| entry.key < end) {
+            while let Some(entry) = node
+                .map(|node| node.entry())
+                .filter(|entry| entry.key < end)
+            {
                 if entry.sequence > since {
                     return Ok(true);
                 }
@@ -163,7 +166,8 @@ impl State {
         }
         for (_, table) in self.version.tables() {
             let is_newer = table.meta.max_sequence > since;
-            if is_newer && table.meta.overlaps(start, end) && holds_newer(table, start, end, since)? {
+            if is_newer && table.meta.overlaps(start, end) && holds_newer(table, start, end, since)?
+            {
                 return Ok(true);
             }
         }

@@ -15,7 +15,7 @@ use crate::id::FileId;
 use crate::pointer::{Pointer, value_checksum};
 use crate::slice::Slice;
 use crate::source::Source;
-use crate::table::table::{Reading, Retired};
+use crate::table::reader::{Reading, Retired};
 use crate::wire::{Put, Read, low_u32, to_usize};
 
 /// "strata, value log".
@@ -102,16 +102,20 @@ impl ValueFile {
     ) -> Result<ValueFile> {
         let name = values_name(physical);
         let path = reading.directory.join(&name);
-        let file = reading.disk.open(&path, &OpenOptions::READ).map_err(|error| {
-            if error.kind() == std::io::ErrorKind::NotFound {
-                damage(&name, 0, "the value-log file is missing")
-            } else {
-                Error::io("opening a value-log file", error)
-            }
-        })?;
+        let file = reading
+            .disk
+            .open(&path, &OpenOptions::READ)
+            .map_err(|error| {
+                if error.kind() == std::io::ErrorKind::NotFound {
+                    damage(&name, 0, "the value-log file is missing")
+                } else {
+                    Error::io("opening a value-log file", error)
+                }
+            })?;
         check_header(&*file, &name, LogKind::Values, physical)?;
         let len = file.len();
-        let capacity = capacity.max(len.map_err(|error| Error::io("opening a value-log file", error))?);
+        let capacity =
+            capacity.max(len.map_err(|error| Error::io("opening a value-log file", error))?);
         let source = Source::new(file, capacity, reading.is_mapped)
             .map_err(|error| Error::io("mapping a value-log file", error))?;
         let words = to_usize(capacity.div_ceil(VERIFIED_BYTES * 64));
@@ -140,19 +144,15 @@ impl ValueFile {
         self.id != self.physical
     }
 
-    /// The places values were first written to and where they are now, if collection made this
-    /// file.
-    pub fn moves(&self) -> &[(u64, u64)] {
-        &self.moved
-    }
-
     /// Where in this file the value first written to `offset` is.
     fn place(&self, offset: u64) -> Option<u64> {
         if !self.is_moved() {
             return Some(offset);
         }
         let at = self.moved.binary_search_by_key(&offset, |(old, _)| *old);
-        at.ok().and_then(|at| self.moved.get(at)).map(|(_, new)| *new)
+        at.ok()
+            .and_then(|at| self.moved.get(at))
+            .map(|(_, new)| *new)
     }
 
     /// The value that `pointer` points at.

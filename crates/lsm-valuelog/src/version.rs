@@ -14,7 +14,7 @@ use crate::id::{FileId, Sequence};
 use crate::pointer::Pointer;
 use crate::slice::Slice;
 use crate::table::meta::TableMeta;
-use crate::table::table::Table;
+use crate::table::reader::Table;
 use crate::values::ValueFile;
 
 /// Levels of the tree.

@@ -34,12 +34,6 @@ impl Put for Vec<u8> {
     }
 }
 
-/// Bytes of a varint.
-pub(crate) const fn varint_bytes(value: u64) -> usize {
-    let bits = 64 - (value | 1).leading_zeros();
-    bits.div_ceil(7) as usize
-}
-
 /// A place in a byte string that moves on as values are taken; `None` where it ends too early.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Read<'a> {
@@ -139,18 +133,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_varint_comes_back_and_has_the_length_foretold() {
+    fn a_varint_comes_back() {
         for value in (0..64)
             .flat_map(|bit| [(1_u64 << bit) - 1, 1 << bit, (1 << bit) + 1])
             .chain([u64::MAX])
         {
             let mut bytes = Vec::new();
             bytes.put_varint(value);
-            assert_eq!(bytes.len(), varint_bytes(value), "{value}");
             let mut read = Read::new(&bytes);
             assert_eq!(read.varint(), Some(value));
             assert!(read.is_empty());
-            assert_eq!(Read::new(bytes.get(1..).unwrap_or_default()).left(), bytes.len() - 1);
         }
     }
 

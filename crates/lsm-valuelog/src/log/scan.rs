@@ -54,16 +54,6 @@ impl Scan {
         })
     }
 
-    /// Where the next record would begin.
-    pub fn offset(&self) -> u64 {
-        self.offset
-    }
-
-    /// Checksum of the last whole frame, if there was one.
-    pub fn before(&self) -> Option<u32> {
-        self.before
-    }
-
     /// Bytes `offset..offset + len` of the file, or as many of them as there are.
     fn bytes(&mut self, offset: u64, len: usize) -> Result<&[u8]> {
         let held = offset >= self.window_start
@@ -89,7 +79,9 @@ impl Scan {
         let Some(frame) = Frame::read(self.bytes(offset, FRAME_BYTES)?) else {
             return Ok(None);
         };
-        let room = len.saturating_sub(offset).saturating_sub(FRAME_BYTES as u64);
+        let room = len
+            .saturating_sub(offset)
+            .saturating_sub(FRAME_BYTES as u64);
         if frame.file != id || frame.len > room {
             return Ok(None);
         }

@@ -157,7 +157,11 @@ pub(crate) fn find(disk: &dyn Disk, directory: &Path, external: u16) -> Result<O
         edit.is_some_and(|(body, _)| !body.is_empty())
     };
     if (0..behind.len()).any(follows) {
-        return Err(damage(NAME, offset as u64, "an edit in the middle is damaged"));
+        return Err(damage(
+            NAME,
+            offset as u64,
+            "an edit in the middle is damaged",
+        ));
     }
     Ok(Some(found))
 }

@@ -112,7 +112,13 @@ impl<'a> Block<'a> {
     }
 
     /// The newest record of `key` that is not newer than `at`, by its hash.
-    pub fn get(&self, key: &[u8], hash: u64, at: Sequence, base: Sequence) -> Option<Option<Record>> {
+    pub fn get(
+        &self,
+        key: &[u8],
+        hash: u64,
+        at: Sequence,
+        base: Sequence,
+    ) -> Option<Option<Record>> {
         let prints = self.bytes.get(self.prints..self.prefix)?;
         let wanted = fingerprint(hash);
         for (index, print) in prints.iter().enumerate() {

@@ -89,10 +89,6 @@ impl TableBuilder {
         self.written + (self.out.len() + self.block.bytes() + self.index.bytes()) as u64
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.meta.entries == 0
-    }
-
     pub fn add(&mut self, entry: &Entry<'_>) -> Result<()> {
         let is_new_key = self.meta.entries == 0 || self.block.last_key() != entry.key;
         if is_new_key {

@@ -8,7 +8,7 @@ use crate::entry::Entry;
 use crate::id::Sequence;
 use crate::slice::Slice;
 use crate::table::block::{Block, Record};
-use crate::table::table::Table;
+use crate::table::reader::Table;
 
 /// A place in a run: a level, or one table of level 0.
 pub(crate) struct RunCursor<'a> {

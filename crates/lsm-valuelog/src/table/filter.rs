@@ -17,7 +17,7 @@ pub(crate) fn key_hash(key: &[u8]) -> u64 {
 
 fn line_of(hash: u64, lines: usize) -> usize {
     // The high half scaled to the number of lines: no division, no bias worth naming.
-    let scaled = u128::from(hash >> 32) * lines as u128 >> 32;
+    let scaled = (u128::from(hash >> 32) * lines as u128) >> 32;
     usize::try_from(scaled).unwrap_or(0)
 }
 
@@ -75,9 +75,14 @@ mod tests {
         let hashes: Vec<u64> = (0..20_000).map(hash).collect();
         let filter = build(&hashes, 10);
         assert!(hashes.iter().all(|hash| may_hold(&filter, *hash)));
-        let passing = (20_000..120_000).filter(|i| may_hold(&filter, hash(*i))).count();
+        let passing = (20_000..120_000)
+            .filter(|i| may_hold(&filter, hash(*i)))
+            .count();
         assert!(passing < 2_000, "{passing} of 100,000");
-        assert!(passing > 100, "{passing} of 100,000 is too good to be a filter");
+        assert!(
+            passing > 100,
+            "{passing} of 100,000 is too good to be a filter"
+        );
     }
 
     #[test]

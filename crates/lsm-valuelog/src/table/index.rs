@@ -59,7 +59,10 @@ impl Index {
         let count = read.u32()? as usize;
         let lengths = read.take(count.checked_mul(4)?)?;
         let ends = read.take(count * 4)?;
-        let number = |four: &[u8]| four.first_chunk().map_or(0, |four| u32::from_le_bytes(*four));
+        let number = |four: &[u8]| {
+            four.first_chunk()
+                .map_or(0, |four| u32::from_le_bytes(*four))
+        };
         let mut places = Vec::with_capacity(count + 1);
         let mut place = 0;
         places.push(place);
@@ -117,7 +120,11 @@ impl Index {
     pub fn find(&self, bytes: &Slice<'_>, key: &[u8]) -> Option<usize> {
         let Some((start, rest)) = key.split_at_checked(self.common.len()) else {
             // Shorter than what all keys begin with.
-            return Some(if key <= &*self.common { 0 } else { self.blocks() });
+            return Some(if key <= &*self.common {
+                0
+            } else {
+                self.blocks()
+            });
         };
         match start.cmp(&self.common) {
             std::cmp::Ordering::Less => return Some(0),
@@ -139,9 +146,5 @@ impl Index {
             }
         }
         Some(low)
-    }
-
-    pub fn memory_bytes(&self) -> usize {
-        self.places.len() * 8 + self.heads.len() * 8 + self.ends.len() * 4
     }
 }

@@ -104,6 +104,9 @@ impl TableMeta {
 
     /// Bytes of the value log that the table's records point at.
     pub fn referenced_bytes(&self) -> u64 {
-        self.references.iter().map(|reference| reference.bytes).sum()
+        self.references
+            .iter()
+            .map(|reference| reference.bytes)
+            .sum()
     }
 }

@@ -9,6 +9,6 @@ pub(crate) mod filter;
 pub(crate) mod footer;
 pub(crate) mod index;
 pub(crate) mod meta;
-pub(crate) mod table;
+pub(crate) mod reader;
 
 pub use compression::Compression;

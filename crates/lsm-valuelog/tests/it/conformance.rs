@@ -90,7 +90,9 @@ impl BackupFixture for Small {
 fn open_backup(options: &Options, home: &TempDir, mut backup: &[u8]) -> Result<Db> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let db = options.clone().open(home.path().join(format!("copy-{count}")))?;
+    let db = options
+        .clone()
+        .open(home.path().join(format!("copy-{count}")))?;
     db.load(&mut backup)?;
     Ok(db)
 }

@@ -10,5 +10,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod collection;
 mod conformance;
 mod crash;
+mod figures;

@@ -34,7 +34,10 @@ fn crash_states_without_number_lose_nothing() {
             ..Plan::default()
         };
         let report = explore(&Lsm(profile), &plan);
-        println!("{:22} workloads={:4} {report:#}", profile.name, report.workloads);
+        println!(
+            "{:22} workloads={:4} {report:#}",
+            profile.name, report.workloads
+        );
         let Some(sum) = &mut sum else {
             sum = Some(report);
             continue;

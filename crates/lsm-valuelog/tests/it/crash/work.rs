@@ -69,7 +69,11 @@ fn change(rng: &mut Rng, mix: &Mix) -> Change {
         14..=17 => Change::Delete(space, key(rng)),
         18 => {
             let (one, other) = (key(rng), key(rng));
-            let (start, end) = if one < other { (one, other) } else { (other, one) };
+            let (start, end) = if one < other {
+                (one, other)
+            } else {
+                (other, one)
+            };
             Change::DeleteRange(space, start, end)
         }
         _ => Change::DropSpace("s"),
@@ -110,7 +114,11 @@ impl Work {
         };
         let mut changes: Vec<Change> = (0..count).map(|_| change(&mut rng, mix)).collect();
         // No two versions are alike, so that each can be told from all others.
-        changes.push(Change::Put("", b"step".to_vec(), format!("{index}").into_bytes()));
+        changes.push(Change::Put(
+            "",
+            b"step".to_vec(),
+            format!("{index}").into_bytes(),
+        ));
         Work {
             deed,
             changes,

@@ -76,13 +76,16 @@ impl Table {
         let name = format!("{}.sst", meta.id);
         let path = reading.directory.join(&name);
         let failed = |error| Error::io("opening a table", error);
-        let file = reading.disk.open(&path, &OpenOptions::READ).map_err(|error| {
-            if error.kind() == std::io::ErrorKind::NotFound {
-                damage(&name, 0, "the table is missing")
-            } else {
-                failed(error)
-            }
-        })?;
+        let file = reading
+            .disk
+            .open(&path, &OpenOptions::READ)
+            .map_err(|error| {
+                if error.kind() == std::io::ErrorKind::NotFound {
+                    damage(&name, 0, "the table is missing")
+                } else {
+                    failed(error)
+                }
+            })?;
         let len = file.len().map_err(failed)?;
         if len != meta.bytes || meta.bytes < FOOTER_BYTES as u64 {
             let what = format!("the table has {len} bytes instead of {}", meta.bytes);
@@ -186,9 +189,7 @@ impl Table {
         let loaded = self.loaded()?;
         Ok(match &loaded.filter {
             FilterBits::Held(bits) => filter::may_hold(bits, hash),
-            FilterBits::Mapped(part) => {
-                filter::may_hold(&self.slice(part.offset, part.len)?, hash)
-            }
+            FilterBits::Mapped(part) => filter::may_hold(&self.slice(part.offset, part.len)?, hash),
         })
     }
 
@@ -227,9 +228,9 @@ impl Table {
     }
 
     fn verify(&self, stored: &[u8], offset: u64) -> Result<()> {
-        let holds = stored.split_last_chunk().is_some_and(|(covered, sum)| {
-            Part::checksum_of(covered) == u32::from_le_bytes(*sum)
-        });
+        let holds = stored
+            .split_last_chunk()
+            .is_some_and(|(covered, sum)| Part::checksum_of(covered) == u32::from_le_bytes(*sum));
         if holds {
             return Ok(());
         }
@@ -249,8 +250,8 @@ impl Table {
         }
         let packed = stored.get(..end).unwrap_or_default();
         let (packed, len) = packed.split_last_chunk().ok_or_else(malformed)?;
-        let unpacked = decompress(code, packed, u32::from_le_bytes(*len) as usize)
-            .map_err(|_| malformed())?;
+        let unpacked =
+            decompress(code, packed, u32::from_le_bytes(*len) as usize).map_err(|_| malformed())?;
         Block::new(Slice::shared(Bytes::from(unpacked))).ok_or_else(malformed)
     }
 
@@ -261,12 +262,6 @@ impl Table {
             .and_then(|loaded| loaded.index.place(number))
             .map_or(0, |(offset, _)| offset);
         self.damaged(offset, "a block is malformed")
-    }
-
-    /// Bytes of memory that the table keeps for itself.
-    pub fn memory_bytes(&self) -> usize {
-        let loaded = self.loaded.get();
-        loaded.map_or(0, |loaded| loaded.index.memory_bytes())
     }
 }
 
