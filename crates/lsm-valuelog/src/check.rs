@@ -195,7 +195,8 @@ impl Shared {
             }
         }
         // With threads behind the scenes, files come and go that no version names yet or any more.
-        if !self.options.background {
+        // After a failure, the manifest on disk may name what this handle does not.
+        if !self.options.background && self.poisoned().is_none() {
             for name in self.strangers(&version)? {
                 checking.find(&name, "nothing accounts for this file");
             }

@@ -81,9 +81,7 @@ impl Shared {
         let (file, state) = match moved {
             Ok(moved) => moved,
             Err(error) => {
-                let path = self.reading.directory.join(values_name(physical));
-                // Best effort: the next opening removes what no version names.
-                let _ = self.reading.disk.remove(&path);
+                self.reading.discard(&values_name(physical));
                 return Err(error);
             }
         };

@@ -121,10 +121,7 @@ impl Shared {
                 files.free_logs.push(id);
                 continue;
             }
-            let path = self.reading.directory.join(wal_name(id));
-            if let Err(error) = self.reading.disk.remove(&path) {
-                tracing::warn!(%id, %error, "a needless log stays behind");
-            }
+            self.reading.discard(&wal_name(id));
         }
     }
 

@@ -82,9 +82,11 @@ impl Shared {
             .options
             .value_file_bytes
             .max(bytes.saturating_add(HEADER_BYTES as u64));
-        let log = self.make_values_file(id)?;
-        let file = ValueFile::open(&self.reading, (id, id), capacity, Box::default());
-        let file = Arc::new(file?);
+        let made = self.make_values_file(id).and_then(|log| {
+            let file = ValueFile::open(&self.reading, (id, id), capacity, Box::default());
+            Ok((log, Arc::new(file?)))
+        });
+        let (log, file) = made.inspect_err(|_| self.reading.discard(&values_name(id)))?;
         let state = ValueFileState {
             physical: id,
             len: HEADER_BYTES as u64,
@@ -92,10 +94,14 @@ impl Shared {
             is_sealed: false,
         };
         let mut files = locked(&self.files);
-        self.install(&mut files, vec![Part::Values(id, state)], |_, version| {
+        let installed = self.install(&mut files, vec![Part::Values(id, state)], |_, version| {
             version.values.insert(id, Arc::clone(&file));
             version.value_states.insert(id, state);
-        })?;
+        });
+        if installed.is_err() && self.poisoned().is_none() {
+            file.make_obsolete();
+        }
+        installed?;
         core.values = Some(ValueWriter {
             log,
             capacity,

@@ -53,13 +53,10 @@ fn open(path: &Path, options: Options) -> Result<Db> {
     let _entered = span.enter();
     let disk = Arc::clone(&options.disk);
     match disk.create_directory(path) {
-        Ok(()) => {
-            let parent = path.parent().unwrap_or(Path::new(""));
-            disk.sync_directory(parent)
-                .map_err(|error| Error::io("syncing the directory's name", error))?;
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(Error::io("making the directory", error));
         }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(Error::io("making the directory", error)),
+        _ => {}
     }
     let lease = if options.bypasses_lock {
         Lease::none()
@@ -72,6 +69,12 @@ fn open(path: &Path, options: Options) -> Result<Db> {
         is_mapped: !options.reads_without_mapping,
         retired: Retired::default(),
     };
+    // Names that are seen may be in the cache only, if whoever made them failed.
+    let parent = path.parent().unwrap_or(Path::new(""));
+    for directory in [parent, path] {
+        let synced = reading.disk.sync_directory(directory);
+        synced.map_err(|error| Error::io("syncing the directory", error))?;
+    }
     let listed = Listed::of(&reading)?;
     if listed.has_unfinished {
         let removed = reading.disk.remove(&path.join(manifest::NEW_NAME));

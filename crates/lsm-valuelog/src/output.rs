@@ -121,9 +121,7 @@ impl<'a> Output<'a> {
 impl Drop for Output<'_> {
     fn drop(&mut self) {
         for id in &self.begun {
-            let path = self.shared.reading.directory.join(format!("{id}.sst"));
-            // Best effort: the next opening removes what no version names.
-            let _ = self.shared.reading.disk.remove(&path);
+            self.shared.reading.discard(&format!("{id}.sst"));
         }
     }
 }

@@ -3,11 +3,9 @@
 //! Invariant: a file's values are asked for by the places they were first written to; a file that
 //! collection has made knows where each of its values has gone.
 
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use disk::{Disk, File, OpenOptions};
+use disk::{File, OpenOptions};
 use kv_api::{Error, Result};
 
 use crate::error::{damage, locked};
@@ -15,7 +13,7 @@ use crate::id::FileId;
 use crate::pointer::{Pointer, value_checksum};
 use crate::slice::Slice;
 use crate::source::Source;
-use crate::table::reader::{Reading, Retired};
+use crate::table::reader::Reading;
 use crate::wire::{Put, Read, low_u32, to_usize};
 
 /// "strata, value log".
@@ -75,15 +73,13 @@ pub(crate) struct ValueFile {
     /// The number of the file that holds them now.
     pub physical: FileId,
     pub name: String,
-    path: PathBuf,
-    disk: Arc<dyn Disk>,
+    reading: Reading,
     source: Source,
     /// Where values have gone: places they were first written to, ascending, and places now.
     moved: Box<[(u64, u64)]>,
     /// One bit per few hundred bytes: the value that begins there was found right.
     verified: Box<[AtomicU64]>,
     is_obsolete: AtomicBool,
-    retired: Retired,
 }
 
 /// The name of a value-log file.
@@ -124,19 +120,17 @@ impl ValueFile {
             id,
             physical,
             name,
-            path,
-            disk: Arc::clone(&reading.disk),
+            reading: reading.clone(),
             source,
             moved,
             verified: (0..words).map(|_| AtomicU64::new(0)).collect(),
             is_obsolete: AtomicBool::new(false),
-            retired: Arc::clone(&reading.retired),
         })
     }
 
     /// Has the file removed once nobody holds it.
     pub fn make_obsolete(&self) {
-        locked(&self.retired).insert(self.name.clone());
+        locked(&self.reading.retired).insert(self.name.clone());
         self.is_obsolete.store(true, Ordering::Release);
     }
 
@@ -186,13 +180,9 @@ impl ValueFile {
 
 impl Drop for ValueFile {
     fn drop(&mut self) {
-        if !self.is_obsolete.load(Ordering::Acquire) {
-            return;
+        if self.is_obsolete.load(Ordering::Acquire) {
+            self.reading.discard(&self.name);
         }
-        if let Err(error) = self.disk.remove(&self.path) {
-            tracing::warn!(file = %self.name, %error, "an obsolete value-log file stays behind");
-        }
-        locked(&self.retired).remove(&self.name);
     }
 }
 

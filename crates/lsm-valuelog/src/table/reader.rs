@@ -49,13 +49,11 @@ enum FilterBits {
 pub(crate) struct Table {
     pub meta: TableMeta,
     pub name: String,
-    path: PathBuf,
-    disk: Arc<dyn Disk>,
+    reading: Reading,
     source: Source,
     loaded: OnceLock<Box<Loaded>>,
     /// No version after the newest names this table any more.
     is_obsolete: AtomicBool,
-    retired: Retired,
 }
 
 /// How files are opened for reading.
@@ -70,6 +68,20 @@ pub(crate) struct Reading {
 
 /// Names of files that are removed once they are let go.
 pub(crate) type Retired = Arc<Mutex<BTreeSet<String>>>;
+
+impl Reading {
+    /// Removes a file that nothing names any more. One that cannot be removed is remembered, and
+    /// the next opening removes it.
+    pub fn discard(&self, name: &str) {
+        match self.disk.remove(&self.directory.join(name)) {
+            Ok(()) => drop(locked(&self.retired).remove(name)),
+            Err(error) => {
+                tracing::warn!(name, %error, "a file that nothing names stays behind");
+                locked(&self.retired).insert(name.to_owned());
+            }
+        }
+    }
+}
 
 impl Table {
     pub fn open(reading: &Reading, meta: TableMeta) -> Result<Table> {
@@ -95,18 +107,16 @@ impl Table {
         Ok(Table {
             meta,
             name,
-            path,
-            disk: Arc::clone(&reading.disk),
+            reading: reading.clone(),
             source,
             loaded: OnceLock::new(),
             is_obsolete: AtomicBool::new(false),
-            retired: Arc::clone(&reading.retired),
         })
     }
 
     /// Has the file removed once nobody holds the table.
     pub fn make_obsolete(&self) {
-        locked(&self.retired).insert(self.name.clone());
+        locked(&self.reading.retired).insert(self.name.clone());
         self.is_obsolete.store(true, Ordering::Release);
     }
 
@@ -267,13 +277,8 @@ impl Table {
 
 impl Drop for Table {
     fn drop(&mut self) {
-        if !self.is_obsolete.load(Ordering::Acquire) {
-            return;
+        if self.is_obsolete.load(Ordering::Acquire) {
+            self.reading.discard(&self.name);
         }
-        if let Err(error) = self.disk.remove(&self.path) {
-            // The next opening removes what no version names.
-            tracing::warn!(table = %self.name, %error, "an obsolete table stays behind");
-        }
-        locked(&self.retired).remove(&self.name);
     }
 }

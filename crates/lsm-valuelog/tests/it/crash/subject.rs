@@ -234,6 +234,10 @@ impl Subject for Lsm {
         }
         match work.deed {
             Deed::Reopen => self.reopen(store),
+            Deed::Tidy => {
+                store.db.flatten()?;
+                store.db.collect().map(|_| Durability::Sync)
+            }
             Deed::Sync => store.db.sync().map(|()| Durability::Sync),
             _ => self.transact(&store.db, &work),
         }

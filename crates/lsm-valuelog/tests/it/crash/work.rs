@@ -10,6 +10,8 @@ pub enum Deed {
     Commit(Durability),
     Rollback,
     Sync,
+    /// Merges everything and collects the value log.
+    Tidy,
     /// Closes the store and opens it again.
     Reopen,
 }
@@ -96,9 +98,10 @@ impl Work {
         };
         let mut rng = Rng::new(seed.wrapping_mul(0x9E37_79B9).wrapping_add(index as u64));
         let deed = match rng.below(100) {
-            end if end < mix.other_ends => match rng.below(3) {
+            end if end < mix.other_ends => match rng.below(4) {
                 0 => Deed::Rollback,
                 1 => Deed::Sync,
+                2 => Deed::Tidy,
                 _ => Deed::Reopen,
             },
             _ => Deed::Commit(match rng.below(100) {
