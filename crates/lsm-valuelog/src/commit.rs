@@ -198,6 +198,9 @@ impl Shared {
     fn commit_group(&self, group: &mut [Box<Commit>]) -> Vec<Result<Sequence>> {
         let mut core = locked(&self.core);
         Counters::add(&self.counters.groups, 1);
+        if let Err(error) = self.rotate_if_full(&mut core) {
+            return group.iter().map(|_| Err(error.clone())).collect();
+        }
         let mut outcomes: Vec<Result<Sequence>> = Vec::with_capacity(group.len());
         let mut accepted: Vec<usize> = Vec::new();
         let (mut pending_bytes, mut pending_value_bytes) = (0, 0);
@@ -242,10 +245,6 @@ impl Shared {
             accepted.push(at);
         }
         self.write_accepted(&mut core, group, &mut accepted, &mut outcomes);
-        if let Err(error) = self.rotate_if_full(&mut core) {
-            // The commits are done; the next one meets this failure itself.
-            tracing::warn!(%error, "no new memtable was begun");
-        }
         outcomes
     }
 

@@ -87,9 +87,14 @@ fn open(path: &Path, options: Options) -> Result<Db> {
     };
     let (torn_bytes, appended) = (found.torn_bytes, found.appended);
     let described = Described::fold(found)?;
+    if appended > 0 || torn_bytes > 0 {
+        // What its edits say may be in the cache only, and files are removed on their word.
+        let disk = Arc::clone(&reading.disk);
+        Manifest::create(disk, path, external, &described.base())
+            .map_err(|failure| failure.error)?;
+    }
     let wals = listed.clean(&reading, &described)?;
     let shared = assemble(options, reading, lease, described, &listed, external)?;
-    locked(&shared.files).must_rewrite = appended > 0 || torn_bytes > 0;
     let recovery = shared.recover(&wals, torn_bytes)?;
     shared.begin_logs()?;
     shared.find_next_space()?;
@@ -203,6 +208,20 @@ impl Described {
         Ok(described)
     }
 
+    /// One edit that says all of it.
+    fn base(&self) -> Edit {
+        let values = self.values.iter();
+        let mut base: Edit = values
+            .map(|(id, state)| Part::Values(*id, *state))
+            .collect();
+        let tables = self.tables.values();
+        base.extend(tables.map(|(level, meta)| Part::AddTable(*level, meta.clone())));
+        base.push(Part::Flushed(self.flushed));
+        base.push(Part::Logs(self.logs));
+        base.push(Part::NextFile(self.next_file));
+        base
+    }
+
     fn take(&mut self, edit: Edit) -> Result<()> {
         // A table that moves down is removed and added under one number.
         for part in &edit {
@@ -266,6 +285,7 @@ fn assemble(
     let files = Files {
         manifest: Manifest::open(disk, &reading.directory, external)?,
         logs: described.logs,
+        logs_durable: described.logs,
         busy: Default::default(),
         must_rewrite: false,
         wals: Default::default(),

@@ -221,7 +221,13 @@ impl Shared {
         }
         recovery.torn_bytes = wal.torn_bytes + values.torn_bytes + torn_manifest_bytes;
         let newest = wal.newest.max(values.newest);
-        let is_touched = recovery != Recovery::default() || newest > last || has_values;
+        // A file that goes on behind what the manifest knows of it must not be appended to there.
+        let version = Arc::clone(&self.state.load().version);
+        let goes_on = values.ends.iter().any(|(id, end)| {
+            let state = version.value_states.get(id);
+            state.is_some_and(|state| !state.is_sealed && state.len != *end)
+        });
+        let is_touched = recovery != Recovery::default() || newest > last || has_values || goes_on;
         self.settle_logs(wals, is_touched, &values.ends)?;
         if recovery != Recovery::default() {
             tracing::info!(?recovery, "recovered");

@@ -34,6 +34,8 @@ pub(crate) struct Files {
     pub manifest: Manifest,
     /// Where commits that are in no table begin in the logs.
     pub logs: LogPlace,
+    /// The same, as the manifest says it.
+    pub logs_durable: LogPlace,
     /// Tables that a compaction is reading.
     pub busy: BTreeSet<FileId>,
     /// A refused edit may have left bytes behind the manifest's last one.
@@ -200,6 +202,16 @@ impl Shared {
             .map_or(visible, |at| at.min(visible))
     }
 
+    /// After an edit that was refused for want of space and may be there all the same: writes a
+    /// manifest without it to a file of its own, which decides; answers whether that worked.
+    fn resolve(&self, files: &mut Files) -> bool {
+        let version = Arc::clone(&self.state.load().version);
+        let mut base = base_of(&version, files.logs_durable);
+        base.push(Part::NextFile(self.next_file()));
+        files.must_rewrite = files.manifest.rewrite(&base).is_err();
+        !files.must_rewrite
+    }
+
     /// Makes `edit` durable and then the version that `change` makes current.
     pub fn install(
         &self,
@@ -221,13 +233,13 @@ impl Shared {
         };
         files.must_rewrite = written.is_err();
         if let Err(failure) = written {
-            // A refusal before anything was promised is the caller's to tell; otherwise nobody
-            // knows what the next opening will find.
-            if failure.is_in_doubt || !matches!(failure.error, Error::NoSpace { .. }) {
+            let is_refusal = matches!(failure.error, Error::NoSpace { .. });
+            if !is_refusal || failure.is_in_doubt && !self.resolve(files) {
                 self.poison(&failure.error);
             }
             return Err(failure.error);
         }
+        files.logs_durable = files.logs;
         self.state.rcu(|state| {
             let mut state = State::clone(state);
             let mut version = Version::clone(&state.version);

@@ -46,11 +46,11 @@ fn flip_all(profile: Profile) -> (u64, u64) {
     let disk = CrashDisk::new().as_dyn();
     let open = || lsm.options().disk(std::sync::Arc::clone(&disk)).open(PATH);
     let db = open().unwrap();
-    for round in 0..3_u8 {
+    for round in 0..2_u8 {
         db.update(|tx| {
             let space = tx.create_space(b"named")?;
-            for key in 0..6_u8 {
-                let len = 20 + usize::from(key) * 40;
+            for key in 0..4_u8 {
+                let len = 20 + usize::from(key) * 8;
                 tx.put(Space::DEFAULT, &[b'k', key], &vec![round + key; len])?;
                 tx.put(space, &[b'n', key], &[round; 9])?;
             }
@@ -88,10 +88,10 @@ fn flip_all(profile: Profile) -> (u64, u64) {
 fn a_flip_of_any_bit_of_a_closed_store_is_an_error_or_changes_nothing() {
     let compressed = Profile {
         compression: Compression::Zstd(1),
-        ..PROFILES[1]
+        ..PROFILES[0]
     };
-    for profile in [PROFILES[0], PROFILES[2], compressed] {
+    for profile in [PROFILES[2], compressed] {
         let (errors, unchanged) = flip_all(profile);
-        assert!(errors > 5_000, "{}: {errors} {unchanged}", profile.name);
+        assert!(errors > 4_000, "{}: {errors} {unchanged}", profile.name);
     }
 }
