@@ -77,8 +77,9 @@ impl Core {
     /// Makes void what was appended since `checkpoint`.
     fn take_back(&mut self, checkpoint: &Checkpoint) -> std::io::Result<()> {
         self.last = checkpoint.last;
-        if let (Some(wal), Some(mark)) = (&mut self.wal, checkpoint.wal) {
-            wal.take_back(mark)?;
+        if let Some(wal) = &mut self.wal {
+            // A log begun since then goes back to its beginning.
+            wal.take_back(checkpoint.wal.unwrap_or(Mark::BEGINNING))?;
         }
         if let (Some(values), Some((id, mark, bytes))) = (&mut self.values, checkpoint.values)
             && values.log.id == id

@@ -12,6 +12,7 @@ use disk::{File, write_all_at};
 
 use crate::id::{FileId, Sequence};
 use crate::log::frame::{self, FRAME_BYTES, Frame};
+use crate::values::HEADER_BYTES;
 
 /// A file that commits are appended to.
 #[derive(Debug)]
@@ -38,6 +39,15 @@ pub(crate) struct Mark {
     offset: u64,
     buffered: usize,
     before: u32,
+}
+
+impl Mark {
+    /// The beginning of a write-ahead log.
+    pub const BEGINNING: Mark = Mark {
+        offset: HEADER_BYTES as u64,
+        buffered: 0,
+        before: 0,
+    };
 }
 
 impl LogWriter {
