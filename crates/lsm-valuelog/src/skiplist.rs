@@ -406,3 +406,84 @@ impl<'a> NodeRef<'a> {
         self.list.reference(prev)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use super::*;
+
+    fn entry(key: &[u8], sequence: u64) -> Entry<'_> {
+        Entry {
+            key,
+            sequence: Sequence(sequence),
+            kind: Kind::Put,
+            extra: Extra::default(),
+            value: key,
+        }
+    }
+
+    fn list() -> Skiplist {
+        let Some(list) = Skiplist::new(1 << 20) else {
+            unreachable!("a mebibyte is there")
+        };
+        list
+    }
+
+    #[test]
+    fn a_reader_never_meets_a_version_newer_than_it_asked_for() {
+        let (list, newest) = (list(), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for sequence in 1..=3_000 {
+                    assert!(list.insert_all([entry(b"key", sequence)]));
+                    newest.store(sequence, Ordering::Release);
+                }
+            });
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    loop {
+                        let at = newest.load(Ordering::Acquire);
+                        let found = list.seek(b"key", Sequence(at));
+                        let found = found.map_or(0, |node| node.entry().sequence.0);
+                        assert_eq!(found, at);
+                        if at == 3_000 {
+                            break;
+                        }
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn batches_come_back_in_order_both_ways() {
+        let list = list();
+        let key = |number: u64| (number * 7919 % 1_000).to_be_bytes();
+        for batch in 0..10 {
+            let mut keys: Vec<[u8; 8]> = (batch * 100..(batch + 1) * 100).map(key).collect();
+            keys.sort_unstable();
+            let entries = keys.iter().map(|key| entry(key, batch + 1));
+            assert!(list.insert_all(entries));
+        }
+        let (mut node, mut count) = (list.first(), 0_u64);
+        let mut last = None;
+        while let Some(here) = node {
+            assert_eq!(here.entry().key, count.to_be_bytes());
+            count += 1;
+            last = node;
+            node = here.next();
+        }
+        assert_eq!(count, 1_000);
+        while let Some(here) = last {
+            count -= 1;
+            assert_eq!(here.entry().key, count.to_be_bytes());
+            last = here.prev();
+        }
+        assert_eq!(count, 0);
+        let full = (0..100_000_u64)
+            .map(u64::to_be_bytes)
+            .find(|key| !list.insert_all([entry(key, 99)]));
+        assert!(full.is_some(), "a full list refuses");
+    }
+}

@@ -89,7 +89,7 @@ impl Snapshot {
         *self.stamp.get_or_init(fresh_stamp)
     }
 
-    fn number(&self, space: Space) -> Result<u64> {
+    pub(crate) fn number(&self, space: Space) -> Result<u64> {
         if space.is_default() {
             return Ok(DEFAULT_SPACE);
         }

@@ -87,6 +87,10 @@ impl Transaction {
         self.at
     }
 
+    pub(crate) fn now(&self) -> u64 {
+        self.now
+    }
+
     fn number(&self, space: Space) -> Result<u64> {
         if space.is_default() {
             return Ok(DEFAULT_SPACE);

@@ -13,4 +13,5 @@
 mod collection;
 mod conformance;
 mod crash;
+mod expiry;
 mod figures;
