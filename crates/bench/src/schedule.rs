@@ -172,11 +172,16 @@ impl Schedule {
             .map_or(f64::INFINITY, |left| left.as_secs_f64() / share)
     }
 
-    /// How long `parts` will take, as far as that is known: some were never run.
-    pub fn expected(&self, parts: &[Part]) -> Option<Duration> {
+    /// What to tell of the time that `parts` will take: it is known once each was run before.
+    pub fn told(&self, parts: &[Part]) -> String {
         let took = |part: &Part| self.took.get(&(part.engine.clone(), part.chain));
         let known: Option<Duration> = parts.iter().map(took).sum();
-        known.or(self.left())
+        let minutes = |time: Duration| time.as_secs_f64() / 60.0;
+        match (known, self.left()) {
+            (Some(known), _) => format!("; about {:.1} min left", minutes(known)),
+            (None, Some(left)) => format!("; at most {:.1} min left", minutes(left)),
+            (None, None) => String::new(),
+        }
     }
 }
 
