@@ -12,7 +12,8 @@ use crate::flat_damage::damage;
 use crate::hostile::choices::Choices;
 use crate::hostile::memory::MemoryDisk;
 
-type Files = BTreeMap<String, Vec<u8>>;
+/// Files by name.
+pub type Files = BTreeMap<String, Vec<u8>>;
 
 /// The hostile store that `input` stands for, read and written in every way, and the hostile
 /// stream, restored. The first byte chooses a sound store, the second one of its files.
@@ -40,7 +41,7 @@ pub fn hostile_flat(input: &[u8]) {
 }
 
 /// Sound stores, closed and not, with and without a checkpoint, each with its stream.
-pub(crate) fn seeds() -> &'static [(Files, Vec<u8>)] {
+pub fn seeds() -> &'static [(Files, Vec<u8>)] {
     static SEEDS: OnceLock<Vec<(Files, Vec<u8>)>> = OnceLock::new();
     SEEDS.get_or_init(|| {
         let kinds = [(true, false), (true, true), (false, false), (false, true)];

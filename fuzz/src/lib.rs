@@ -1,11 +1,11 @@
 //! The bodies of the fuzz targets: what libFuzzer runs on nightly, `tests/replay.rs` replays on
 //! stable.
 
-mod flat_damage;
+pub mod flat_damage;
 /// The mutator and the attack are those of the engine's own tests.
 #[path = "../../crates/txn/tests/it/hostile/mod.rs"]
 pub mod hostile;
-mod hostile_flat;
+pub mod hostile_flat;
 mod model;
 mod operations;
 mod queries;
