@@ -1,15 +1,20 @@
 //! The bodies of the fuzz targets: what libFuzzer runs on nightly, `tests/replay.rs` replays on
 //! stable.
 
+pub mod flat_damage;
 /// The mutator and the attack are those of the engine's own tests.
 #[path = "../../crates/txn/tests/it/hostile/mod.rs"]
 pub mod hostile;
+pub mod hostile_flat;
 mod model;
 mod operations;
+mod queries;
 
 use hostile::choices::Choices;
 
+pub use hostile_flat::hostile_flat;
 pub use operations::operations;
+pub use queries::queries;
 
 /// The hostile file that `input` stands for: the first byte chooses a sound file, then each
 /// damage takes some.

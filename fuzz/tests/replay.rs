@@ -76,6 +76,39 @@ fn the_corpus_of_hostile_files_holds() {
 }
 
 #[test]
+fn the_corpus_of_hostile_flat_stores_holds() {
+    replay("hostile_flat", strata_fuzz::hostile_flat);
+}
+
+#[test]
+fn mending_the_sums_of_sound_files_changes_nothing() {
+    for (files, stream) in strata_fuzz::hostile_flat::seeds() {
+        let meta = &files["meta.state"];
+        for (name, sound) in files.iter().chain([(&"stream".to_owned(), stream)]) {
+            let mut mended = sound.clone();
+            if name != "lock" {
+                strata_fuzz::flat_damage::mend(name, &mut mended, meta);
+            }
+            assert!(mended == *sound, "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_corpus_of_queries_holds() {
+    replay("queries", strata_fuzz::queries);
+}
+
+#[test]
+fn hostile_flat_stores_from_a_generator_are_errors_or_contents() {
+    let mut input = vec![0; 60];
+    for seed in 0..20_000 {
+        crash_kit::Rng::new(seed).fill(&mut input);
+        strata_fuzz::hostile_flat(&input);
+    }
+}
+
+#[test]
 fn no_length_in_a_file_is_allocated_unchecked() {
     let mut input = vec![0; 200];
     strata_fuzz::hostile_bolt(&[]); // makes the sound files

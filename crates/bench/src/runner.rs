@@ -170,9 +170,7 @@ fn announced(part: &Part, schedule: &Schedule, rest: &[Part], rounds: u32) -> St
         engine,
         chain,
     } = part;
-    let left = schedule.expected(rest).map_or_else(String::new, |left| {
-        format!("; about {:.1} min left", left.as_secs_f64() / 60.0)
-    });
+    let left = schedule.told(rest);
     let cap = schedule.seconds;
     format!(
         "round {} of {rounds}: {engine} {chain}, phases of {cap:.2} s{left}",

@@ -86,6 +86,8 @@ pub struct Schedule {
     rounds: u32,
     round_began: Instant,
     round: u32,
+    /// Whether there is no time for this round, and so for none after it.
+    skips: bool,
     /// The cap of a phase, in this round.
     pub seconds: f64,
     /// Seconds of this round's phases that took as long as the cap allows.
@@ -105,6 +107,7 @@ impl Schedule {
             rounds: settings.rounds,
             round_began: now,
             round: 0,
+            skips: false,
             seconds: settings.seconds,
             capped_seconds: 0.0,
             took: BTreeMap::new(),
@@ -119,20 +122,20 @@ impl Schedule {
             self.round = part.round;
             self.round_began = Instant::now();
             if let Some(left) = self.rounds_left() {
-                let each = left.as_secs_f64() / f64::from(self.rounds - part.round);
-                let seconds = self.fitting(round_took.as_secs_f64(), each);
-                self.seconds = seconds;
+                let (took, left) = (round_took.as_secs_f64(), left.as_secs_f64());
+                let before = self.seconds;
+                // A round that was skipped took no time: none is after it, either.
+                self.skips |= took < 0.001;
+                self.seconds = self.fitting(took, left / f64::from(self.rounds - part.round));
+                let saved = self.capped_seconds * (1.0 - self.seconds / before);
+                self.skips |= took - saved > left;
             }
             self.capped_seconds = 0.0;
         }
-        match (
-            self.left(),
-            self.took.get(&(part.engine.clone(), part.chain)),
-        ) {
-            (Some(left), Some(took)) => *took <= left,
-            (Some(left), None) => left > Duration::from_secs(1),
-            (None, _) => true,
+        if !grows(part.chain) {
+            return !self.skips;
         }
+        self.left().is_none_or(|left| left > Duration::from_secs(1))
     }
 
     /// After a part.
@@ -172,11 +175,16 @@ impl Schedule {
             .map_or(f64::INFINITY, |left| left.as_secs_f64() / share)
     }
 
-    /// How long `parts` will take, as far as that is known: some were never run.
-    pub fn expected(&self, parts: &[Part]) -> Option<Duration> {
+    /// What to tell of the time that `parts` will take: it is known once each was run before.
+    pub fn told(&self, parts: &[Part]) -> String {
         let took = |part: &Part| self.took.get(&(part.engine.clone(), part.chain));
         let known: Option<Duration> = parts.iter().map(took).sum();
-        known.or(self.left())
+        let minutes = |time: Duration| time.as_secs_f64() / 60.0;
+        match (known, self.left()) {
+            (Some(known), _) => format!("; about {:.1} min left", minutes(known)),
+            (None, Some(left)) => format!("; at most {:.1} min left", minutes(left)),
+            (None, None) => String::new(),
+        }
     }
 }
 

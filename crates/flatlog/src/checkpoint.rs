@@ -219,12 +219,13 @@ fn push_place(to: &mut Vec<u8>, place: Place, commit_index: u64) {
 }
 
 fn take_place(rest: &mut &[u8]) -> Option<(Place, u64)> {
-    let segment = SegmentId(take_u32(rest)?);
+    let segment = take_u32(rest).map(SegmentId);
+    let segment = segment.filter(|segment| !segment.is_unwritten())?;
     let offset = take_u32(rest)?;
     let header_len = take_u32(rest).filter(|len| *len < 64)?;
     let len = take_u32(rest)?;
     let place = Place::new(segment, offset, header_len, len);
-    (!segment.is_unwritten()).then_some((place, take(rest)?))
+    Some((place, take(rest)?))
 }
 
 /// Fills `root`, which has its segments and nothing else, from checkpoint `number`. Answers up to
