@@ -10,6 +10,7 @@ compile_error!("strata's disk layer needs a Unix: flock, pwritev and shared mapp
 
 mod claim;
 mod file;
+mod machine;
 mod mapping;
 mod os;
 mod read_view;
@@ -20,6 +21,7 @@ pub use file::{
     Access, Create, Disk, File, FileIdentity, LockKind, OpenOptions, read_exact_at, read_up_to_at,
     write_all_at, write_all_vectored_at,
 };
-pub use os::{OsDisk, os_page_bytes};
+pub use machine::os_page_bytes;
+pub use os::OsDisk;
 pub use read_view::ReadView;
 pub use view::{MapOptions, View};

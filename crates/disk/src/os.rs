@@ -160,11 +160,3 @@ impl File for OsFile {
         Ok(Arc::new(mapping))
     }
 }
-
-/// Bytes of one of the operating system's pages.
-pub fn os_page_bytes() -> u32 {
-    use nix::unistd::{SysconfVar, sysconf};
-    let size = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
-    size.and_then(|size| u32::try_from(size).ok())
-        .unwrap_or(4096)
-}
