@@ -155,7 +155,11 @@ pub(crate) fn read(
                     pairs_total: pairs,
                     bytes: reader.bytes,
                 };
-                return if report(done) { Ok(header) } else { Err(cancelled()) };
+                return if report(done) {
+                    Ok(header)
+                } else {
+                    Err(cancelled())
+                };
             }
             if tag == HEADER {
                 header = Some(take_header(&mut rest).ok_or_else(malformed)?);
