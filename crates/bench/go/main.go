@@ -16,7 +16,8 @@ import (
 var (
 	name       = flag.String("engine", "", "bbolt or badger")
 	directory  = flag.String("directory", "", "where the store lies")
-	chain      = flag.String("chain", "", "main, open, 4k or 64k")
+	chain      = flag.String("chain", "", "main, open, open-write, 4k or 64k")
+	_          = flag.Float64("growth-seconds", 0, "W18 is not run here")
 	workloads  = flag.String("workloads", "", "those asked for, with commas")
 	keys       = flag.Uint64("keys", 0, "keys to load")
 	shape      = flag.String("shape", "random", "what keys look like")
@@ -91,7 +92,9 @@ func run() error {
 	case "main":
 		return mainChain()
 	case "open":
-		return openOnce()
+		return openOnce("W13")
+	case "open-write":
+		return openOnce("W13w")
 	case "4k":
 		return largeValues("4k", 4<<10)
 	case "64k":

@@ -69,6 +69,59 @@ pub struct Kind {
     pub open: fn(&Path, Opening) -> Result<Box<dyn Engine>>,
     /// Compacts the closed store in the directory, in the engine's own way.
     pub compact: fn(&Path) -> Result<()>,
+    /// Its search in values, if it has one.
+    pub texts: Option<TextKind>,
+}
+
+/// An engine's search in values.
+pub struct TextKind {
+    /// Opens or makes a store of texts, with an index, in a directory that exists.
+    pub open: fn(&Path, Indexing) -> Result<Box<dyn Texts>>,
+    /// Whether one index serves every question, so that it is made once for all.
+    pub serves_all: bool,
+}
+
+/// What an index over texts is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Indexing {
+    /// Questions for words and beginnings of words.
+    Words,
+    /// Questions for what stands inside words.
+    Inside,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Texts with this word.
+    Token,
+    /// Texts with a word that begins so.
+    Prefix,
+    /// Texts with this anywhere in them.
+    Inside,
+}
+
+/// A store of numbered texts that can be searched. Dropping it closes it.
+pub trait Texts {
+    /// Adds the texts in one durable transaction, numbered from `from`.
+    fn add(&mut self, from: u64, texts: &[String]) -> Result<()>;
+
+    /// Brings the index into the shape in which questions are answered fastest.
+    fn settle(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Walks the keys of the texts that match, at most `limit` of them; answers how many.
+    fn find(&self, asked: Asked, part: &str, limit: Option<u64>) -> Result<u64>;
+}
+
+/// What an engine counts of its own memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Keys it holds.
+    pub keys: u64,
+    /// Bytes for each key, beside the bytes of the key itself.
+    pub beside_key_bytes: f64,
 }
 
 /// What reading does with each entry: key and value in, whether to go on out.
@@ -90,6 +143,11 @@ pub trait Engine: Send + Sync {
     /// Bytes written since opening, by the engine's own count.
     fn bytes_written(&self) -> Option<u64> {
         None
+    }
+
+    /// Memory that its keys take, by the engine's own count.
+    fn memory(&self) -> Result<Option<Memory>> {
+        Ok(None)
     }
 }
 

@@ -5,6 +5,8 @@ mod bolt;
 mod canopydb;
 #[cfg(feature = "fjall")]
 mod fjall;
+mod flat;
+mod flat_texts;
 #[cfg(feature = "lmdb")]
 mod lmdb;
 #[cfg(feature = "redb")]
@@ -13,6 +15,8 @@ mod redb;
 mod rocksdb;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "sqlite")]
+mod sqlite_texts;
 #[cfg(feature = "surrealkv")]
 mod surrealkv;
 
@@ -23,6 +27,7 @@ use crate::engine::{Class, Kind, Result};
 /// All of them.
 pub static KINDS: &[Kind] = &[
     bolt::KIND,
+    flat::KIND,
     #[cfg(feature = "lmdb")]
     lmdb::KIND,
     #[cfg(feature = "redb")]

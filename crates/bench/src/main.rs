@@ -10,10 +10,12 @@ mod plot;
 mod random;
 mod report;
 mod runner;
+mod schedule;
 mod statistics;
 mod steps;
 mod table;
 mod targets;
+mod texts;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -64,6 +66,9 @@ struct Child {
     seconds: f64,
     #[arg(long)]
     operations: u64,
+    /// Seconds that W18 may take.
+    #[arg(long, default_value_t = f64::INFINITY)]
+    growth_seconds: f64,
 }
 
 fn child(told: Child) -> Result<()> {
@@ -82,6 +87,7 @@ fn child(told: Child) -> Result<()> {
         data,
         keys: told.keys,
         caps,
+        growth_seconds: told.growth_seconds,
         workloads: told.workloads,
     };
     Chain::new(plan).run(&told.chain)

@@ -108,6 +108,23 @@ pub fn measure(
     })
 }
 
+/// The same on this thread alone, for work that cannot be shared.
+pub fn measure_alone(
+    caps: Caps,
+    stride: u64,
+    work: impl FnOnce(&mut Budget) -> Result<()>,
+) -> Result<Measured> {
+    let processors = Processors::start();
+    let began = Instant::now();
+    let mut budget = Budget::new(caps, stride);
+    work(&mut budget)?;
+    Ok(Measured {
+        operations: budget.done,
+        seconds: began.elapsed().as_secs_f64(),
+        foreign_cores: processors.foreign_cores(),
+    })
+}
+
 impl Measured {
     /// The figure called `name`, of `scale` units an operation: entries, keys or megabytes.
     #[expect(clippy::cast_precision_loss, reason = "counts fit 53 bits")]

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::engine::Result;
+use crate::figure::workload_of;
 use crate::report::Report;
 
 const WIDTH: f64 = 760.0;
@@ -35,7 +36,7 @@ impl Svg {
     fn text(&mut self, x: f64, y: f64, anchor: &str, size: u32, text: &str) -> Result<()> {
         writeln!(
             self.0,
-            r##"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}" font-size="{size}" fill="#111827">{text}</text>"##
+            r##"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}" font-size="{size}" fill="#111827" stroke="white" stroke-width="3" paint-order="stroke">{text}</text>"##
         )?;
         Ok(())
     }
@@ -86,6 +87,8 @@ pub fn ratios(report: &Report, peer: &str) -> Result<String> {
     let rows: Vec<(String, f64)> = report
         .figure_names()
         .into_iter()
+        // Growth has plots of its own.
+        .filter(|name| workload_of(name) != "W18")
         .filter_map(|name| {
             let comparison = report.compare(&name, peer)?;
             let ratio = comparison.ratio?.median;

@@ -1,6 +1,6 @@
 //! What a run found: every turn of every engine, and the comparison of engine and peers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -13,14 +13,27 @@ use crate::engine::{Class, Result};
 use crate::engines;
 use crate::figure::{Figure, workload_of};
 use crate::machine::Machine;
+use crate::schedule::Part;
 use crate::statistics::Spread;
 use crate::{plot, table};
+
+/// What W18 times.
+const GROWING: [&str; 8] = [
+    "load",
+    "commit",
+    "read",
+    "scan-start",
+    "range",
+    "index",
+    "search",
+    "search-row",
+];
 
 /// Cores that others may keep busy before a figure is refused.
 const FOREIGN_CORES_MAX: f64 = 0.1;
 
 /// How a run was set up.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Settings {
     /// The engine in question, then its peers.
     pub engines: Vec<String>,
@@ -31,6 +44,19 @@ pub struct Settings {
     pub seconds: f64,
     pub operations: u64,
     pub accept_noise: bool,
+    /// Minutes in which the run had to end.
+    #[serde(default)]
+    pub minutes: Option<f64>,
+    /// Engines that ran some of the workloads only.
+    #[serde(default)]
+    pub only: BTreeMap<String, Vec<String>>,
+}
+
+impl Settings {
+    /// The workloads that `engine` runs.
+    pub fn workloads_of(&self, engine: &str) -> Vec<String> {
+        self.only.get(engine).unwrap_or(&self.workloads).clone()
+    }
 }
 
 /// One engine's part of one round.
@@ -38,8 +64,18 @@ pub struct Settings {
 pub struct Turn {
     pub round: u32,
     pub engine: String,
+    /// The cap of its phases.
+    #[serde(default)]
+    pub seconds: f64,
     pub figures: Vec<Figure>,
     /// Why chains ended early, where they did.
+    pub failures: Vec<String>,
+}
+
+/// What a part of a turn found.
+#[derive(Default)]
+pub struct Found {
+    pub figures: Vec<Figure>,
     pub failures: Vec<String>,
 }
 
@@ -72,9 +108,51 @@ impl Report {
         })
     }
 
+    /// Adds to the turn that `part` belongs to; it begins if it has not.
+    pub fn add(&mut self, part: &Part, seconds: f64, found: Found) {
+        let is_it = |turn: &&mut Turn| turn.round == part.round && turn.engine == part.engine;
+        if let Some(turn) = self.turns.iter_mut().find(is_it) {
+            turn.figures.extend(found.figures);
+            turn.failures.extend(found.failures);
+            return;
+        }
+        self.turns.push(Turn {
+            round: part.round,
+            engine: part.engine.clone(),
+            seconds,
+            figures: found.figures,
+            failures: found.failures,
+        });
+    }
+
+    /// Figures that must be the same for every engine and round, and are not.
+    pub fn disagreements(&self) -> BTreeSet<&str> {
+        let figures = self.turns.iter().flat_map(|turn| &turn.figures);
+        let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut differing = BTreeSet::new();
+        for figure in figures.filter(|figure| figure.unit == "rows") {
+            let value = figure.value.to_bits();
+            if *seen.entry(&figure.name).or_insert(value) != value {
+                differing.insert(figure.name.as_str());
+            }
+        }
+        differing
+    }
+
     /// The engine in question.
     pub fn engine(&self) -> &str {
         self.settings.engines.first().map_or("", String::as_str)
+    }
+
+    /// The section of the page that shows it: search has one of its own.
+    pub fn section(&self) -> String {
+        let searches = |workload: &String| workload.starts_with('S');
+        let suffix = if self.settings.workloads.iter().all(searches) {
+            "-search"
+        } else {
+            ""
+        };
+        format!("{}{suffix}", self.engine())
     }
 
     /// Cores that others kept busy in the median phase.
@@ -143,7 +221,8 @@ impl Report {
     /// Compares the engine in question with `peer`; none where one of them has no such figure,
     /// or promised less for it than the peer did.
     pub fn compare(&self, name: &str, peer: &str) -> Option<Comparison> {
-        if self.promised_less(name, peer) {
+        // Counts of rows are there to be the same, not to be more.
+        if self.promised_less(name, peer) || name.ends_with("-rows") {
             return None;
         }
         let engine = self.settings.engines.first()?;
@@ -211,12 +290,12 @@ pub fn plot(plot: &Plot) -> Result<()> {
     for path in &plot.reports {
         let report: Report = serde_json::from_slice(&std::fs::read(path)?)?;
         let engine = report.engine();
-        table::write_section(&plot.page, engine, &table::table(&report)?)?;
+        table::write_section(&plot.page, &report.section(), &table::table(&report)?)?;
         for peer in report.settings.engines.iter().skip(1) {
             let file = plot.plots.join(format!("{engine}-over-{peer}.svg"));
             std::fs::write(file, plot::ratios(&report, peer)?)?;
         }
-        for what in ["load", "read", "range", "commit"] {
+        for what in GROWING {
             if let Some(svg) = plot::growth(&report, what)? {
                 std::fs::write(plot.plots.join(format!("{engine}-growth-{what}.svg")), svg)?;
             }

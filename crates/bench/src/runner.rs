@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use clap::Args;
 
@@ -12,14 +13,17 @@ use crate::engine::Result;
 use crate::engines;
 use crate::figure::Figure;
 use crate::machine::Machine;
-use crate::report::{self, Report, Settings, Turn};
-use crate::steps::WORKLOADS;
+use crate::report::{self, Found, Report, Settings};
+use crate::schedule::{self, Part, Schedule};
+use crate::steps::{WORKLOADS, follows};
+use crate::targets::workloads_of_targets;
 
-/// Processes that each open the store once, for W13.
+/// Processes that each open a store once, for W13 and W19.
 const OPENINGS: usize = 5;
 
-/// What to run.
+/// What to run. An option that is given twice counts the second time.
 #[derive(Args)]
+#[command(args_override_self = true)]
 pub struct Run {
     /// The engine in question.
     #[arg(long, default_value = "bolt")]
@@ -45,7 +49,13 @@ pub struct Run {
     /// Operations after which a phase stops.
     #[arg(long, default_value_t = 20_000_000)]
     operations: u64,
-    /// One short round on a tenth of the keys.
+    /// Runs what targets name, and each peer only for the figures that are compared with it.
+    #[arg(long)]
+    targets_only: bool,
+    /// Minutes in which to be done: phases are shortened to that end, and W18 runs once.
+    #[arg(long)]
+    minutes: Option<f64>,
+    /// One short round on a tenth of the keys, with the first peer.
     #[arg(long)]
     quick: bool,
     /// Counts rounds too in which others kept more than a tenth of a core busy.
@@ -63,14 +73,28 @@ impl Run {
     fn settings(&self) -> Settings {
         let mut engines = vec![self.engine.clone()];
         engines.extend(self.peers.iter().cloned());
-        let workloads = if self.workloads.is_empty() {
-            all_workloads()
-        } else {
+        let workloads = if !self.workloads.is_empty() {
             self.workloads.clone()
+        } else if self.targets_only {
+            let mut all = workloads_of_targets(&self.engine, None);
+            // Search has a run of its own: making FTS5's indexes takes as long as all the rest.
+            all.retain(|workload| !workload.starts_with('S'));
+            all.push("W18".to_owned());
+            all
+        } else {
+            all_workloads()
         };
+        let only_of = |peer: &String| {
+            let mut only = workloads_of_targets(&self.engine, Some(peer));
+            only.retain(|workload| workloads.contains(workload));
+            (peer.clone(), only)
+        };
+        let only = self.peers.iter().filter(|_| self.targets_only).map(only_of);
         let mut settings = Settings {
             engines,
+            only: only.filter(|(_, only)| !only.is_empty()).collect(),
             workloads,
+            minutes: self.minutes,
             keys: self.keys,
             shape: self.shape,
             rounds: self.rounds,
@@ -79,7 +103,9 @@ impl Run {
             accept_noise: self.accept_noise,
         };
         if self.quick {
-            settings.engines.truncate(2);
+            for left_out in settings.engines.drain(2.min(settings.engines.len())..) {
+                report::complain(&format!("skipped: {left_out}, --quick takes one peer"));
+            }
             settings.keys = settings.keys.min(100_000);
             settings.rounds = 1;
             settings.seconds = settings.seconds.min(1.0);
@@ -100,15 +126,56 @@ pub fn run(run: &Run) -> Result<()> {
     let default = || run.directory.join("report.json");
     let json = run.json.clone().unwrap_or_else(default);
     let mut report = Report::new(Machine::here(&run.directory), settings)?;
-    for round in 0..report.settings.rounds {
-        for engine in rotated(&report.settings.engines, round) {
-            let turn = turn(&report.settings, &run.directory, &engine, round)?;
-            report.turns.push(turn);
-            // After every turn, so that a run that is cut short leaves what it has.
-            std::fs::write(&json, serde_json::to_vec_pretty(&report)?)?;
+    let parts = schedule::parts(&report.settings);
+    let mut schedule = Schedule::new(&report.settings);
+    for (place, part) in parts.iter().enumerate() {
+        let rest = parts.get(place..).unwrap_or_default();
+        if schedule.begin(part) {
+            report::complain(&announced(part, &schedule, rest, report.settings.rounds));
+            let began = Instant::now();
+            let caps = ChildCaps {
+                seconds: schedule.seconds,
+                growth_seconds: schedule.growth_seconds(rest.len()),
+            };
+            let directory = run.directory.join(&part.engine);
+            let found = run_part(&report.settings, caps, &directory, part)?;
+            schedule.ended(part, began.elapsed(), &found.figures);
+            report.add(part, schedule.seconds, found);
+            let next = rest.get(1);
+            if next.is_none_or(|next| next.engine != part.engine || follows(next.chain).is_none()) {
+                remove(&directory)?;
+            }
+        } else {
+            let failure = format!("no time left for {}", part.chain);
+            report::complain(&format!("{}: {failure}", part.engine));
+            let mut found = Found::default();
+            found.failures.push(failure);
+            report.add(part, schedule.seconds, found);
         }
+        // After every part, so that a run that is cut short leaves what it has.
+        std::fs::write(&json, serde_json::to_vec(&report)?)?;
     }
-    report::print(&report)
+    report::print(&report)?;
+    let differing: Vec<&str> = report.disagreements().into_iter().collect();
+    if differing.is_empty() {
+        return Ok(());
+    }
+    Err(format!("the engines' answers differ: {}", differing.join(", ")).into())
+}
+
+/// What to tell whoever watches.
+fn announced(part: &Part, schedule: &Schedule, rest: &[Part], rounds: u32) -> String {
+    let Part {
+        round,
+        engine,
+        chain,
+    } = part;
+    let left = schedule.told(rest);
+    let cap = schedule.seconds;
+    format!(
+        "round {} of {rounds}: {engine} {chain}, phases of {cap:.2} s{left}",
+        round + 1
+    )
 }
 
 fn all_workloads() -> Vec<String> {
@@ -120,64 +187,32 @@ fn all_workloads() -> Vec<String> {
     names
 }
 
-/// The chains to run for the workloads asked for. Opening follows the main chain, whose store it
-/// needs; every other chain begins with an empty directory.
-fn chains(settings: &Settings) -> Vec<&'static str> {
-    let asked = |workload: &str| settings.workloads.iter().any(|name| name == workload);
-    let mut chains: Vec<&str> = Vec::new();
-    for (workload, chain) in WORKLOADS.iter().filter(|(workload, _)| asked(workload)) {
-        if *workload == "W13" && !chains.contains(&"main") {
-            chains.push("main");
-        }
-        if !chains.contains(chain) {
-            chains.push(chain);
-        }
+/// What bounds a child's phases.
+#[derive(Clone, Copy)]
+struct ChildCaps {
+    seconds: f64,
+    growth_seconds: f64,
+}
+
+/// Runs one chain, as often as it takes.
+fn run_part(settings: &Settings, caps: ChildCaps, directory: &Path, part: &Part) -> Result<Found> {
+    let mut found = Found::default();
+    if follows(part.chain).is_none() {
+        remove(directory)?;
+        std::fs::create_dir_all(directory)?;
     }
-    chains.sort_by_key(|chain| match *chain {
-        "main" => 0,
-        "open" => 1,
-        _ => 2,
-    });
-    chains
-}
-
-/// The engines, beginning with another one each round.
-fn rotated(engines: &[String], round: u32) -> Vec<String> {
-    let mut engines = engines.to_vec();
-    let places = round as usize % engines.len();
-    engines.rotate_left(places);
-    engines
-}
-
-/// One engine's part of a round.
-fn turn(settings: &Settings, root: &Path, engine: &str, round: u32) -> Result<Turn> {
-    let directory = root.join(engine);
-    let mut turn = Turn {
-        round,
-        engine: engine.to_owned(),
-        figures: Vec::new(),
-        failures: Vec::new(),
+    let times = if follows(part.chain).is_some() {
+        OPENINGS
+    } else {
+        1
     };
-    for chain in chains(settings) {
-        if chain != "open" {
-            remove(&directory)?;
-            std::fs::create_dir_all(&directory)?;
-        }
-        let times = if chain == "open" { OPENINGS } else { 1 };
-        report::complain(&format!(
-            "round {} of {}: {engine} {chain}",
-            round + 1,
-            settings.rounds
-        ));
-        for _ in 0..times {
-            if let Err(failure) = child(settings, &directory, engine, chain, &mut turn.figures) {
-                report::complain(&format!("{engine}: {failure}"));
-                turn.failures.push(failure.to_string());
-            }
+    for _ in 0..times {
+        if let Err(failure) = child(settings, caps, directory, part, &mut found.figures) {
+            report::complain(&format!("{}: {failure}", part.engine));
+            found.failures.push(failure.to_string());
         }
     }
-    remove(&directory)?;
-    Ok(turn)
+    Ok(found)
 }
 
 fn remove(directory: &Path) -> Result<()> {
@@ -190,11 +225,12 @@ fn remove(directory: &Path) -> Result<()> {
 /// Runs one chain in a process of its own.
 fn child(
     settings: &Settings,
+    caps: ChildCaps,
     directory: &Path,
-    engine: &str,
-    chain: &str,
+    part: &Part,
     figures: &mut Vec<Figure>,
 ) -> Result<()> {
+    let (engine, chain) = (part.engine.as_str(), part.chain);
     let program = engines::named(engine)?.program;
     let mut command = Command::new(&program);
     if program == std::env::current_exe()? {
@@ -204,11 +240,12 @@ fn child(
         .args(["--engine", engine, "--chain", chain])
         .arg("--directory")
         .arg(directory)
-        .args(["--workloads", &settings.workloads.join(",")])
+        .args(["--workloads", &settings.workloads_of(engine).join(",")])
         .args(["--keys", &settings.keys.to_string()])
         .args(["--shape", &settings.shape.to_string()])
-        .args(["--seconds", &settings.seconds.to_string()])
+        .args(["--seconds", &caps.seconds.to_string()])
         .args(["--operations", &settings.operations.to_string()])
+        .args(["--growth-seconds", &caps.growth_seconds.to_string()])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()?;

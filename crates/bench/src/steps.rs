@@ -9,6 +9,7 @@ mod large_values;
 mod latency;
 mod reads;
 mod space;
+mod texts;
 mod tight;
 mod ycsb;
 
@@ -21,6 +22,7 @@ use crate::engine::{CACHE_BYTES, Engine, Keeping, Kind, Opening, Result};
 use crate::figure::{Figure, workload_of};
 use crate::machine;
 use crate::measure::Caps;
+use crate::steps::commits::put;
 use crate::steps::reads::check_get;
 
 /// Every workload, and the chain that yields it.
@@ -40,13 +42,35 @@ pub const WORKLOADS: &[(&str, &str)] = &[
     ("W11", "64k"),
     ("W12", "main"),
     ("W13", "open"),
+    ("W13w", "open-write"),
     ("W14", "main"),
     ("W15", "main"),
     ("W16", "cold"),
     ("W16", "tight"),
     ("W17", "main"),
     ("W18", "growth"),
+    ("W18", "text-growth"),
+    ("W19", "index"),
+    ("W19", "reopen"),
+    ("S1", "texts"),
+    ("S2", "texts"),
+    ("S3", "texts"),
+    ("S4", "texts"),
 ];
+
+/// The chain whose closed store `chain` begins with; every other begins with nothing.
+pub fn follows(chain: &str) -> Option<&'static str> {
+    match chain {
+        "open" | "open-write" => Some("main"),
+        "reopen" => Some("index"),
+        _ => None,
+    }
+}
+
+/// Whether a chain shows how time grows with the store, which one round of it does.
+pub fn grows(chain: &str) -> bool {
+    matches!(chain, "growth" | "text-growth")
+}
 
 /// What a chain is told.
 pub struct Plan {
@@ -60,6 +84,8 @@ pub struct Plan {
     pub keys: u64,
     /// What bounds each phase.
     pub caps: Caps,
+    /// Seconds that W18 may take.
+    pub growth_seconds: f64,
     /// Workloads that were asked for.
     pub workloads: Vec<String>,
 }
@@ -130,7 +156,12 @@ impl Chain {
     pub fn run(&mut self, name: &str) -> Result<()> {
         match name {
             "main" => self.main(),
-            "open" => self.open_once(),
+            "open" => self.open_and_read("W13"),
+            "open-write" => self.open_and_commit(),
+            "index" => self.count_memory(),
+            "reopen" => self.open_and_read("W19-open"),
+            "texts" => self.texts(),
+            "text-growth" => self.text_growth(),
             "4k" => self.large_values("4k", 4 << 10),
             "64k" => self.large_values("64k", 64 << 10),
             "cold" => self.cold(),
@@ -158,20 +189,49 @@ impl Chain {
         self.compaction()
     }
 
-    /// W13: opens the closed store and reads one key, in a process that has done nothing else.
-    fn open_once(&mut self) -> Result<()> {
-        let plan = &self.plan;
-        let key = plan.data.key(1);
+    /// Opens the closed store and reads one key, in a process that has done nothing else: W13
+    /// after all that the main chain did, W19 after a load alone.
+    fn open_and_read(&mut self, name: &str) -> Result<()> {
+        let key = self.plan.data.key(1);
+        self.open_and(name, |store| {
+            store.read(&mut |reader| check_get(reader, &key))
+        })
+    }
+
+    /// W13w: opens the closed store and commits one key durably, so what an engine puts off when
+    /// it opens is counted.
+    fn open_and_commit(&mut self) -> Result<()> {
+        let (data, mut value) = (self.plan.data, Vec::new());
+        self.open_and("W13w", |store| {
+            store.write(&mut |writer| put(writer, data, 1, 1, &mut value))
+        })
+    }
+
+    fn open_and(&self, name: &str, mut work: impl FnMut(&dyn Engine) -> Result<()>) -> Result<()> {
         let opening = Opening {
             keeping: Keeping::Durable,
             cache_bytes: self.cache_bytes,
         };
         let began = Instant::now();
-        let store = (plan.kind.open)(&plan.directory, opening)?;
-        store.read(&mut |reader| check_get(reader, &key))?;
+        let store = (self.plan.kind.open)(&self.plan.directory, opening)?;
+        work(&*store)?;
         let milliseconds = began.elapsed().as_secs_f64() * 1000.0;
         // Closed after that, so that the next to open finds what it would find any day.
         drop(store);
-        self.note(Figure::still("W13", milliseconds, "ms"))
+        self.note(Figure::still(name, milliseconds, "ms"))
+    }
+
+    /// W19: what the engine counts of its memory for each key, after a load.
+    fn count_memory(&mut self) -> Result<()> {
+        let keys = self.plan.keys;
+        self.put_all(0, keys, u64::MAX, Keeping::Durable)?;
+        if let Some(memory) = self.store(Keeping::Durable)?.memory()? {
+            if memory.keys != keys {
+                return Err(format!("the engine counts {} of {keys} keys", memory.keys).into());
+            }
+            self.note(Figure::still("W19-memory", memory.beside_key_bytes, "B"))?;
+        }
+        self.store = None;
+        Ok(())
     }
 }

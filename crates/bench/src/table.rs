@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use crate::engine::Result;
+use crate::figure::workload_of;
 use crate::report::{Report, rounded};
 use crate::targets::{TARGETS, Target, Verdict};
 
@@ -16,10 +17,13 @@ pub fn table(report: &Report) -> Result<String> {
     let engine = report.engine();
     let mut text = String::new();
     let settings = &report.settings;
+    let limit = settings.minutes.map_or_else(String::new, |minutes| {
+        format!(" or less, so that all take {minutes} minutes")
+    });
     writeln!(
         text,
-        "{engine}: {} keys ({}), {} rounds, phases of {} s; {}.\n",
-        settings.keys, settings.shape, settings.rounds, settings.seconds, report.machine
+        "{engine}: {} keys ({}), {} rounds, phases of {} s{}; {}.\n",
+        settings.keys, settings.shape, settings.rounds, settings.seconds, limit, report.machine
     )?;
     let versions = report.versions.iter().zip(report.unsynced.values());
     let versions = versions
@@ -38,7 +42,12 @@ pub fn table(report: &Report) -> Result<String> {
         "| figure | peer | {engine} | peer's | ratio | quartiles | rounds | must | goal | |"
     )?;
     writeln!(text, "|---|---|---:|---:|---:|---:|---:|---:|---:|---|")?;
-    for target in TARGETS.iter().filter(|target| target.engine == engine) {
+    let ran = |target: &&Target| {
+        let workload = workload_of(target.figure);
+        settings.workloads.iter().any(|name| name == workload)
+    };
+    let of_engine = TARGETS.iter().filter(|target| target.engine == engine);
+    for target in of_engine.filter(ran) {
         writeln!(text, "{}", row(target, target.judge(report).as_ref()))?;
     }
     Ok(text)

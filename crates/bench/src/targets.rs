@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use crate::figure::workload_of;
 use crate::report::{Comparison, Report};
 use crate::statistics::Spread;
 
@@ -34,6 +35,26 @@ fn parse(line: &'static str) -> Option<Target> {
         must: words.next()?.parse().ok()?,
         goal: words.next()?.parse().ok()?,
     })
+}
+
+/// The workloads whose figures have a target of `engine`: all of them, or those compared with
+/// `peer`.
+pub fn workloads_of_targets(engine: &str, peer: Option<&str>) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for target in TARGETS.iter().filter(|target| target.engine == engine) {
+        if peer.is_some() && target.peer != peer {
+            continue;
+        }
+        let workload = workload_of(target.figure);
+        // What is scanned after compaction must be compacted.
+        let also = target.figure.ends_with("-compacted").then_some("W10");
+        for name in also.into_iter().chain([workload]) {
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+    }
+    names
 }
 
 /// How a target was met.

@@ -204,8 +204,7 @@ fn heads_below(words: Words<'_>, heads: usize, wanted: u64) -> usize {
         base = if goes_right { base + half + 1 } else { base };
         len = if goes_right { len - half - 1 } else { half };
     }
-    let below = (base..base + len).filter(|index| words.get(HEADS + index) < wanted);
-    base + below.count()
+    base + words.count_below(HEADS + base, len, wanted)
 }
 
 /// The child of branch `id` that `key` belongs below, as far as words kept beside it tell.

@@ -140,6 +140,9 @@ impl<'a, S: PageSource> TreeRef<'a, S> {
     fn leaf_of(&self, key: &[u8]) -> Result<Option<Leaf<'a>>> {
         let mut descent = self.descend();
         for _ in 0..DEPTH_MAX {
+            if descent.pass_branch(self.source, key) {
+                continue;
+            }
             match descent.step(self, key)? {
                 Step::Below { child: Some(_), .. } => {}
                 Step::Below { child: None, .. } => return Ok(None),
@@ -178,6 +181,27 @@ pub(crate) enum Step<'a> {
 }
 
 impl<'a> Descent<'a> {
+    /// Goes on towards `key` past a branch that need not be read; answers whether it did.
+    #[inline]
+    fn pass_branch<S: PageSource>(&mut self, source: &S, key: &[u8]) -> bool {
+        let Root::Child(Child::Page(id)) = self.at else {
+            return false;
+        };
+        if self.above_leaves {
+            return false;
+        }
+        let tables = source.side_tables();
+        let Some(look) = tables.and_then(|tables| heads::look_below(tables, id, key)) else {
+            return false;
+        };
+        let Some(child) = look.child else {
+            return false;
+        };
+        self.at = Root::Child(Child::Page(child));
+        self.above_leaves = look.above_leaves;
+        true
+    }
+
     /// Goes on towards `key`.
     #[inline]
     pub fn step<S: PageSource>(&mut self, tree: &TreeRef<'a, S>, key: &[u8]) -> Result<Step<'a>> {

@@ -30,6 +30,10 @@ impl Db {
         state.busy = true;
         let poisoned = state.refuse_poisoned();
         drop(state);
+        if let Some(background) = &self.background {
+            // It would mark the store as in use again, and keep the lock for as long as it works.
+            background.rest();
+        }
         let closed = if self.is_read_only() || poisoned.is_err() {
             // What was to become durable with this never will.
             poisoned
@@ -42,6 +46,9 @@ impl Db {
             state.busy = false;
             drop(state);
             self.shared.notify();
+            if let Some(background) = &self.background {
+                background.resume();
+            }
             return closed;
         }
         while state.log.is_none() && !self.is_read_only() && state.root.is_some() {
@@ -103,7 +110,7 @@ impl Db {
     /// Does at once what the background thread does when a segment was ended: compacts segments
     /// with many dead bytes, and writes a checkpoint if the log behind the last one is long.
     pub fn tidy(&self) -> Result<()> {
-        crate::maintenance::tidy(&self.shared)
+        crate::maintenance::tidy(&self.shared, &|| true)
     }
 }
 

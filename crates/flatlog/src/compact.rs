@@ -92,8 +92,13 @@ impl Db {
 }
 
 /// Compacts the sealed segment with the most dead bytes, if more than `dead_percent` of it are, and
-/// with it the segments beside it of which that is true, too. Answers whether it did.
-pub(crate) fn compact_worst(shared: &Shared, dead_percent: u32) -> Result<bool> {
+/// with it the segments beside it of which that is true, too. Answers whether it did; it gives up
+/// where `goes_on` says no, and nothing has changed.
+pub(crate) fn compact_worst(
+    shared: &Shared,
+    dead_percent: u32,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<bool> {
     let _one_at_a_time = shared.compacting();
     let (root, active) = shared.lead(|log, root| {
         if worst(root, log.active.id(), dead_percent).is_some() {
@@ -109,6 +114,9 @@ pub(crate) fn compact_worst(shared: &Shared, dead_percent: u32) -> Result<bool> 
     let mut rewriter = rewriter(shared, &root);
     let mut done = Rewritten::default();
     for victim in &victims {
+        if !goes_on() {
+            return Ok(false);
+        }
         rewrite_segment(&root, victim, is_first, &mut rewriter, &mut done)?;
     }
     done.segments = rewriter.finish()?;

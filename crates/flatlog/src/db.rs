@@ -7,6 +7,7 @@ use std::sync::Arc;
 use kv_api::{Error, Result};
 
 use crate::commit;
+use crate::maintenance::Background;
 use crate::recovery::Recovery;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
@@ -37,13 +38,16 @@ use crate::transaction::Transaction;
 #[derive(Clone)]
 pub struct Db {
     pub(crate) shared: Arc<Shared>,
+    /// Ended with the last clone, not with the last snapshot or transaction.
+    pub(crate) background: Option<Arc<Background>>,
     path: Arc<Path>,
 }
 
 impl Db {
-    pub(crate) fn new(shared: Shared, path: &Path) -> Db {
+    pub(crate) fn new(shared: Arc<Shared>, background: Option<Background>, path: &Path) -> Db {
         Db {
-            shared: Arc::new(shared),
+            shared,
+            background: background.map(Arc::new),
             path: path.into(),
         }
     }

@@ -18,7 +18,7 @@ use crate::log::frame::Seal;
 use crate::log::segment::{SEGMENT_HEADER_BYTES, Segment, encode_header};
 use crate::log::table::SegmentTable;
 use crate::log::writer::{Log, LogRules, create_segment};
-use crate::maintenance;
+use crate::maintenance::Background;
 use crate::names;
 use crate::options::Options;
 use crate::recovery::{self, Recovery, Tail};
@@ -199,15 +199,14 @@ impl Opening {
         let directory = log.directory.clone();
         let woken = (self.options.background && !read_only).then(|| {
             let (waker, woken) = waker();
-            log.waker = Some(waker);
-            woken
+            log.waker = Some(waker.clone());
+            (waker, woken)
         });
-        let shared = Shared::new(self.options, root, log, self.recovery);
-        let db = Db::new(shared, &directory);
-        if let Some(woken) = woken {
-            maintenance::start(&db.shared, woken)?;
-        }
-        Ok(db)
+        let shared = Arc::new(Shared::new(self.options, root, log, self.recovery));
+        let background = woken
+            .map(|(waker, woken)| Background::start(&shared, waker, woken))
+            .transpose()?;
+        Ok(Db::new(shared, background, &directory))
     }
 
     /// Opens every segment's file and checks its header and length.
@@ -284,16 +283,15 @@ impl Opening {
             });
         }
         let mut tail = recovery::find_end(file, *seal, certain)?;
-        let len = file
-            .len()
-            .map_err(|error| Error::io("reading a segment", error))?;
-        let is_certain = tail.end == certain && len == u64::from(certain);
-        if self.options.read_only || is_certain {
+        if self.options.read_only {
             return Ok(tail);
         }
         let (disk, directory) = (&*self.options.disk, &*self.lease.directory);
         recovery::keep_remains(disk, directory, &**file, *seal, &mut tail)?;
         recovery::make_certain(&**file, certain, tail.end)?;
+        if tail.end == certain {
+            return Ok(tail);
+        }
         if let Some(active) = self.state.segments.last_mut() {
             active.len = tail.end;
         }

@@ -123,7 +123,9 @@ pub(crate) fn keep_remains(
     Ok(())
 }
 
-/// Makes the log certain up to its end, and the file end there.
+/// Makes the log certain up to its end, and the file end there. Not only the bytes may be in the
+/// cache alone: a file that was cut before a sync that failed has its new length in the cache and
+/// its old one on the disk, and no later sync need carry it there. So it is cut anew.
 pub(crate) fn make_certain(file: &dyn File, certain: u32, end: u32) -> Result<()> {
     let again = |error| Error::io("making the log's end certain", error);
     copy(
@@ -132,6 +134,7 @@ pub(crate) fn make_certain(file: &dyn File, certain: u32, end: u32) -> Result<()
         u64::from(end - certain),
         |bytes, at| write_all_at(file, bytes, u64::from(certain) + at),
     )
+    .and_then(|()| file.set_len(u64::from(end) + 1))
     .and_then(|()| file.set_len(end.into()))
     .and_then(|()| file.sync_all())
     .map_err(again)

@@ -24,12 +24,27 @@ const VISITS_WORTH_IT: u64 = 2;
 /// So many visits go unnoted: who opens a file for one look pays nothing.
 const WARM_UP_VISITS: u64 = 32;
 
-/// A line of words, aligned so that a slot touches as few lines as it has.
-#[derive(Debug, Default)]
-#[repr(align(64))]
-struct Line([AtomicU64; LINE_WORDS]);
+/// Slots side by side, the first at the beginning of a cache line.
+#[derive(Debug)]
+struct Chunk {
+    words: Box<[AtomicU64]>,
+    start: usize,
+}
 
-type Chunk = Box<[Line]>;
+impl Chunk {
+    fn new(len: usize) -> Chunk {
+        let zeros = std::iter::repeat_with(AtomicU64::default);
+        let words: Box<[AtomicU64]> = zeros.take(len + LINE_WORDS).collect();
+        let start = words
+            .as_ptr()
+            .align_offset(LINE_WORDS * size_of::<AtomicU64>());
+        Chunk {
+            // Where alignment cannot be had, slots only touch one line more.
+            start: if start < LINE_WORDS { start } else { 0 },
+            words,
+        }
+    }
+}
 
 /// A slot's first word: what the others are about.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -73,42 +88,50 @@ pub struct SideTable {
     warm_up: AtomicU64,
     /// Slots that are allocated together, on the first visit to any of them.
     chunk_slots: usize,
-    slot_lines: usize,
+    slot_words: usize,
 }
 
 impl SideTable {
     /// A table of slots of `words` words (rounded up to whole cache lines, the tag among them)
     /// that takes up to `bytes_max` bytes, by `chunk_slots` slots as pages come to need them.
     pub fn new(words: usize, chunk_slots: usize, bytes_max: usize) -> SideTable {
-        let slot_lines = words.div_ceil(LINE_WORDS).max(1);
+        let slot_words = words.next_multiple_of(LINE_WORDS).max(LINE_WORDS);
         let chunk_slots = chunk_slots.max(1);
-        let chunk_bytes = slot_lines * size_of::<Line>() * chunk_slots;
+        let chunk_bytes = slot_words * size_of::<AtomicU64>() * chunk_slots;
         SideTable {
             chunks: OnceLock::new(),
             chunks_max: bytes_max / chunk_bytes,
             warm_up: AtomicU64::new(0),
             chunk_slots,
-            slot_lines,
+            slot_words,
         }
     }
 
     /// Words a slot holds beside its tag.
     pub fn words_max(&self) -> usize {
-        self.slot_lines * LINE_WORDS - 1
+        self.slot_words - 1
     }
 
-    /// Number of the chunk that has page `id`'s slot, and the slot's first line in it.
+    /// Number of the chunk that has page `id`'s slot, and the slot's first word in it.
+    #[inline]
     fn place_of(&self, id: PageId) -> Option<(usize, usize)> {
         let number = usize::try_from(id.0).ok()?;
         let chunk = (number / self.chunk_slots).checked_rem(self.chunks_max)?;
-        Some((chunk, number % self.chunk_slots * self.slot_lines))
+        Some((chunk, number % self.chunk_slots * self.slot_words))
     }
 
+    #[inline]
     fn slot(&self, id: PageId) -> Option<Slot<'_>> {
         let (chunk, first) = self.place_of(id)?;
         let chunk = self.chunks.get()?.get(chunk)?.get()?;
-        let lines = chunk.get(first..first + self.slot_lines)?;
-        Some(Slot { lines })
+        self.slot_in(chunk, first)
+    }
+
+    #[inline]
+    fn slot_in<'a>(&self, chunk: &'a Chunk, first: usize) -> Option<Slot<'a>> {
+        let first = chunk.start + first;
+        let words = chunk.words.get(first..first + self.slot_words)?;
+        Some(Slot { words })
     }
 
     fn is_warm(&self) -> bool {
@@ -123,16 +146,14 @@ impl SideTable {
             let empty = std::iter::repeat_with(OnceLock::new);
             empty.take(self.chunks_max).collect()
         });
-        let chunk = chunks.get(chunk)?.get_or_init(|| {
-            let empty = std::iter::repeat_with(Line::default);
-            empty.take(self.slot_lines * self.chunk_slots).collect()
-        });
-        let lines = chunk.get(first..first + self.slot_lines)?;
-        Some(Slot { lines })
+        let len = self.slot_words * self.chunk_slots;
+        let chunk = chunks.get(chunk)?.get_or_init(|| Chunk::new(len));
+        self.slot_in(chunk, first)
     }
 
     /// What `read` makes of the words kept for page `id`; none if there are none. It may be shown
     /// words that do not belong together, and what it makes of those is dropped.
+    #[inline]
     pub fn read<'a, T>(
         &'a self,
         id: PageId,
@@ -245,17 +266,17 @@ impl SideTable {
 
 #[derive(Clone, Copy, Debug)]
 struct Slot<'a> {
-    lines: &'a [Line],
+    words: &'a [AtomicU64],
 }
 
 impl<'a> Slot<'a> {
     fn word(self, index: usize) -> Option<&'a AtomicU64> {
-        let line = self.lines.get(index / LINE_WORDS)?;
-        line.0.get(index % LINE_WORDS)
+        self.words.get(index)
     }
 
+    #[inline]
     fn tag(self) -> Option<&'a AtomicU64> {
-        self.word(0)
+        self.words.first()
     }
 }
 
@@ -267,9 +288,18 @@ pub struct Words<'a> {
 
 impl Words<'_> {
     /// Word `index`; 0 past the end.
+    #[inline]
     pub fn get(self, index: usize) -> u64 {
-        let word = self.slot.word(index + 1);
+        let word = self.slot.words.get(index + 1);
         word.map_or(0, |word| word.load(Ordering::Relaxed))
+    }
+
+    /// How many of the `len` words from `start` on are below `bound`.
+    #[inline]
+    pub fn count_below(self, start: usize, len: usize, bound: u64) -> usize {
+        let words = self.slot.words.get(start + 1..start + 1 + len);
+        let below = |word: &&AtomicU64| word.load(Ordering::Relaxed) < bound;
+        words.unwrap_or_default().iter().filter(below).count()
     }
 }
 

@@ -19,6 +19,7 @@ pub const KIND: Kind = Kind {
     load_keys_max: None,
     open,
     compact,
+    texts: None,
 };
 
 struct Bolt(Db);

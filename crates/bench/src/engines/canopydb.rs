@@ -18,6 +18,7 @@ pub const KIND: Kind = Kind {
     load_keys_max: None,
     open,
     compact,
+    texts: None,
 };
 
 struct Canopy {
@@ -71,7 +72,9 @@ impl Reader for View<'_> {
     fn get(&self, key: &[u8], show: &mut dyn FnMut(&[u8])) -> Result<bool> {
         let value = self.0.get(key)?;
         let found = value.is_some();
-        value.map(|value| show(&value));
+        if let Some(value) = value {
+            show(&value);
+        }
         Ok(found)
     }
 

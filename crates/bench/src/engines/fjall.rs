@@ -19,6 +19,7 @@ pub const KIND: Kind = Kind {
     load_keys_max: None,
     open,
     compact,
+    texts: None,
 };
 
 struct Fjall {
@@ -94,7 +95,9 @@ impl Reader for View<'_> {
     fn get(&self, key: &[u8], show: &mut dyn FnMut(&[u8])) -> Result<bool> {
         let value = self.snapshot.get(self.pairs, key)?;
         let found = value.is_some();
-        value.map(|value| show(&value));
+        if let Some(value) = value {
+            show(&value);
+        }
         Ok(found)
     }
 

@@ -25,6 +25,7 @@ pub const KIND: Kind = Kind {
     load_keys_max: None,
     open,
     compact,
+    texts: None,
 };
 
 type Pairs = Database<Bytes, Bytes>;

@@ -19,6 +19,7 @@ pub const KIND: Kind = Kind {
     load_keys_max: None,
     open,
     compact,
+    texts: None,
 };
 
 struct Redb {
@@ -73,7 +74,9 @@ impl Reader for ReadOnlyTable<&'static [u8], &'static [u8]> {
     fn get(&self, key: &[u8], show: &mut dyn FnMut(&[u8])) -> Result<bool> {
         let value = ReadOnlyTable::get(self, key)?;
         let found = value.is_some();
-        value.map(|value| show(value.value()));
+        if let Some(value) = value {
+            show(value.value());
+        }
         Ok(found)
     }
 

@@ -23,6 +23,7 @@ pub const KIND: Kind = Kind {
     load_keys_max: None,
     open,
     compact,
+    texts: None,
 };
 
 struct Rocks {
@@ -89,7 +90,9 @@ impl Reader for View<'_> {
     fn get(&self, key: &[u8], show: &mut dyn FnMut(&[u8])) -> Result<bool> {
         let value = self.0.get_pinned(key)?;
         let found = value.is_some();
-        value.map(|value| show(&value));
+        if let Some(value) = value {
+            show(&value);
+        }
         Ok(found)
     }
 

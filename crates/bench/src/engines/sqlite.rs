@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use crate::engine::{
     CACHE_BYTES, Class, Engine, Keeping, Kind, Opening, Reader, Result, Visit, Writer,
 };
+use crate::engines::sqlite_texts;
 
 const GET: &str = "SELECT value FROM bench WHERE key = ?1";
 const SCAN: &str = "SELECT key, value FROM bench WHERE key >= ?1 ORDER BY key";
@@ -24,6 +25,7 @@ pub const KIND: Kind = Kind {
     load_keys_max: None,
     open,
     compact,
+    texts: Some(sqlite_texts::KIND),
 };
 
 struct Sqlite {
@@ -32,7 +34,7 @@ struct Sqlite {
     pool: Mutex<Vec<Connection>>,
 }
 
-fn connect(file: &Path, opening: Opening) -> Result<Connection> {
+pub(super) fn connect(file: &Path, opening: Opening) -> Result<Connection> {
     let connection = Connection::open(file)?;
     let synchronous = match opening.keeping {
         Keeping::Durable => "FULL",

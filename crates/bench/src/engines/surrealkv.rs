@@ -17,6 +17,7 @@ pub const KIND: Kind = Kind {
     load_keys_max: None,
     open,
     compact,
+    texts: None,
 };
 
 struct Surreal {
@@ -92,7 +93,9 @@ impl Reader for Transaction {
     fn get(&self, key: &[u8], show: &mut dyn FnMut(&[u8])) -> Result<bool> {
         let value = Transaction::get(self, key)?;
         let found = value.is_some();
-        value.map(|value| show(&value));
+        if let Some(value) = value {
+            show(&value);
+        }
         Ok(found)
     }
 

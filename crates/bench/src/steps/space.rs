@@ -27,6 +27,9 @@ impl Chain {
         self.note(Figure::still("W10-compaction", seconds, "s"))?;
         self.note_space("W10-compacted", live)?;
         let left = self.count()?;
+        if self.wants("W8") {
+            self.full_scan("W8-compacted", false)?;
+        }
         if left == live {
             Ok(())
         } else {

@@ -7,9 +7,10 @@ use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
 use crate::engine::{Keeping, Result};
 use crate::machine::bytes_on_disk;
-use crate::measure::{EACH, measure};
+use crate::measure::{Caps, EACH, READS, measure};
 use crate::steps::Chain;
-use crate::steps::reads::read_at_random;
+use crate::steps::commits::TO_THE_END;
+use crate::steps::reads::{read_at_random, scan};
 
 /// Bytes that this program and an engine without a cache need beside the data.
 const FLOOR_BYTES: u64 = 32 << 20;
@@ -20,7 +21,24 @@ impl Chain {
         self.load()?;
         self.store = None;
         drop_from_memory(&self.plan.directory)?;
-        self.cold_reads("W16-cold")
+        self.cold_reads("W16-cold")?;
+        self.store = None;
+        drop_from_memory(&self.plan.directory)?;
+        self.cold_scan()
+    }
+
+    /// One scan of everything, nothing of the store in memory when it begins. It goes to the end,
+    /// for what is read ahead at its beginning is no fair sample.
+    fn cold_scan(&mut self) -> Result<()> {
+        let caps = Caps {
+            seconds: TO_THE_END,
+            operations: self.plan.keys,
+        };
+        let store = self.store(Keeping::Durable)?;
+        let measured = measure(caps, READS, 1, |_, budget| {
+            scan(store, false, budget).map(drop)
+        })?;
+        self.note(measured.rate("W16-scan", 1.0, "entries/s"))
     }
 
     /// Random reads under a limit of a quarter of the store's size.

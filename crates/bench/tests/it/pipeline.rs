@@ -83,6 +83,50 @@ fn a_run_prints_a_line_for_each_figure_and_makes_plots_and_table_of_its_report()
 }
 
 #[test]
+fn the_flat_engine_runs_its_workloads_searches_and_counts_its_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = [
+        "run",
+        "--engine",
+        "flat",
+        "--keys",
+        "2000",
+        "--seconds",
+        "0.02",
+        "--rounds",
+        "1",
+        "--accept-noise",
+        "--minutes",
+        "15",
+        "--workloads",
+        "W1,W2,W4,W5,W7,W8,W9,W10,W12,W13w,W15,W16,W18,W19,S1,S2,S3,S4",
+    ];
+    let output = bench(&run, directory.path());
+    let lines = String::from_utf8(output.stdout).unwrap();
+    for figure in [
+        "W2",
+        "W8-compacted",
+        "W10-compacted",
+        "W13w",
+        "W15",
+        "W16-scan",
+        "W18-scan-start-20",
+        "W18-search-row-20000",
+        "W19-memory",
+        "W19-open",
+        "S1",
+        "S2-rows",
+        "S3",
+        "S4-inside",
+    ] {
+        let start = format!("bench workload={figure} engine=flat rate=");
+        assert!(lines.contains(&start), "no line of {figure} in {lines}");
+    }
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains(" min left"), "{told}");
+}
+
+#[test]
 fn what_is_not_built_in_or_no_workload_is_refused_before_anything_runs() {
     let directory = tempfile::tempdir().unwrap();
     for wrong in [["--peers", "nonesuch"], ["--workloads", "W99"]] {

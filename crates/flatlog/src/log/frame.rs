@@ -94,3 +94,67 @@ impl Seal {
         Some((head, sum))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::indexing_slicing, reason = "tests")]
+
+    use super::*;
+
+    const SEAL: Seal = Seal {
+        store: [1; 16],
+        segment: SegmentId(5),
+        epoch: 9,
+    };
+
+    const HEAD: Head = Head {
+        body_len: 100,
+        records: 2,
+        commit_index: 7,
+        durable: 64,
+        records_sum: 11,
+        before: 13,
+    };
+
+    #[test]
+    fn a_head_is_read_as_it_was_written() {
+        let (bytes, sum) = SEAL.encode(&HEAD, 400);
+        assert_eq!(SEAL.decode(&bytes, 400), Some((HEAD, sum)));
+    }
+
+    #[test]
+    fn a_head_of_another_life_place_segment_or_store_is_none() {
+        let (bytes, _) = SEAL.encode(&HEAD, 400);
+        let others = [
+            (Seal { epoch: 8, ..SEAL }, 400),
+            (SEAL, 401),
+            (
+                Seal {
+                    segment: SegmentId(6),
+                    ..SEAL
+                },
+                400,
+            ),
+            (
+                Seal {
+                    store: [2; 16],
+                    ..SEAL
+                },
+                400,
+            ),
+        ];
+        for (seal, offset) in others {
+            assert_eq!(seal.decode(&bytes, offset), None, "{seal:?} at {offset}");
+        }
+    }
+
+    #[test]
+    fn a_head_with_a_flipped_bit_is_none() {
+        let (bytes, _) = SEAL.encode(&HEAD, 400);
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes;
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(SEAL.decode(&damaged, 400), None, "bit {bit}");
+        }
+    }
+}

@@ -14,6 +14,7 @@ mod conformance;
 mod crash;
 mod damage;
 mod figures;
+mod group;
 mod query;
 mod raft;
 mod space_given_back;

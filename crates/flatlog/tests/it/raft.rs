@@ -106,3 +106,23 @@ fn a_broken_or_cancelled_stream_leaves_the_old_state() {
         "an old snapshot stays what it is"
     );
 }
+
+#[test]
+fn the_last_index_outlives_all_records_of_its_commit() {
+    let (_directory, path) = fresh();
+    let open = || Options::new().background(false).open(&path).unwrap();
+    let db = open();
+    let mut tx = db.begin_at(40).unwrap();
+    tx.put("a", "1").unwrap();
+    tx.commit().unwrap();
+    let mut tx = db.begin_at(70).unwrap();
+    tx.delete("a").unwrap();
+    tx.commit().unwrap();
+    db.compact().unwrap();
+    // Neither put nor tombstone is left, and the store is not closed.
+    drop(db);
+    let db = open();
+    assert_eq!(db.last_commit_index().unwrap(), 70);
+    let error = db.begin_at(70).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyApplied);
+}

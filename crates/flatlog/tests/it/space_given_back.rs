@@ -142,3 +142,24 @@ fn the_background_thread_gives_space_back_by_itself() {
     }
     assert_sound(&db);
 }
+
+#[test]
+fn a_store_dropped_or_closed_while_its_thread_works_can_be_opened_at_once() {
+    let (_directory, path) = fresh();
+    for round in 0..30 {
+        let db = Options::new()
+            .segment_bytes(4 << 10)
+            .checkpoint_bytes(8 << 10)
+            .open(&path)
+            .unwrap();
+        churn(&db, 10);
+        if round % 2 == 0 {
+            db.close().unwrap();
+            let (clone, closed) = (db.clone(), db);
+            drop(closed);
+            assert!(clone.snapshot().is_err());
+        }
+    }
+    let db = Db::open(&path).unwrap();
+    assert_sound(&db);
+}

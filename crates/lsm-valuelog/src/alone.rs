@@ -1,0 +1,200 @@
+//! Commits too large for a memtable: their records go straight to tables, and the edit that
+//! installs these is the commit.
+
+use std::sync::Arc;
+
+use kv_api::{Error, Result};
+
+use crate::commit::Core;
+use crate::commit_queue::Commit;
+use crate::entry::{Entry, Kind};
+use crate::error::locked;
+use crate::id::Sequence;
+use crate::log::commit::{Change, begin_values};
+use crate::manifest::edit::Part;
+use crate::memtable::LogPlace;
+use crate::output::Output;
+use crate::pointer::{Pointer, value_checksum};
+use crate::shared::{Files, Shared};
+use crate::table::reader::Table;
+use crate::values::HEADER_BYTES;
+use crate::version::{LEVELS, Version};
+
+/// Bytes of values that are written to the value log at once.
+const PART_BYTES: usize = 4 << 20;
+
+impl Shared {
+    /// Commits what no memtable can take. Everything before it goes to tables first, so that no
+    /// older record lies above its own.
+    pub fn commit_alone(&self, core: &mut Core, commit: &Commit) -> Result<Sequence> {
+        self.flush_all(core)?;
+        let sequence = core.last.next();
+        let tables = self.write_alone(core, commit, sequence)?;
+        let values = match &core.values {
+            Some(values) => (values.log.id, values.log.end()),
+            None => (self.next_file(), HEADER_BYTES as u64),
+        };
+        let logs = LogPlace {
+            wal: core.wal_id,
+            values: Some(values),
+        };
+        let mut edit = vec![Part::Flushed(sequence), Part::Logs(logs)];
+        let mut files = locked(&self.files);
+        let version = Arc::clone(&self.state.load().version);
+        let level = deepest(&version, &files, &tables);
+        edit.extend(
+            tables
+                .iter()
+                .map(|table| Part::AddTable(level, table.meta.clone())),
+        );
+        let before = std::mem::replace(&mut files.logs, logs);
+        let installed = self.install(&mut files, edit, |_, version| {
+            version.flushed = sequence;
+            for table in &tables {
+                version.add(level, Arc::clone(table));
+            }
+        });
+        if let Err(error) = installed {
+            files.logs = before;
+            self.forget_tables(&tables);
+            return Err(match self.poisoned() {
+                Some(_) => Error::InDoubt {
+                    txid: sequence.0,
+                    cause: Arc::new(error),
+                },
+                None => error,
+            });
+        }
+        drop(files);
+        core.last = sequence;
+        core.durable = sequence;
+        self.publish(sequence);
+        self.work.wake();
+        Ok(sequence)
+    }
+
+    fn write_alone(
+        &self,
+        core: &mut Core,
+        commit: &Commit,
+        sequence: Sequence,
+    ) -> Result<Vec<Arc<Table>>> {
+        let threshold = self.options.value_threshold_bytes;
+        let is_large = |change: &Change<'_>| change.value.is_some_and(|v| v.len() >= threshold);
+        let mut output = Output::new(self, LEVELS - 1, sequence, self.options.table_bytes);
+        let sorted = commit.writes.sorted();
+        let mut at = 0;
+        let mut code = Vec::new();
+        while at < sorted.len() {
+            // As many changes as fill one write of the value log, then their records.
+            let (mut end, mut bytes) = (at, 0);
+            while bytes < PART_BYTES
+                && let Some(change) = sorted.get(end)
+            {
+                bytes += change.value.map_or(0, <[u8]>::len);
+                end += 1;
+            }
+            let changes = || (at..end).filter_map(|at| sorted.get(at));
+            let large: Vec<&[u8]> = changes()
+                .filter(&is_large)
+                .filter_map(|change| change.value)
+                .collect();
+            let mut pointers = self.write_values(core, &large, sequence)?.into_iter();
+            for change in changes() {
+                let (mut kind, mut value) = match change.value {
+                    Some(value) => (Kind::Put, value),
+                    None => (Kind::Delete, &[][..]),
+                };
+                if is_large(&change)
+                    && let Some(pointer) = pointers.next()
+                {
+                    code.clear();
+                    pointer.put(&mut code);
+                    (kind, value) = (Kind::Pointer, &code);
+                }
+                output.add(&Entry {
+                    key: change.key,
+                    sequence,
+                    kind,
+                    extra: change.extra,
+                    value,
+                })?;
+            }
+            at = end;
+        }
+        self.sync_values(core)?;
+        output.finish()
+    }
+
+    /// Appends values to the value log and answers where they are.
+    fn write_values(
+        &self,
+        core: &mut Core,
+        large: &[&[u8]],
+        sequence: Sequence,
+    ) -> Result<Vec<Pointer>> {
+        if large.is_empty() {
+            return Ok(Vec::new());
+        }
+        let bytes: usize = large.iter().map(|value| value.len()).sum();
+        self.ensure_values(core, bytes as u64 + 128)?;
+        let durable = core.durable;
+        let Some(values) = &mut core.values else {
+            return Ok(Vec::new());
+        };
+        let (mark, file) = (values.log.mark(), values.log.id);
+        let mut pointers = Vec::with_capacity(large.len());
+        values.log.append(sequence, durable, |to, file_offset| {
+            begin_values(to);
+            for value in large {
+                pointers.push(Pointer {
+                    file,
+                    offset: file_offset + to.len() as u64,
+                    len: value.len() as u64,
+                    checksum: value_checksum(value),
+                });
+                to.extend_from_slice(value);
+            }
+        });
+        values.value_bytes += bytes as u64;
+        if let Err(error) = values.log.write_out() {
+            let error = Error::io("writing values", error);
+            let is_void = values.log.take_back(mark).is_ok();
+            if !is_void || !matches!(error, Error::NoSpace { .. }) {
+                self.poison(&error);
+            }
+            return Err(error);
+        }
+        Ok(pointers)
+    }
+
+    fn sync_values(&self, core: &mut Core) -> Result<()> {
+        let Some(values) = &mut core.values else {
+            return Ok(());
+        };
+        values.log.sync().map_err(|error| {
+            let error = Error::io("syncing values", error);
+            self.poison(&error);
+            error
+        })
+    }
+}
+
+/// The deepest level that new tables may go to: they meet nothing there or above, nor anything
+/// that a compaction under way is writing.
+fn deepest(version: &Version, files: &Files, tables: &[Arc<Table>]) -> usize {
+    let (Some(first), Some(last)) = (tables.first(), tables.last()) else {
+        return 0;
+    };
+    let (start, end) = (first.meta.smallest.as_slice(), last.meta.biggest.as_slice());
+    let mut writing = files.writing.iter();
+    if writing.any(|(_, from, to)| from.as_slice() <= end && start <= to.as_slice()) {
+        return 0;
+    }
+    let meets = |level: usize| !version.overlapping(level, start, end).is_empty();
+    let first_met = (0..LEVELS).find(|level| meets(*level));
+    match first_met {
+        Some(level) => level.saturating_sub(1),
+        None => LEVELS - 1,
+    }
+}

@@ -1,0 +1,328 @@
+//! Copying a store while it is in use, whole or what changed since an earlier copy, and reading
+//! such copies.
+//!
+//! A copy is a header, then frames of records with a checksum each, then a trailer with counts, so
+//! that a copy cut short anywhere is known to be.
+
+use std::io::{Read as IoRead, Write};
+
+use kv_api::{Durability, Error, Place, Result};
+
+use crate::commit_queue::Commit;
+use crate::db::Db;
+use crate::entry::{Extra, Kind};
+use crate::error::damage;
+use crate::id::Sequence;
+use crate::key::stored;
+use crate::merge::{Child, Merge};
+use crate::read_set::ReadSet;
+use crate::snapshot::Snapshot;
+use crate::wire::{Put, Read, to_usize};
+use crate::write_set::WriteSet;
+
+/// "strata, lsm backup".
+const MAGIC: u64 = u64::from_le_bytes(*b"strtLSMB");
+const VERSION: u32 = 1;
+
+/// Magic, version, since, up to, checksum.
+const HEADER_BYTES: usize = 32;
+
+/// Length and checksum before a frame.
+const FRAME_HEADER_BYTES: usize = 12;
+
+/// Bytes of records after which a frame ends.
+const FRAME_BYTES: usize = 256 << 10;
+
+/// The longest frame that is believed: one record of the largest value and its key.
+const FRAME_BYTES_MAX: u64 = (1 << 30) + (1 << 20);
+
+/// The space of what the engine remembers about itself.
+const MEMORY_SPACE: u64 = u64::MAX - 1;
+
+/// The name it is reported by.
+const NAME: &str = "backup";
+
+/// Writes to a target and counts.
+struct Sink<'a> {
+    to: &'a mut dyn Write,
+    bytes: u64,
+}
+
+impl Sink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.to
+            .write_all(bytes)
+            .map_err(|error| Error::io("writing a backup", error))?;
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn frame(&mut self, body: &[u8]) -> Result<()> {
+        let mut header = Vec::with_capacity(FRAME_HEADER_BYTES);
+        header.put_u64(body.len() as u64);
+        header.put_u32(checksum(&header, body));
+        self.write(&header)?;
+        self.write(body)
+    }
+}
+
+fn checksum(header: &[u8], body: &[u8]) -> u32 {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(header);
+    sum.update(body);
+    sum.finalize()
+}
+
+fn loaded_key() -> Vec<u8> {
+    stored(MEMORY_SPACE, b"loaded up to")
+}
+
+impl Snapshot {
+    /// Writes what changed after `since` and up to this snapshot, everything if `since` is 0, and
+    /// answers the number of bytes. The next copy's `since` is this snapshot's
+    /// [`sequence`](Snapshot::sequence): the range is open below and closed above.
+    pub fn backup_since(&self, since: Sequence, to: &mut dyn Write) -> Result<u64> {
+        let mut sink = Sink { to, bytes: 0 };
+        let mut header = Vec::with_capacity(HEADER_BYTES);
+        header.put_u64(MAGIC);
+        header.put_u32(VERSION);
+        header.put_u64(since.0);
+        header.put_u64(self.sequence().0);
+        header.put_u32(crc32fast::hash(&header));
+        sink.write(&header)?;
+        let mut frame = Vec::new();
+        let mut records = 0;
+        self.each_newest(since, |key, extra, value| {
+            let kind = if value.is_some() {
+                Kind::Put
+            } else {
+                Kind::Delete
+            };
+            frame.push(extra.first_byte(kind));
+            extra.put(&mut frame);
+            frame.put_bytes(key);
+            frame.put_bytes(value.unwrap_or_default());
+            records += 1;
+            if frame.len() >= FRAME_BYTES {
+                sink.frame(&frame)?;
+                frame.clear();
+            }
+            Ok(())
+        })?;
+        if !frame.is_empty() {
+            sink.frame(&frame)?;
+        }
+        let mut trailer = Vec::new();
+        trailer.put_u64(records);
+        sink.frame(&[])?;
+        sink.frame(&trailer)?;
+        sink.to
+            .flush()
+            .map_err(|error| Error::io("writing a backup", error))?;
+        Ok(sink.bytes)
+    }
+
+    /// Every key's newest record in this snapshot that is newer than `since`; deletions only if
+    /// there is something they could hide.
+    fn each_newest(
+        &self,
+        since: Sequence,
+        mut each: impl FnMut(&[u8], Extra, Option<&[u8]>) -> Result<()>,
+    ) -> Result<()> {
+        let state = self.state();
+        let mut children: Vec<Child<'_>> = state.memtables().map(Child::memory).collect();
+        let version = &state.version;
+        children.extend(
+            version
+                .level(0)
+                .iter()
+                .map(std::slice::from_ref)
+                .map(Child::run),
+        );
+        let levels = version.levels.iter().skip(1);
+        children.extend(levels.map(|tables| Child::run(tables)));
+        let mut merge = Merge::new(children);
+        merge.first()?;
+        let mut last: Vec<u8> = Vec::new();
+        let memory = stored(MEMORY_SPACE, b"");
+        while let Some(entry) = merge.entry() {
+            let is_seen = entry.sequence <= self.sequence() && entry.key < memory.as_slice();
+            if is_seen && last != entry.key {
+                last.clear();
+                last.extend_from_slice(entry.key);
+                let is_gone = entry.kind == Kind::Delete || entry.extra.is_expired(self.now());
+                if entry.sequence > since && !is_gone {
+                    if entry.kind == Kind::Pointer {
+                        let value = version.value(entry.value)?;
+                        each(entry.key, entry.extra, Some(&value))?;
+                    } else {
+                        each(entry.key, entry.extra, Some(entry.value))?;
+                    }
+                } else if entry.sequence > since && since > Sequence(0) {
+                    each(entry.key, Extra::default(), None)?;
+                }
+            }
+            merge.advance()?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a copy piece by piece.
+struct Source<'a> {
+    from: &'a mut dyn IoRead,
+    offset: u64,
+}
+
+impl Source<'_> {
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<()> {
+        self.from.read_exact(buffer).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::UnexpectedEof {
+                return damage(NAME, self.offset, "the backup is cut short");
+            }
+            Error::io("reading a backup", error)
+        })?;
+        self.offset += buffer.len() as u64;
+        Ok(())
+    }
+
+    fn header(&mut self) -> Result<(Sequence, Sequence)> {
+        let mut bytes = [0; HEADER_BYTES];
+        self.fill(&mut bytes)?;
+        let mut read = Read::new(&bytes);
+        let mut decode = || {
+            Some((
+                read.u64()?,
+                read.u32()?,
+                (read.u64()?, read.u64()?),
+                read.u32()?,
+            ))
+        };
+        let wrong = |what: &str| Err(damage(NAME, 0, what));
+        let covered = bytes.get(..HEADER_BYTES - 4).unwrap_or_default();
+        match decode() {
+            Some((MAGIC, VERSION, (since, up_to), sum)) if sum == crc32fast::hash(covered) => {
+                Ok((Sequence(since), Sequence(up_to)))
+            }
+            Some((MAGIC, VERSION, ..)) => wrong("the header's checksum does not hold"),
+            Some((MAGIC, ..)) => wrong("the backup is of a later version"),
+            _ => wrong("this is no backup of an lsm store"),
+        }
+    }
+
+    fn frame(&mut self) -> Result<Vec<u8>> {
+        let start = self.offset;
+        let mut header = [0; FRAME_HEADER_BYTES];
+        self.fill(&mut header)?;
+        let mut read = Read::new(&header);
+        let (len, sum) = (read.u64().unwrap_or(0), read.u32().unwrap_or(0));
+        let wrong = |what: &str| damage(NAME, start, what);
+        if len > FRAME_BYTES_MAX {
+            return Err(wrong("a frame's length is beyond belief"));
+        }
+        // Grown as bytes come, so that a wrong length costs no memory.
+        let mut body = Vec::new();
+        let taken = self.from.take(len).read_to_end(&mut body);
+        let taken = taken.map_err(|error| Error::io("reading a backup", error))?;
+        self.offset += taken as u64;
+        if to_usize(len) != taken {
+            return Err(wrong("the backup is cut short"));
+        }
+        if checksum(header.get(..8).unwrap_or_default(), &body) != sum {
+            return Err(wrong("a frame's checksum does not hold"));
+        }
+        Ok(body)
+    }
+}
+
+/// Adds a frame's records to `writes`; answers how many.
+fn take_records(body: &[u8], writes: &mut WriteSet) -> Option<u64> {
+    let mut read = Read::new(body);
+    let mut records = 0;
+    while !read.is_empty() {
+        let first = read.u8()?;
+        let kind = Kind::from_code(first)?;
+        let extra = Extra::read(first, &mut read)?;
+        let (key, value) = (read.bytes()?, read.bytes()?);
+        writes.set(key, (kind == Kind::Put).then_some(value), extra);
+        records += 1;
+    }
+    Some(records)
+}
+
+impl Db {
+    /// Reads a copy that [`Snapshot::backup_since`] wrote: a whole one into an empty store, one of
+    /// changes into the store that holds the copy it follows.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` for a copy that is not whole. What was read before is in the store then.
+    pub fn load(&self, from: &mut dyn IoRead) -> Result<()> {
+        let mut source = Source { from, offset: 0 };
+        let (since, up_to) = source.header()?;
+        if self.loaded_up_to()? != since {
+            return Err(Error::Invalid {
+                what: "this backup does not follow what the store holds",
+            });
+        }
+        let mut records = 0;
+        loop {
+            let body = source.frame()?;
+            if body.is_empty() {
+                break;
+            }
+            let mut writes = WriteSet::default();
+            let taken = take_records(&body, &mut writes);
+            records += taken.ok_or_else(|| damage(NAME, source.offset, "a record is malformed"))?;
+            self.commit_raw(writes, Durability::Deferred)?;
+        }
+        let trailer = source.frame()?;
+        if Read::new(&trailer).u64() != Some(records) {
+            return Err(damage(NAME, source.offset, "records are missing"));
+        }
+        let mut writes = WriteSet::default();
+        writes.set(
+            &loaded_key(),
+            Some(&up_to.0.to_be_bytes()),
+            Extra::default(),
+        );
+        self.commit_raw(writes, Durability::Sync)?;
+        self.shared.find_next_space()
+    }
+
+    /// The newest commit of the copies this store was made of; 0 for an empty store.
+    fn loaded_up_to(&self) -> Result<Sequence> {
+        let snapshot = self.snapshot()?;
+        let found = snapshot
+            .state()
+            .get(&loaded_key(), snapshot.sequence(), 0)?;
+        match found {
+            Some(value) => {
+                let bytes = <[u8; 8]>::try_from(&*value);
+                let damaged = |_| Error::corrupt(Place::Store, "the mark of a load is malformed");
+                bytes.map(u64::from_be_bytes).map(Sequence).map_err(damaged)
+            }
+            None if snapshot.sequence() == Sequence(0) => Ok(Sequence(0)),
+            None => Err(Error::Invalid {
+                what: "the store is not empty",
+            }),
+        }
+    }
+
+    /// Commits stored keys as they are.
+    pub(crate) fn commit_raw(&self, writes: WriteSet, durability: Durability) -> Result<()> {
+        let commit = Commit {
+            writes,
+            reads: ReadSet::default(),
+            read_at: self.shared.visible(),
+            durability,
+        };
+        self.shared.commit(commit).map(drop)
+    }
+}
+
+impl kv_api::capability::Backup for Db {
+    fn backup(&self, to: &mut dyn Write) -> Result<u64> {
+        self.snapshot()?.backup_since(Sequence(0), to)
+    }
+}

@@ -1,0 +1,534 @@
+//! Making commits durable and visible: the only place that writes to the logs of an open store.
+//!
+//! The order, for a group of commits:
+//! 1. each is checked against everything committed since it began to read, and against those
+//!    before it in the group;
+//! 2. each goes whole to one file: to the value log if it holds a large value, otherwise to the
+//!    write-ahead log;
+//! 3. one write per file; then, if anyone asked for `Sync`, one sync per file that needs it. Both
+//!    files are synced then: commits are replayed in their order up to the first that is missing,
+//!    so a commit is only durable with all before it;
+//! 4. the records go to the memtable, and only then does the version become visible.
+
+use kv_api::{Durability, Error, Result};
+
+use crate::commit_queue::Commit;
+use crate::counters::Counters;
+use crate::entry::{Entry, Kind};
+use crate::error::locked;
+use crate::id::{FileId, Sequence};
+use crate::log::commit::{Change, begin, put};
+use crate::log::wal::{LogWriter, Mark};
+use crate::pointer::{POINTER_BYTES_MAX, Pointer, value_checksum};
+use crate::shared::Shared;
+use crate::skiplist::record_bytes_max;
+
+/// Bytes of commits at `Deferred` that are kept back before they are handed to the system.
+const DEFERRED_BYTES_MAX: usize = 256 << 10;
+
+/// The logs, as whoever commits sees them.
+#[derive(Debug, Default)]
+pub(crate) struct Core {
+    /// The newest commit.
+    pub last: Sequence,
+    /// The newest commit that is durable with all before it.
+    pub durable: Sequence,
+    /// The number that the current memtable's write-ahead log has or will have.
+    pub wal_id: FileId,
+    pub wal: Option<LogWriter>,
+    pub values: Option<ValueWriter>,
+}
+
+/// The value log's newest file.
+#[derive(Debug)]
+pub(crate) struct ValueWriter {
+    pub log: LogWriter,
+    /// Where values must not reach.
+    pub capacity: u64,
+    /// Bytes of the values in it.
+    pub value_bytes: u64,
+}
+
+/// A commit on its way: where its large values went.
+struct Placed<'a> {
+    commit: &'a Commit,
+    sequence: Sequence,
+    /// By place among the commit's changes.
+    pointers: Vec<(usize, Pointer)>,
+}
+
+/// A point that a refused group goes back to.
+struct Checkpoint {
+    last: Sequence,
+    wal: Option<Mark>,
+    values: Option<(FileId, Mark, u64)>,
+}
+
+impl Core {
+    fn checkpoint(&self) -> Checkpoint {
+        let values = self.values.as_ref();
+        Checkpoint {
+            last: self.last,
+            wal: self.wal.as_ref().map(LogWriter::mark),
+            values: values.map(|values| (values.log.id, values.log.mark(), values.value_bytes)),
+        }
+    }
+
+    /// Makes void what was appended since `checkpoint`.
+    fn take_back(&mut self, checkpoint: &Checkpoint) -> std::io::Result<()> {
+        self.last = checkpoint.last;
+        if let Some(wal) = &mut self.wal {
+            // A log begun since then goes back to its beginning.
+            wal.take_back(checkpoint.wal.unwrap_or(Mark::BEGINNING))?;
+        }
+        if let (Some(values), Some((id, mark, bytes))) = (&mut self.values, checkpoint.values)
+            && values.log.id == id
+        {
+            values.log.take_back(mark)?;
+            values.value_bytes = bytes;
+        }
+        Ok(())
+    }
+
+    fn has_room_for_values(&self, bytes: u64) -> bool {
+        let fits = |values: &ValueWriter| values.log.end().saturating_add(bytes) <= values.capacity;
+        bytes == 0 || self.values.as_ref().is_some_and(fits)
+    }
+
+    fn write_out(&mut self) -> std::io::Result<()> {
+        if let Some(wal) = &mut self.wal {
+            wal.write_out()?;
+        }
+        if let Some(values) = &mut self.values {
+            values.log.write_out()?;
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> std::io::Result<u64> {
+        let mut syncs = 0;
+        if let Some(wal) = &mut self.wal {
+            syncs += u64::from(wal.is_unsynced);
+            wal.sync()?;
+        }
+        if let Some(values) = &mut self.values {
+            syncs += u64::from(values.log.is_unsynced);
+            values.log.sync()?;
+        }
+        self.durable = self.last;
+        Ok(syncs)
+    }
+}
+
+/// Bytes that a commit's records take in a memtable at most.
+fn memtable_bytes(commit: &Commit, threshold: usize) -> usize {
+    let changes = commit.writes.changes();
+    let bytes = changes.map(|change| {
+        let value = change.value.map_or(0, <[u8]>::len);
+        let value = if value >= threshold {
+            POINTER_BYTES_MAX
+        } else {
+            value
+        };
+        record_bytes_max(change.key.len(), value)
+    });
+    bytes.sum()
+}
+
+impl Shared {
+    /// Commits; answers the version.
+    pub fn commit(&self, commit: Commit) -> Result<Sequence> {
+        self.refuse_closed()?;
+        self.refuse_poisoned()?;
+        if commit.writes.is_empty() {
+            match commit.durability {
+                Durability::Sync => self.sync_logs()?,
+                Durability::Buffered => self.write_logs()?,
+                Durability::Deferred => {}
+            }
+            return Ok(commit.read_at);
+        }
+        self.stall()?;
+        let outcome = self
+            .queue
+            .run(Box::new(commit), |group| self.commit_group(group));
+        if outcome.is_ok() && !self.options.background {
+            self.tidy_now()?;
+        }
+        outcome
+    }
+
+    /// Makes every commit so far durable.
+    pub fn sync_logs(&self) -> Result<()> {
+        let mut core = locked(&self.core);
+        self.refuse_poisoned()?;
+        self.write_and_sync(&mut core)
+    }
+
+    /// Hands every commit so far to the system.
+    fn write_logs(&self) -> Result<()> {
+        let mut core = locked(&self.core);
+        self.refuse_poisoned()?;
+        core.write_out().map_err(|error| {
+            let error = Error::io("writing the logs", error);
+            self.poison(&error);
+            error
+        })
+    }
+
+    pub fn write_and_sync(&self, core: &mut Core) -> Result<()> {
+        let last = core.last;
+        if core.durable == last {
+            return Ok(());
+        }
+        let done = core.write_out().and_then(|()| core.sync());
+        match done {
+            Ok(syncs) => {
+                Counters::add(&self.counters.syncs, syncs);
+                Ok(())
+            }
+            Err(error) => {
+                let error = Error::io("syncing the logs", error);
+                self.poison(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes a group, in the order given.
+    fn commit_group(&self, group: &mut [Box<Commit>]) -> Vec<Result<Sequence>> {
+        let mut core = locked(&self.core);
+        Counters::add(&self.counters.groups, 1);
+        if let Err(error) = self.rotate_if_full(&mut core) {
+            return group.iter().map(|_| Err(error.clone())).collect();
+        }
+        let mut outcomes: Vec<Result<Sequence>> = Vec::with_capacity(group.len());
+        let mut accepted: Vec<usize> = Vec::new();
+        let (mut pending_bytes, mut pending_value_bytes) = (0, 0);
+        for (at, commit) in group.iter().enumerate() {
+            let pending = accepted.iter().filter_map(|at| group.get(*at));
+            let checked = self
+                .refuse_closed()
+                .and_then(|()| self.refuse_poisoned())
+                .and_then(|()| {
+                    self.check_conflicts(&core, commit, pending.map(|commit| &**commit))
+                });
+            outcomes.push(checked.map(|()| Sequence(0)));
+            if matches!(outcomes.last(), Some(Err(_))) {
+                continue;
+            }
+            let bytes = memtable_bytes(commit, self.options.value_threshold_bytes);
+            if bytes > self.options.memtable_bytes / 2 {
+                self.write_accepted(&mut core, group, &mut accepted, &mut outcomes);
+                (pending_bytes, pending_value_bytes) = (0, 0);
+                let outcome = self.commit_alone(&mut core, commit);
+                if let Some(slot) = outcomes.get_mut(at) {
+                    *slot = outcome;
+                }
+                continue;
+            }
+            let value_bytes = self.value_log_bytes(commit);
+            let is_room = pending_bytes + bytes <= self.state.load().memtable.room_bytes()
+                && core.has_room_for_values(pending_value_bytes + value_bytes);
+            if !is_room {
+                // What is pending must not depend on a new file that may be refused.
+                self.write_accepted(&mut core, group, &mut accepted, &mut outcomes);
+                (pending_bytes, pending_value_bytes) = (0, 0);
+                if let Err(error) = self.make_room(&mut core, bytes, value_bytes) {
+                    if let Some(slot) = outcomes.get_mut(at) {
+                        *slot = Err(error);
+                    }
+                    continue;
+                }
+            }
+            pending_bytes += bytes;
+            pending_value_bytes += value_bytes;
+            accepted.push(at);
+        }
+        self.write_accepted(&mut core, group, &mut accepted, &mut outcomes);
+        outcomes
+    }
+
+    /// Bytes that `commit` takes in the value log; 0 if it goes elsewhere.
+    fn value_log_bytes(&self, commit: &Commit) -> u64 {
+        if commit.writes.value_bytes_max() < self.options.value_threshold_bytes {
+            return 0;
+        }
+        commit.writes.log_bytes_max()
+    }
+
+    /// A new memtable and a new value-log file, where there is no room for so many bytes.
+    fn make_room(&self, core: &mut Core, bytes: usize, value_bytes: u64) -> Result<()> {
+        if self.state.load().memtable.room_bytes() < bytes {
+            self.rotate(core)?;
+        }
+        if !core.has_room_for_values(value_bytes) {
+            self.ensure_values(core, value_bytes)?;
+        }
+        Ok(())
+    }
+
+    fn rotate_if_full(&self, core: &mut Core) -> Result<()> {
+        let state = self.state.load();
+        let separated = state.memtable.separated_bytes();
+        let is_full = state.memtable.used_bytes() >= self.options.memtable_bytes
+            || separated >= 2 * self.options.value_file_bytes;
+        if is_full && !state.memtable.is_empty() && self.poisoned().is_none() {
+            self.rotate(core)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the commits of `group` that were accepted, and tells their outcomes.
+    fn write_accepted(
+        &self,
+        core: &mut Core,
+        group: &[Box<Commit>],
+        accepted: &mut Vec<usize>,
+        outcomes: &mut [Result<Sequence>],
+    ) {
+        if accepted.is_empty() {
+            return;
+        }
+        let commits: Vec<&Commit> = accepted
+            .iter()
+            .filter_map(|at| group.get(*at).map(|commit| &**commit))
+            .collect();
+        let written = self.write(core, &commits);
+        for (nth, at) in accepted.drain(..).enumerate() {
+            if let Some(slot) = outcomes.get_mut(at) {
+                *slot = match &written {
+                    Ok(first) => Ok(Sequence(first.0 + nth as u64)),
+                    Err(error) => Err(error.clone()),
+                };
+            }
+        }
+    }
+
+    /// Writes commits to the logs and the memtable; answers the first one's version.
+    fn write(&self, core: &mut Core, commits: &[&Commit]) -> Result<Sequence> {
+        let checkpoint = core.checkpoint();
+        let placed = match self.append_all(core, commits) {
+            Ok(placed) => placed,
+            Err(error) => return Err(self.refused(core, &checkpoint, error)),
+        };
+        let is_synced = commits
+            .iter()
+            .any(|commit| commit.durability == Durability::Sync);
+        let is_deferred = commits
+            .iter()
+            .all(|commit| commit.durability == Durability::Deferred);
+        let held = core.wal.as_ref().map_or(0, LogWriter::buffered_bytes);
+        if !is_deferred || held > DEFERRED_BYTES_MAX {
+            if let Err(error) = core.write_out() {
+                let error = Error::io("writing a commit", error);
+                return Err(self.refused(core, &checkpoint, error));
+            }
+        } else if let Some(values) = &mut core.values
+            && let Err(error) = values.log.write_out()
+        {
+            let error = Error::io("writing values", error);
+            return Err(self.refused(core, &checkpoint, error));
+        }
+        if is_synced {
+            match core.sync() {
+                Ok(syncs) => Counters::add(&self.counters.syncs, syncs),
+                Err(error) => return Err(self.in_doubt(core, Error::io("syncing a commit", error))),
+            }
+        }
+        self.apply(core, &placed)?;
+        Counters::add(&self.counters.commits, commits.len() as u64);
+        Ok(checkpoint.last.next())
+    }
+
+    /// Takes back what was appended. What the disk may hold of it is made void first, so that the
+    /// error may say that nothing was committed.
+    fn refused(&self, core: &mut Core, checkpoint: &Checkpoint, error: Error) -> Error {
+        let is_void = core.take_back(checkpoint).is_ok();
+        if is_void && matches!(error, Error::NoSpace { .. }) {
+            return error;
+        }
+        if is_void {
+            self.poison(&error);
+            return error;
+        }
+        self.in_doubt(core, error)
+    }
+
+    fn in_doubt(&self, core: &Core, error: Error) -> Error {
+        self.poison(&error);
+        Error::InDoubt {
+            txid: core.last.0,
+            cause: std::sync::Arc::new(error),
+        }
+    }
+
+    fn append_all<'c>(&self, core: &mut Core, commits: &[&'c Commit]) -> Result<Vec<Placed<'c>>> {
+        let threshold = self.options.value_threshold_bytes;
+        let mut placed = Vec::with_capacity(commits.len());
+        for commit in commits {
+            let sequence = core.last.next();
+            let mut pointers = Vec::new();
+            if commit.writes.value_bytes_max() >= threshold {
+                self.append_values(core, commit, sequence, &mut pointers)?;
+            } else {
+                self.append_wal(core, commit, sequence)?;
+            }
+            core.last = sequence;
+            placed.push(Placed {
+                commit,
+                sequence,
+                pointers,
+            });
+        }
+        Ok(placed)
+    }
+
+    fn append_wal(&self, core: &mut Core, commit: &Commit, sequence: Sequence) -> Result<()> {
+        if core.wal.is_none() {
+            match self.new_wal(core.wal_id) {
+                Ok(wal) => core.wal = Some(wal),
+                Err(error) => {
+                    // What was begun may have the name, so the next try takes another.
+                    core.wal_id = self.new_file_id();
+                    return Err(error);
+                }
+            }
+        }
+        let durable = core.durable;
+        if let Some(wal) = &mut core.wal {
+            let before = wal.buffered_bytes();
+            wal.append(sequence, durable, |to, _| {
+                begin(to, commit.writes.len());
+                for change in commit.writes.sorted().iter() {
+                    put(to, &change, false);
+                }
+            });
+            let grown = wal.buffered_bytes() - before;
+            Counters::add(&self.counters.log_bytes, grown as u64);
+        }
+        Ok(())
+    }
+
+    fn append_values(
+        &self,
+        core: &mut Core,
+        commit: &Commit,
+        sequence: Sequence,
+        pointers: &mut Vec<(usize, Pointer)>,
+    ) -> Result<()> {
+        let threshold = self.options.value_threshold_bytes;
+        let durable = core.durable;
+        let Some(values) = &mut core.values else {
+            return Err(Error::NoSpace {
+                what: "there is no value-log file".to_owned(),
+            });
+        };
+        let (id, before) = (values.log.id, values.log.buffered_bytes());
+        let mut value_bytes = 0;
+        values.log.append(sequence, durable, |to, file_offset| {
+            begin(to, commit.writes.len());
+            for (at, change) in commit.writes.sorted().iter().enumerate() {
+                let value = change.value.unwrap_or_default();
+                let stays = value.len() >= threshold;
+                let start = put(to, &change, stays);
+                if stays {
+                    value_bytes += value.len() as u64;
+                    let pointer = Pointer {
+                        file: id,
+                        offset: file_offset + start as u64,
+                        len: value.len() as u64,
+                        checksum: value_checksum(value),
+                    };
+                    pointers.push((at, pointer));
+                }
+            }
+        });
+        values.value_bytes += value_bytes;
+        let grown = values.log.buffered_bytes() - before;
+        Counters::add(&self.counters.value_bytes, grown as u64);
+        Ok(())
+    }
+
+    /// Brings written commits into the memtable and makes them visible.
+    fn apply(&self, core: &Core, placed: &[Placed<'_>]) -> Result<()> {
+        let state = self.state.load();
+        for one in placed {
+            let sorted = one.commit.writes.sorted();
+            let codes: Vec<Vec<u8>> = one
+                .pointers
+                .iter()
+                .map(|(_, pointer)| {
+                    let mut code = Vec::with_capacity(POINTER_BYTES_MAX);
+                    pointer.put(&mut code);
+                    code
+                })
+                .collect();
+            let mut pointed = one
+                .pointers
+                .iter()
+                .map(|(at, _)| *at)
+                .zip(&codes)
+                .peekable();
+            let entries = sorted.iter().enumerate().map(|(at, change)| {
+                let code = pointed.next_if(|(of, _)| *of == at).map(|(_, code)| code);
+                entry_of(change, one.sequence, code)
+            });
+            if let Err(error) = state.memtable.insert(one.sequence, entries) {
+                // It is in the log, so it cannot be refused any more.
+                return Err(self.in_doubt(core, error));
+            }
+        }
+        self.publish(core.last);
+        Ok(())
+    }
+
+    /// Whether anything that `commit` read was changed since it read it.
+    fn check_conflicts<'c>(
+        &self,
+        core: &Core,
+        commit: &Commit,
+        pending: impl Iterator<Item = &'c Commit>,
+    ) -> Result<()> {
+        if commit.reads.is_empty() {
+            return Ok(());
+        }
+        let (reads, since) = (&commit.reads, commit.read_at);
+        let mut is_changed = false;
+        for earlier in pending {
+            is_changed |= reads.keys().any(|key| earlier.writes.get(key).is_some());
+            let mut ranges = reads.ranges.iter();
+            is_changed |= ranges.any(|range| earlier.writes.any_in(&range.start, &range.end));
+        }
+        if !is_changed && core.last > since {
+            let state = self.state.load();
+            for key in reads.keys() {
+                is_changed = is_changed || state.is_newer_than(key, since)?;
+            }
+            for range in &reads.ranges {
+                is_changed =
+                    is_changed || state.is_any_newer_than(&range.start, &range.end, since)?;
+            }
+        }
+        if is_changed {
+            Counters::add(&self.counters.conflicts, 1);
+            return Err(Error::Conflict);
+        }
+        Ok(())
+    }
+}
+
+fn entry_of<'e>(change: Change<'e>, sequence: Sequence, code: Option<&'e Vec<u8>>) -> Entry<'e> {
+    let (kind, value) = match (code, change.value) {
+        (Some(code), _) => (Kind::Pointer, code.as_slice()),
+        (None, Some(value)) => (Kind::Put, value),
+        (None, None) => (Kind::Delete, &[][..]),
+    };
+    Entry {
+        key: change.key,
+        sequence,
+        kind,
+        extra: change.extra,
+        value,
+    }
+}

@@ -1,0 +1,201 @@
+//! Doing a compaction.
+
+use std::sync::Arc;
+
+use kv_api::Result;
+
+use crate::counters::Counters;
+use crate::error::locked;
+use crate::id::{FileId, Sequence};
+use crate::levels::{Job, job, pick, targets};
+use crate::manifest::edit::{Edit, Part};
+use crate::merge::{Child, Merge};
+use crate::output::Output;
+use crate::retention::{Kept, Verdict};
+use crate::shared::Shared;
+use crate::table::reader::Table;
+use crate::version::Version;
+
+/// Tables of a job, which nobody else may take while this lives.
+struct Reserved<'a> {
+    shared: &'a Shared,
+    ids: Vec<FileId>,
+    mark: FileId,
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        let mut files = locked(&self.shared.files);
+        for id in &self.ids {
+            files.busy.remove(id);
+        }
+        files.writing.retain(|(mark, ..)| *mark != self.mark);
+    }
+}
+
+impl Shared {
+    /// Takes the job that `choose` names and keeps others away from it.
+    fn reserve(
+        &self,
+        choose: impl FnOnce(&Version, &std::collections::BTreeSet<FileId>) -> Option<Job>,
+    ) -> Option<(Job, Reserved<'_>, Arc<Version>)> {
+        let mut files = locked(&self.files);
+        let version = Arc::clone(&self.state.load().version);
+        let job = choose(&version, &files.busy)?;
+        let ids: Vec<FileId> = job.tables().map(|table| table.meta.id).collect();
+        files.busy.extend(ids.iter().copied());
+        let mark = self.new_file_id();
+        let (start, end) = job.span();
+        files.writing.push((mark, start, end));
+        let reserved = Reserved {
+            shared: self,
+            ids,
+            mark,
+        };
+        Some((job, reserved, version))
+    }
+
+    /// Does the most urgent compaction; answers whether there was one.
+    pub fn compact_one(&self) -> Result<bool> {
+        let reserved = self.reserve(|version, busy| pick(version, &self.options, busy));
+        let Some((job, reserved, version)) = reserved else {
+            return Ok(false);
+        };
+        self.run_job(&job, &version)?;
+        drop(reserved);
+        self.work.wake();
+        Ok(true)
+    }
+
+    /// Merges tables of `level` down, urgent or not; answers whether there were any.
+    pub fn compact_level(&self, level: usize) -> Result<bool> {
+        let reserved = self.reserve(|version, busy| {
+            let targets = targets(version, &self.options);
+            job(version, &targets, level, busy)
+        });
+        let Some((job, reserved, version)) = reserved else {
+            return Ok(false);
+        };
+        self.run_job(&job, &version)?;
+        drop(reserved);
+        self.work.wake();
+        Ok(true)
+    }
+
+    fn run_job(&self, job: &Job, version: &Version) -> Result<()> {
+        Counters::add(&self.counters.compactions, 1);
+        if self.is_trivial(job) {
+            return self.move_down(job);
+        }
+        let read: u64 = job.tables().map(|table| table.meta.bytes).sum();
+        Counters::add(&self.counters.compaction_bytes_read, read);
+        let tables = self.merge_tables(job, version)?;
+        let written: u64 = tables.iter().map(|table| table.meta.bytes).sum();
+        Counters::add(&self.counters.compaction_bytes_written, written);
+        let mut edit: Edit = removals(job);
+        edit.extend(
+            tables
+                .iter()
+                .map(|table| Part::AddTable(job.to, table.meta.clone())),
+        );
+        let mut files = locked(&self.files);
+        let installed = self.install(&mut files, edit, |_, version| {
+            remove_inputs(job, version);
+            for table in &tables {
+                version.add(job.to, Arc::clone(table));
+            }
+        });
+        drop(files);
+        if let Err(error) = installed {
+            self.forget_tables(&tables);
+            return Err(error);
+        }
+        job.tables().for_each(|table| table.make_obsolete());
+        Ok(())
+    }
+
+    /// Whether a table can go down as it is: it meets nothing, and holds nothing to be dropped.
+    fn is_trivial(&self, job: &Job) -> bool {
+        let is_clean = |table: &Arc<Table>| {
+            table.meta.tombstones == 0
+                && table.meta.keys == table.meta.entries
+                && table.meta.expires_max == 0
+        };
+        let compression = |level: usize| self.options.compression.get(level);
+        job.bottom.is_empty()
+            && job.top.len() == 1
+            && job.top.iter().all(is_clean)
+            && compression(job.from) == compression(job.to)
+    }
+
+    fn move_down(&self, job: &Job) -> Result<()> {
+        let mut edit = removals(job);
+        edit.extend(
+            job.top
+                .iter()
+                .map(|table| Part::AddTable(job.to, table.meta.clone())),
+        );
+        let mut files = locked(&self.files);
+        self.install(&mut files, edit, |_, version| {
+            remove_inputs(job, version);
+            for table in &job.top {
+                version.add(job.to, Arc::clone(table));
+            }
+        })
+    }
+
+    fn merge_tables(&self, job: &Job, version: &Version) -> Result<Vec<Arc<Table>>> {
+        let retention = self.retention();
+        let base = job.tables().map(|table| table.meta.min_sequence).min();
+        let base = base.unwrap_or(Sequence(0));
+        let mut output = Output::new(self, job.to, base, self.options.table_bytes);
+        let top: Vec<&[Arc<Table>]> = if job.from == 0 {
+            job.top.iter().map(std::slice::from_ref).collect()
+        } else {
+            vec![&job.top]
+        };
+        let runs = top.into_iter().chain([job.bottom.as_slice()]);
+        let mut merge = Merge::new(runs.map(Child::run).collect());
+        merge.first()?;
+        let mut kept = Kept::default();
+        let mut last_key = Vec::new();
+        let mut is_first = true;
+        while let Some(entry) = merge.entry() {
+            if is_first || last_key != entry.key {
+                kept = Kept::default();
+                last_key.clear();
+                last_key.extend_from_slice(entry.key);
+                is_first = false;
+            }
+            let is_bottom = || !version.is_below(job.to, entry.key);
+            match retention.judge(&mut kept, &entry, is_bottom) {
+                Verdict::Keep => output.add(&entry)?,
+                Verdict::Bury => output.bury(&entry)?,
+                Verdict::Drop => {}
+            }
+            merge.advance()?;
+        }
+        output.finish()
+    }
+}
+
+fn removals(job: &Job) -> Edit {
+    let top = job
+        .top
+        .iter()
+        .map(|table| Part::RemoveTable(job.from, table.meta.id));
+    let bottom = job
+        .bottom
+        .iter()
+        .map(|table| Part::RemoveTable(job.to, table.meta.id));
+    top.chain(bottom).collect()
+}
+
+fn remove_inputs(job: &Job, version: &mut Version) {
+    for table in &job.top {
+        version.remove(job.from, table.meta.id);
+    }
+    for table in &job.bottom {
+        version.remove(job.to, table.meta.id);
+    }
+}

@@ -1,0 +1,71 @@
+//! The store's directory, claimed within this process and locked against others.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use disk::{Claim, Create, Disk, File, LockKind, OpenOptions};
+use kv_api::{Error, Result};
+
+/// The name of the file that carries the lock.
+pub(crate) const NAME: &str = "LOCK";
+
+/// How often a lock that another process holds is tried again.
+const LOCK_RETRY: Duration = Duration::from_millis(50);
+
+/// The right to use a store's directory; dropping it gives it up.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    _claim: Option<Claim>,
+    _file: Option<Arc<dyn File>>,
+}
+
+impl Lease {
+    /// No right at all, for those who say they know better.
+    pub fn none() -> Lease {
+        Lease {
+            _claim: None,
+            _file: None,
+        }
+    }
+
+    /// Claims and locks `directory`, waiting at most `timeout` for another process.
+    pub fn take(
+        disk: &dyn Disk,
+        directory: &Path,
+        kind: LockKind,
+        timeout: Option<Duration>,
+    ) -> Result<Lease> {
+        let how = OpenOptions {
+            create: Create::IfMissing,
+            ..OpenOptions::READ_WRITE
+        };
+        let failed = |error| Error::io("opening the lock file", error);
+        let file = disk.open(&directory.join(NAME), &how).map_err(failed)?;
+        let identity = file
+            .identity()
+            .map_err(|error| Error::io("identifying the lock file", error))?;
+        let claim = Claim::take(identity).ok_or_else(|| Error::AlreadyOpen {
+            path: directory.to_path_buf(),
+        })?;
+        let began = Instant::now();
+        while !file
+            .try_lock(kind)
+            .map_err(|error| Error::io("locking the store", error))?
+        {
+            let waited = began.elapsed();
+            if timeout.is_some_and(|timeout| waited + LOCK_RETRY > timeout) {
+                let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+                return Err(Error::Locked {
+                    path: directory.to_path_buf(),
+                    waited_ms,
+                });
+            }
+            std::thread::sleep(LOCK_RETRY);
+        }
+        Ok(Lease {
+            _claim: Some(claim),
+            _file: Some(file),
+        })
+    }
+}

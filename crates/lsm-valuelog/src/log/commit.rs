@@ -1,0 +1,106 @@
+//! A commit as one record of a log.
+
+use crate::entry::{Entry, Extra, Kind};
+use crate::id::{FileId, Sequence};
+use crate::pointer::{Pointer, value_checksum};
+use crate::wire::{Put, Read};
+
+/// Set where a record's value stays in the value log and is only pointed at.
+const STAYS: u8 = 0x80;
+
+/// What a record in a log is, by its first byte.
+const COMMIT: u8 = 1;
+const VALUES: u8 = 2;
+
+/// A change to one key, as a transaction made it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change<'a> {
+    pub key: &'a [u8],
+    /// The new value; none deletes the key.
+    pub value: Option<&'a [u8]>,
+    pub extra: Extra,
+}
+
+/// Begins the record of a commit of `count` changes.
+pub(crate) fn begin(to: &mut Vec<u8>, count: usize) {
+    to.push(COMMIT);
+    to.put_varint(count as u64);
+}
+
+/// Appends a change; answers where in `to` its value begins.
+pub(crate) fn put(to: &mut Vec<u8>, change: &Change<'_>, stays: bool) -> usize {
+    let kind = match change.value {
+        Some(_) => Kind::Put,
+        None => Kind::Delete,
+    };
+    let flag = if stays { STAYS } else { 0 };
+    to.push(change.extra.first_byte(kind) | flag);
+    change.extra.put(to);
+    let value = change.value.unwrap_or_default();
+    to.put_varint(change.key.len() as u64);
+    to.put_varint(value.len() as u64);
+    to.extend_from_slice(change.key);
+    let start = to.len();
+    to.extend_from_slice(value);
+    start
+}
+
+/// Begins a record of values that tables written later point at; it is no commit.
+pub(crate) fn begin_values(to: &mut Vec<u8>) {
+    to.push(VALUES);
+}
+
+/// Calls `each` with every change of the record `bytes`, as the memtable takes it. Where a value
+/// stays in the log, `file` and the record's offset there make its pointer. `None` if the record
+/// is not one of ours.
+pub(crate) fn replay(
+    bytes: &[u8],
+    file: FileId,
+    offset: u64,
+    sequence: Sequence,
+    mut each: impl FnMut(&Entry<'_>),
+) -> Option<u64> {
+    let mut read = Read::new(bytes);
+    match read.u8()? {
+        COMMIT => {}
+        VALUES => return Some(0),
+        _ => return None,
+    }
+    let count = read.varint()?;
+    let mut code = Vec::new();
+    for _ in 0..count {
+        let first = read.u8()?;
+        let kind = Kind::from_code(first)?;
+        let extra = Extra::read(first & !STAYS, &mut read)?;
+        let (key_len, value_len) = (read.length()?, read.length()?);
+        let key = read.take(key_len)?;
+        let at = bytes.len() - read.left();
+        let value = read.take(value_len)?;
+        let mut entry = Entry {
+            key,
+            sequence,
+            kind,
+            extra,
+            value,
+        };
+        if first & STAYS != 0 {
+            let pointer = Pointer {
+                file,
+                offset: offset.checked_add(at as u64)?,
+                len: value.len() as u64,
+                checksum: value_checksum(value),
+            };
+            code.clear();
+            pointer.put(&mut code);
+            entry.kind = Kind::Pointer;
+            entry.value = &code;
+        }
+        each(&entry);
+    }
+    read.is_empty().then_some(count)
+}
+
+/// Whether a record is a commit.
+pub(crate) fn is_commit(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&COMMIT)
+}

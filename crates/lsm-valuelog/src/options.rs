@@ -1,0 +1,278 @@
+//! What may be chosen when a store is opened.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use disk::{Disk, OsDisk};
+use kv_api::{Error, Result};
+
+use crate::table::Compression;
+use crate::version::LEVELS;
+
+/// Where the time of day comes from: seconds since 1970.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// How to open a store.
+///
+/// ```
+/// # fn main() -> kv_api::Result<()> {
+/// # let directory = tempfile::tempdir().expect("a temporary directory");
+/// # let path = directory.path().join("store");
+/// use lsm_valuelog::{Compression, Options};
+///
+/// let db = Options::new()
+///     .memtable_bytes(16 << 20)
+///     .compression(Compression::Lz4)
+///     .open(&path)?;
+/// # use kv_api::Store;
+/// db.close()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Options {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) clock: Clock,
+    pub(crate) lock_timeout: Option<Duration>,
+    pub(crate) bypasses_lock: bool,
+    pub(crate) reads_without_mapping: bool,
+    pub(crate) background: bool,
+    pub(crate) memtable_bytes: usize,
+    pub(crate) sealed_memtables_max: usize,
+    pub(crate) value_threshold_bytes: usize,
+    pub(crate) value_file_bytes: u64,
+    pub(crate) table_bytes: u64,
+    pub(crate) base_level_bytes: u64,
+    pub(crate) level_multiplier: u64,
+    pub(crate) level_zero_tables: usize,
+    pub(crate) level_zero_tables_slow: usize,
+    pub(crate) level_zero_tables_max: usize,
+    pub(crate) block_bytes: usize,
+    pub(crate) filter_bits_per_key: usize,
+    pub(crate) compression: [Compression; LEVELS],
+    pub(crate) versions_to_keep: usize,
+    pub(crate) external_magic: u16,
+    pub(crate) garbage_percent: u64,
+    pub(crate) idle: Duration,
+}
+
+/// The time of day of the machine.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            disk: Arc::new(OsDisk),
+            clock: Arc::new(now),
+            lock_timeout: None,
+            bypasses_lock: false,
+            reads_without_mapping: false,
+            background: true,
+            memtable_bytes: 64 << 20,
+            sealed_memtables_max: 3,
+            value_threshold_bytes: 2 << 10,
+            value_file_bytes: 128 << 20,
+            table_bytes: 32 << 20,
+            base_level_bytes: 64 << 20,
+            level_multiplier: 10,
+            level_zero_tables: 4,
+            level_zero_tables_slow: 8,
+            level_zero_tables_max: 20,
+            block_bytes: 4 << 10,
+            filter_bits_per_key: 10,
+            compression: [Compression::None; LEVELS],
+            versions_to_keep: 1,
+            external_magic: 0,
+            garbage_percent: 12,
+            idle: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Options {
+    /// The defaults.
+    pub fn new() -> Options {
+        Options::default()
+    }
+
+    /// The disk to keep the store on. Default: the machine's.
+    pub fn disk(mut self, disk: Arc<dyn Disk>) -> Options {
+        self.disk = disk;
+        self
+    }
+
+    /// Where the time of day comes from. Default: the machine's clock.
+    pub fn clock(mut self, clock: Clock) -> Options {
+        self.clock = clock;
+        self
+    }
+
+    /// How long opening waits for another process to let the store go. Default: for ever.
+    pub fn lock_timeout(mut self, timeout: Duration) -> Options {
+        self.lock_timeout = Some(timeout);
+        self
+    }
+
+    /// Opens without the directory's lock, for those who keep others out by other means.
+    /// Default: off.
+    pub fn bypass_lock(mut self, bypass: bool) -> Options {
+        self.bypasses_lock = bypass;
+        self
+    }
+
+    /// Reads files piece by piece instead of mapping them: slower, but a file that shrinks or a
+    /// disk that fails is an error and nothing worse. Default: off.
+    pub fn read_without_mapping(mut self, read: bool) -> Options {
+        self.reads_without_mapping = read;
+        self
+    }
+
+    /// Whether flushing, compaction and collection run on threads of their own. Without them the
+    /// commit that fills a memtable does that work before it returns. Default: on.
+    pub fn background(mut self, background: bool) -> Options {
+        self.background = background;
+        self
+    }
+
+    /// Bytes of records that a memtable holds before it is written to a table. Default: 64 MiB.
+    pub fn memtable_bytes(mut self, bytes: usize) -> Options {
+        self.memtable_bytes = bytes;
+        self
+    }
+
+    /// How many full memtables may wait to be written before writers wait. Default: 3.
+    pub fn sealed_memtables_max(mut self, count: usize) -> Options {
+        self.sealed_memtables_max = count;
+        self
+    }
+
+    /// Values of at least so many bytes go to the value log. Default: 2 KiB.
+    pub fn value_threshold_bytes(mut self, bytes: usize) -> Options {
+        self.value_threshold_bytes = bytes;
+        self
+    }
+
+    /// Bytes of a value-log file, beyond which the next is begun. Default: 128 MiB.
+    pub fn value_file_bytes(mut self, bytes: u64) -> Options {
+        self.value_file_bytes = bytes;
+        self
+    }
+
+    /// Bytes of a table below level 0. Default: 32 MiB.
+    pub fn table_bytes(mut self, bytes: u64) -> Options {
+        self.table_bytes = bytes;
+        self
+    }
+
+    /// Bytes that the first level below level 0 in use should have at most. Default: 64 MiB.
+    pub fn base_level_bytes(mut self, bytes: u64) -> Options {
+        self.base_level_bytes = bytes;
+        self
+    }
+
+    /// How many times larger each level is than the one above. Default: 10.
+    pub fn level_multiplier(mut self, multiplier: u64) -> Options {
+        self.level_multiplier = multiplier;
+        self
+    }
+
+    /// Tables of level 0 that ask for a compaction; that slow writers down; that make them wait.
+    /// Default: 4, 8 and 20.
+    pub fn level_zero_tables(mut self, compact: usize, slow: usize, wait: usize) -> Options {
+        self.level_zero_tables = compact;
+        self.level_zero_tables_slow = slow;
+        self.level_zero_tables_max = wait;
+        self
+    }
+
+    /// Bytes of a block before compression. Default: 4 KiB.
+    pub fn block_bytes(mut self, bytes: usize) -> Options {
+        self.block_bytes = bytes;
+        self
+    }
+
+    /// Bits per key of tables' filters; 0 for none. Default: 10.
+    pub fn filter_bits_per_key(mut self, bits: usize) -> Options {
+        self.filter_bits_per_key = bits;
+        self
+    }
+
+    /// How blocks of every level are compressed. Default: not at all.
+    pub fn compression(mut self, compression: Compression) -> Options {
+        self.compression = [compression; LEVELS];
+        self
+    }
+
+    /// How blocks of one level, and of those below it, are compressed.
+    pub fn compression_from_level(mut self, level: usize, compression: Compression) -> Options {
+        let deeper = self.compression.iter_mut().skip(level);
+        deeper.for_each(|slot| *slot = compression);
+        self
+    }
+
+    /// How many versions of a key compaction keeps. Default: 1.
+    pub fn versions_to_keep(mut self, versions: usize) -> Options {
+        self.versions_to_keep = versions;
+        self
+    }
+
+    /// A number in the manifest by which an application knows its own stores; opening a store
+    /// with another is refused. Default: 0.
+    pub fn external_magic(mut self, magic: u16) -> Options {
+        self.external_magic = magic;
+        self
+    }
+
+    /// The share of a value-log file that must be dead before it is collected, in percent.
+    /// Default: 12.
+    pub fn garbage_percent(mut self, percent: u64) -> Options {
+        self.garbage_percent = percent;
+        self
+    }
+
+    /// How long nothing must be written before the store tidies up. Default: 1 s.
+    pub fn idle(mut self, idle: Duration) -> Options {
+        self.idle = idle;
+        self
+    }
+
+    pub(crate) fn validate(&self) -> Result<()> {
+        let wrong = |what| Err(Error::Invalid { what });
+        match self {
+            _ if self.memtable_bytes < 4 << 10 || self.memtable_bytes > 1 << 30 => {
+                wrong("a memtable below 4 KiB or above 1 GiB")
+            }
+            _ if self.value_file_bytes < 4 << 10 => wrong("value-log files below 4 KiB"),
+            _ if self.value_threshold_bytes == 0 => wrong("a value threshold of 0"),
+            _ if self.table_bytes < 1 << 10 || self.table_bytes > 1 << 30 => {
+                wrong("tables below 1 KiB or above 1 GiB")
+            }
+            _ if self.level_multiplier < 2 => wrong("a level multiplier below 2"),
+            _ if self.block_bytes < 64 || self.block_bytes > 1 << 20 => {
+                wrong("blocks below 64 bytes or above 1 MiB")
+            }
+            _ if self.versions_to_keep == 0 => wrong("no versions to keep"),
+            _ if self.level_zero_tables == 0
+                || self.level_zero_tables_slow < self.level_zero_tables
+                || self.level_zero_tables_max <= self.level_zero_tables_slow =>
+            {
+                wrong("limits of level 0 that do not ascend")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("memtable_bytes", &self.memtable_bytes)
+            .field("value_threshold_bytes", &self.value_threshold_bytes)
+            .field("table_bytes", &self.table_bytes)
+            .field("background", &self.background)
+            .finish_non_exhaustive()
+    }
+}

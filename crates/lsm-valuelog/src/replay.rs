@@ -1,0 +1,388 @@
+//! Bringing back commits that are in the logs and in no table.
+//!
+//! Both kinds of log are read as one row of commits, by their numbers. The row ends at the first
+//! number that is missing. If a whole record from behind that place says that a later commit was
+//! durable when it was written, then what is missing was promised: that is damage, and nothing is
+//! cut off.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use disk::{File, OpenOptions, read_exact_at, write_all_at};
+use kv_api::{Error, Result};
+
+use crate::error::{damage, locked};
+use crate::id::{FileId, Sequence};
+use crate::log::commit::{is_commit, replay};
+use crate::log::scan::{Scan, Tail};
+use crate::logs::{memtable_capacity, wal_name};
+use crate::manifest::edit::Part;
+use crate::memtable::{LogPlace, Memtable};
+use crate::shared::Shared;
+use crate::skiplist::record_bytes_max;
+use crate::table::reader::Reading;
+use crate::values::{HEADER_BYTES, values_name};
+use crate::version::ValueFileState;
+use crate::wire::to_usize;
+
+/// What opening a store brought back and cut off.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Commits brought back from the logs.
+    pub commits: u64,
+    /// Bytes of torn records behind them, in logs and manifest.
+    pub torn_bytes: u64,
+    /// Commits written whole, but behind one that was not: none of them was durable.
+    pub cut_commits: u64,
+}
+
+/// A log file to be read.
+struct LogFile {
+    file: Arc<dyn File>,
+    id: FileId,
+    name: String,
+    from: u64,
+}
+
+/// A commit's record, read.
+struct Record {
+    sequence: Sequence,
+    file: FileId,
+    offset: u64,
+    bytes: Vec<u8>,
+}
+
+/// Log files one behind the other, with the next commit in sight.
+struct Chain {
+    waiting: VecDeque<LogFile>,
+    scan: Option<Scan>,
+    name: String,
+    next: Option<Record>,
+    durable: Sequence,
+    newest: Sequence,
+    torn_bytes: u64,
+    /// Where the whole records of each file end.
+    ends: Vec<(FileId, u64)>,
+    current: FileId,
+}
+
+impl Chain {
+    fn new(files: Vec<LogFile>) -> Result<Chain> {
+        let mut chain = Chain {
+            waiting: files.into(),
+            scan: None,
+            name: String::new(),
+            next: None,
+            durable: Sequence(0),
+            newest: Sequence(0),
+            torn_bytes: 0,
+            ends: Vec::new(),
+            current: FileId(0),
+        };
+        chain.advance()?;
+        Ok(chain)
+    }
+
+    /// Brings the next commit in sight.
+    fn advance(&mut self) -> Result<()> {
+        self.next = None;
+        loop {
+            let Some(scan) = &mut self.scan else {
+                let Some(next) = self.waiting.pop_front() else {
+                    return Ok(());
+                };
+                self.name = next.name;
+                self.current = next.id;
+                self.scan = Some(Scan::new(next.file, next.id, next.from, None)?);
+                continue;
+            };
+            while let Some((frame, offset, bytes)) = scan.next()? {
+                self.durable = self.durable.max(frame.durable);
+                if is_commit(bytes) {
+                    self.newest = self.newest.max(frame.sequence);
+                    self.next = Some(Record {
+                        sequence: frame.sequence,
+                        file: self.current,
+                        offset,
+                        bytes: bytes.to_vec(),
+                    });
+                    return Ok(());
+                }
+            }
+            if let Some(scan) = self.scan.take() {
+                let Tail {
+                    end,
+                    torn_bytes,
+                    durable,
+                    newest,
+                } = scan.tail()?;
+                self.ends.push((self.current, end));
+                self.torn_bytes += torn_bytes;
+                self.durable = self.durable.max(durable);
+                self.newest = self.newest.max(newest);
+            }
+        }
+    }
+
+    fn sequence(&self) -> Option<Sequence> {
+        self.next.as_ref().map(|record| record.sequence)
+    }
+
+    /// Reads on to the end, for what the rest says about durability.
+    fn exhaust(&mut self) -> Result<u64> {
+        let mut left = 0;
+        while self.next.is_some() {
+            left += 1;
+            self.advance()?;
+        }
+        Ok(left)
+    }
+}
+
+/// The write-ahead logs from `from` on.
+fn wal_files(reading: &Reading, ids: &[FileId]) -> Result<Vec<LogFile>> {
+    let mut files = Vec::new();
+    for id in ids {
+        let name = wal_name(*id);
+        let file = reading
+            .disk
+            .open(&reading.directory.join(&name), &OpenOptions::READ)
+            .map_err(|error| Error::io("opening a log", error))?;
+        let log = LogFile {
+            file,
+            id: *id,
+            name,
+            from: HEADER_BYTES as u64,
+        };
+        // Its header says nothing that its frames do not say themselves.
+        files.push(log);
+    }
+    Ok(files)
+}
+
+impl Shared {
+    /// The value-log files that may hold commits that are in no table.
+    fn values_to_replay(&self, logs: LogPlace) -> Result<Vec<LogFile>> {
+        let version = Arc::clone(&self.state.load().version);
+        let (first, offset) = logs.values.unwrap_or_default();
+        let mut files = Vec::new();
+        for (id, state) in &version.value_states {
+            if *id < first || *id != state.physical {
+                continue;
+            }
+            let name = values_name(*id);
+            let path = self.reading.directory.join(&name);
+            let file = self
+                .reading
+                .disk
+                .open(&path, &OpenOptions::READ)
+                .map_err(|error| Error::io("opening a value-log file", error))?;
+            let from = if *id == first {
+                offset
+            } else {
+                HEADER_BYTES as u64
+            };
+            files.push(LogFile {
+                file,
+                id: *id,
+                name,
+                from,
+            });
+        }
+        Ok(files)
+    }
+
+    /// Replays the logs into tables. Nothing is written if there is nothing to be replayed.
+    pub fn recover(&self, wals: &[FileId], torn_manifest_bytes: u64) -> Result<Recovery> {
+        let logs = locked(&self.files).logs;
+        let values = self.values_to_replay(logs)?;
+        let starts: Vec<(FileId, u64)> = values.iter().map(|file| (file.id, file.from)).collect();
+        let mut values = Chain::new(values)?;
+        let mut wal = Chain::new(wal_files(&self.reading, wals)?)?;
+        let has_values = values.next.is_some();
+        if has_values {
+            self.write_again(&starts)?;
+        }
+        let mut recovery = Recovery::default();
+        self.replay_into_tables(&mut wal, &mut values, &mut recovery)?;
+        let last = self.visible();
+        recovery.cut_commits = wal.exhaust()? + values.exhaust()?;
+        let durable = wal.durable.max(values.durable);
+        if durable > last {
+            let name = if wal.name.is_empty() {
+                &values.name
+            } else {
+                &wal.name
+            };
+            let what = format!(
+                "commits up to {durable} were durable, but the logs break off behind {last}"
+            );
+            return Err(damage(name, 0, what));
+        }
+        recovery.torn_bytes = wal.torn_bytes + values.torn_bytes + torn_manifest_bytes;
+        let newest = wal.newest.max(values.newest);
+        // A file that goes on behind what the manifest knows of it must not be appended to there.
+        let version = Arc::clone(&self.state.load().version);
+        let goes_on = values.ends.iter().any(|(id, end)| {
+            let state = version.value_states.get(id);
+            state.is_some_and(|state| !state.is_sealed && state.len != *end)
+        });
+        let is_touched = recovery != Recovery::default() || newest > last || has_values || goes_on;
+        self.settle_logs(wals, is_touched, &values.ends)?;
+        if recovery != Recovery::default() {
+            tracing::info!(?recovery, "recovered");
+        }
+        Ok(recovery)
+    }
+
+    /// Reads value-log files from these places on and writes the same bytes again: what is seen
+    /// may be in the cache only, and from now on tables rely on it.
+    fn write_again(&self, starts: &[(FileId, u64)]) -> Result<()> {
+        const PART_BYTES: u64 = 4 << 20;
+        let failed = |error| Error::io("securing the value log", error);
+        for (id, start) in starts {
+            let path = self.reading.directory.join(values_name(*id));
+            let file = self.reading.disk.open(&path, &OpenOptions::READ_WRITE);
+            let file = file.map_err(failed)?;
+            let len = file.len().map_err(failed)?;
+            let mut offset = *start;
+            while offset < len {
+                let part = (len - offset).min(PART_BYTES);
+                let mut bytes = vec![0; to_usize(part)];
+                read_exact_at(&*file, &mut bytes, offset).map_err(failed)?;
+                write_all_at(&*file, &bytes, offset).map_err(failed)?;
+                offset += part;
+            }
+            file.sync_all().map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn replay_into_tables(
+        &self,
+        wal: &mut Chain,
+        values: &mut Chain,
+        recovery: &mut Recovery,
+    ) -> Result<()> {
+        let capacity = memtable_capacity(self.options.memtable_bytes);
+        let logs = locked(&self.files).logs;
+        let mut memtable = Memtable::new(capacity, logs)?;
+        let mut last = self.visible();
+        loop {
+            // What is in tables already is passed by.
+            while wal.sequence().is_some_and(|sequence| sequence <= last) {
+                wal.advance()?;
+            }
+            while values.sequence().is_some_and(|sequence| sequence <= last) {
+                values.advance()?;
+            }
+            let chain = if wal.sequence() == Some(last.next()) {
+                &mut *wal
+            } else if values.sequence() == Some(last.next()) {
+                &mut *values
+            } else {
+                break;
+            };
+            let Some(record) = chain.next.take() else {
+                break;
+            };
+            let needed = record.bytes.len() + record.bytes.len() / 2 * record_bytes_max(0, 0);
+            if memtable.room_bytes() < needed && !memtable.is_empty() {
+                self.install_replayed(&memtable, last)?;
+                memtable = Memtable::new(capacity, logs)?;
+            }
+            if memtable.room_bytes() < needed {
+                memtable = Memtable::new(capacity + needed, logs)?;
+            }
+            self.replay_record(&memtable, &record, &chain.name)?;
+            last = record.sequence;
+            recovery.commits += 1;
+            chain.advance()?;
+        }
+        if !memtable.is_empty() {
+            self.install_replayed(&memtable, last)?;
+        }
+        Ok(())
+    }
+
+    fn replay_record(&self, memtable: &Memtable, record: &Record, name: &str) -> Result<()> {
+        let mut refused = None;
+        let replayed = replay(
+            &record.bytes,
+            record.file,
+            record.offset,
+            record.sequence,
+            |entry| {
+                if let Err(error) = memtable.insert(record.sequence, [*entry]) {
+                    refused = Some(error);
+                }
+            },
+        );
+        match (replayed, refused) {
+            (_, Some(error)) => Err(error),
+            (None, _) => Err(damage(name, record.offset, "a commit is malformed")),
+            (Some(_), None) => Ok(()),
+        }
+    }
+
+    /// Writes a replayed memtable to tables. The logs stay until all of them are.
+    fn install_replayed(&self, memtable: &Memtable, last: Sequence) -> Result<()> {
+        // Retention asks what may be seen, and this is about to be.
+        self.publish(last);
+        let tables = self.write_memtable(memtable)?;
+        let mut edit = vec![Part::Flushed(last)];
+        edit.extend(
+            tables
+                .iter()
+                .map(|table| Part::AddTable(0, table.meta.clone())),
+        );
+        let mut files = locked(&self.files);
+        files.must_rewrite = true;
+        self.install(&mut files, edit, |_, version| {
+            version.flushed = version.flushed.max(last);
+            for table in &tables {
+                version.add(0, Arc::clone(table));
+            }
+        })
+    }
+
+    /// Ends the logs that were read, and has the manifest say so.
+    fn settle_logs(&self, wals: &[FileId], is_touched: bool, ends: &[(FileId, u64)]) -> Result<()> {
+        let mut files = locked(&self.files);
+        if is_touched || !wals.is_empty() || files.must_rewrite {
+            let version = Arc::clone(&self.state.load().version);
+            let mut sealed: Vec<(FileId, ValueFileState)> = Vec::new();
+            for (id, end) in ends {
+                if let Some(state) = version.value_states.get(id)
+                    && !state.is_sealed
+                {
+                    let value_bytes = state.value_bytes.max(end - HEADER_BYTES as u64);
+                    sealed.push((
+                        *id,
+                        ValueFileState {
+                            len: *end,
+                            value_bytes,
+                            is_sealed: true,
+                            ..*state
+                        },
+                    ));
+                }
+            }
+            // All that was read is sealed now.
+            files.logs = LogPlace {
+                wal: self.next_file(),
+                values: Some((self.next_file(), HEADER_BYTES as u64)),
+            };
+            files.must_rewrite = true;
+            self.install(&mut files, Vec::new(), |_, version| {
+                version.value_states.extend(sealed.iter().copied());
+            })?;
+        }
+        for id in wals {
+            let path = self.reading.directory.join(wal_name(*id));
+            let removed = self.reading.disk.remove(&path);
+            removed.map_err(|error| Error::io("removing a replayed log", error))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,192 @@
+//! The work behind the scenes: flushing, compaction and collection, on threads or on call.
+//!
+//! A step that fails is tried again after a pause, and told in the log and the counters; nothing
+//! is swallowed, and nothing that was installed is undone.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kv_api::{Error, Result};
+
+use crate::counters::Counters;
+use crate::levels::untidy;
+use crate::shared::Shared;
+
+/// How long a thread sleeps at most before it looks again.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// The pause after a step that failed.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// The longest delay of one commit while level 0 fills up.
+const DELAY_MAX: Duration = Duration::from_millis(5);
+
+impl Shared {
+    /// Holds a writer up for as long as the tree is behind: not at all, a little more with each
+    /// table too many, and at the limit until there is room.
+    pub fn stall(&self) -> Result<()> {
+        if !self.options.background {
+            return Ok(());
+        }
+        let state = self.state.load();
+        let (sealed, zero) = (state.sealed.len(), state.version.level(0).len());
+        drop(state);
+        let (slow, limit) = (
+            self.options.level_zero_tables_slow,
+            self.options.level_zero_tables_max,
+        );
+        if zero < slow && sealed <= self.options.sealed_memtables_max {
+            return Ok(());
+        }
+        let began = Instant::now();
+        if zero >= slow {
+            let (over, span) = (zero - slow + 1, limit - slow);
+            let share = over as f64 / span as f64;
+            std::thread::sleep(DELAY_MAX.mul_f64((share * share).min(1.0)));
+        }
+        loop {
+            let seen = self.work.rings();
+            let state = self.state.load();
+            let is_room = state.sealed.len() <= self.options.sealed_memtables_max
+                && state.version.level(0).len() < limit;
+            drop(state);
+            if is_room {
+                break;
+            }
+            self.refuse_closed()?;
+            self.refuse_poisoned()?;
+            self.work.wait(seen, PATIENCE);
+        }
+        let waited = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        Counters::add(&self.counters.stall_ns, waited);
+        Ok(())
+    }
+
+    /// Does all that is due, on the caller's thread.
+    pub fn tidy_now(&self) -> Result<()> {
+        // A failure here is none of the commit's, which is done; the work is due again later.
+        let done = self.flush_due().and_then(|()| self.compact_due());
+        let done = done.and_then(|()| self.collect_due());
+        if let Err(error) = done {
+            self.note_failure("tidying up", &error);
+        }
+        Ok(())
+    }
+
+    fn flush_due(&self) -> Result<()> {
+        while self.flush_one()? {}
+        Ok(())
+    }
+
+    fn compact_due(&self) -> Result<()> {
+        while self.compact_one()? {}
+        Ok(())
+    }
+
+    fn collect_due(&self) -> Result<()> {
+        while self.collect_one()? {}
+        Ok(())
+    }
+
+    fn note_failure(&self, doing: &str, error: &Error) {
+        Counters::add(&self.counters.background_failures, 1);
+        tracing::warn!(%error, "{doing} failed; it will be tried again");
+    }
+
+    /// Whether threads should end.
+    fn is_over(&self) -> bool {
+        self.refuse_closed().is_err()
+    }
+
+    fn keep_doing(&self, doing: &str, step: impl Fn() -> Result<bool>) {
+        while !self.is_over() {
+            let seen = self.work.rings();
+            if self.poisoned().is_some() {
+                self.work.wait(seen, PATIENCE);
+                continue;
+            }
+            match step() {
+                Ok(true) => {}
+                Ok(false) => self.work.wait(seen, PATIENCE),
+                Err(error) => {
+                    self.note_failure(doing, &error);
+                    self.work.wait(self.work.rings(), RETRY);
+                }
+            }
+        }
+    }
+
+    /// Writes memtables to tables until the store is closed.
+    pub fn flush_until_closed(&self) {
+        self.keep_doing("flushing", || self.flush_one());
+    }
+
+    /// Compacts and collects until the store is closed.
+    pub fn compact_until_closed(&self) {
+        let mut last_commit = self.visible();
+        let mut quiet_since = Instant::now();
+        let mut is_settled = false;
+        while !self.is_over() {
+            let seen = self.work.rings();
+            let newest = self.visible();
+            if newest != last_commit {
+                (last_commit, quiet_since, is_settled) = (newest, Instant::now(), false);
+            }
+            let is_idle = quiet_since.elapsed() >= self.options.idle;
+            let step = || {
+                if self.poisoned().is_some() {
+                    return Ok(false);
+                }
+                Ok(self.compact_one()?
+                    || self.collect_one()?
+                    || is_idle && !is_settled && self.settle_one()?)
+            };
+            match step() {
+                Ok(true) => {}
+                Ok(false) => {
+                    is_settled |= is_idle;
+                    self.work.wait(seen, PATIENCE);
+                }
+                Err(error) => {
+                    self.note_failure("compacting", &error);
+                    self.work.wait(self.work.rings(), RETRY);
+                }
+            }
+        }
+    }
+
+    /// One step towards a store without waste, for when nobody writes: what is only in memory but
+    /// keeps values alive goes to a table, what is stacked goes down. Answers whether there was
+    /// anything to be done.
+    fn settle_one(&self) -> Result<bool> {
+        let state = self.state.load_full();
+        let is_wasteful = state.memtable.separated_bytes() > 0
+            || state.version.level_bytes(0) > 0 && !state.memtable.is_empty();
+        if is_wasteful {
+            let mut core = crate::error::locked(&self.core);
+            self.flush_all(&mut core)?;
+            return Ok(true);
+        }
+        if let Some(level) = untidy(&state.version)
+            && self.compact_level(level)?
+        {
+            return Ok(true);
+        }
+        self.seal_wasteful()
+    }
+}
+
+/// The threads of a store.
+pub(crate) fn threads(shared: &Arc<Shared>) -> Vec<std::thread::JoinHandle<()>> {
+    if !shared.options.background {
+        return Vec::new();
+    }
+    let spawn = |name: &str, run: fn(&Shared)| {
+        let shared = Arc::clone(shared);
+        let builder = std::thread::Builder::new().name(name.to_owned());
+        builder.spawn(move || run(&shared)).ok()
+    };
+    let flusher = spawn("lsm-flush", Shared::flush_until_closed);
+    let compactor = spawn("lsm-compact", Shared::compact_until_closed);
+    flusher.into_iter().chain(compactor).collect()
+}

@@ -1,0 +1,160 @@
+//! Space of dead values comes back, and nothing living is lost by it.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use kv_api::capability::Check;
+use kv_api::{Durability, Reader, Space, Store, Transaction};
+use lsm_valuelog::{Db, Options};
+
+fn options() -> Options {
+    Options::new()
+        .background(false)
+        .memtable_bytes(16 << 10)
+        .value_threshold_bytes(100)
+        .value_file_bytes(64 << 10)
+}
+
+fn put(db: &Db, round: u8, keys: std::ops::Range<u32>) {
+    for key in keys {
+        let value = vec![round; 1_000 + key as usize];
+        let mut tx = db.begin().unwrap();
+        tx.put(Space::DEFAULT, &key.to_be_bytes(), &value).unwrap();
+        tx.commit(Durability::Buffered).unwrap();
+    }
+}
+
+fn assert_holds(db: &Db, round: impl Fn(u32) -> u8, keys: u32) {
+    let snapshot = db.snapshot().unwrap();
+    for key in 0..keys {
+        let value = snapshot
+            .get(Space::DEFAULT, &key.to_be_bytes())
+            .unwrap()
+            .unwrap();
+        assert_eq!(*value, vec![round(key); 1_000 + key as usize], "{key}");
+    }
+}
+
+fn assert_clean(db: &Db) {
+    let mut findings = Vec::new();
+    db.check(&mut |finding| findings.push(finding)).unwrap();
+    assert_eq!(findings, []);
+}
+
+fn bytes_in(path: &Path) -> u64 {
+    let entries = std::fs::read_dir(path).unwrap();
+    entries
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .sum()
+}
+
+#[test]
+fn living_values_survive_collection_and_reopening() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let db = options().open(&path).unwrap();
+    put(&db, 1, 0..200);
+    put(&db, 2, 0..150);
+    db.flatten().unwrap();
+    assert!(db.collect().unwrap() > 0);
+    let round = |key: u32| if key < 150 { 2 } else { 1 };
+    assert_holds(&db, round, 200);
+    assert_clean(&db);
+    let moved = |db: &Db| {
+        db.value_files()
+            .iter()
+            .filter(|file| file.id != file.physical)
+            .count()
+    };
+    assert!(
+        moved(&db) > 0,
+        "some file was written anew: {:?}",
+        db.value_files()
+    );
+    for is_closed in [false, true] {
+        put(&db, 3, 199..200);
+        put(&db, 1, 199..200);
+        if is_closed {
+            db.close().unwrap();
+        }
+    }
+    drop(db);
+    let db = options().open(&path).unwrap();
+    assert!(moved(&db) > 0);
+    assert_holds(&db, round, 200);
+    assert_clean(&db);
+}
+
+#[test]
+fn the_accounts_of_living_bytes_are_exact() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = options().open(directory.path().join("store")).unwrap();
+    put(&db, 1, 0..100);
+    put(&db, 2, 0..40);
+    db.update(|tx| tx.delete_range(Space::DEFAULT, 40_u32.to_be_bytes()..60_u32.to_be_bytes()))
+        .unwrap();
+    db.flatten().unwrap();
+    let living: u64 = db.value_files().iter().map(|file| file.living_bytes).sum();
+    let expected: u64 = (0..100)
+        .filter(|key| !(40..60).contains(key))
+        .map(|key| 1_000 + key)
+        .sum();
+    assert_eq!(living, expected);
+}
+
+#[test]
+fn a_reader_of_before_goes_on_reading_what_was_collected() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let db = options().open(&path).unwrap();
+    put(&db, 1, 0..200);
+    let before = db.snapshot().unwrap();
+    for round in 2..5 {
+        put(&db, round, 0..200);
+    }
+    db.flatten().unwrap();
+    assert!(db.collect().unwrap() > 0);
+    let held = bytes_in(&path);
+    for key in 0..200_u32 {
+        let value = before
+            .get(Space::DEFAULT, &key.to_be_bytes())
+            .unwrap()
+            .unwrap();
+        assert_eq!(*value, vec![1; 1_000 + key as usize]);
+    }
+    drop(before);
+    assert!(
+        bytes_in(&path) < held,
+        "the files go with their last reader"
+    );
+    assert_holds(&db, |_| 4, 200);
+    assert_clean(&db);
+}
+
+#[test]
+fn space_comes_back_by_itself_once_nobody_writes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let db = options()
+        .background(true)
+        .idle(Duration::from_millis(50))
+        .open(&path)
+        .unwrap();
+    for round in 0..10 {
+        put(&db, round, 0..200);
+    }
+    let living: u64 = (0..200).map(|key| 1_000 + key).sum();
+    let began = Instant::now();
+    while bytes_in(&path) as f64 > 1.3 * living as f64 + (16 << 10) as f64 {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "{} bytes for {living} living: {:?} {:?}",
+            bytes_in(&path),
+            db.value_files(),
+            db.levels()
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_holds(&db, |_| 9, 200);
+    assert_eq!(db.metrics().background_failures, 0);
+}

@@ -1,0 +1,280 @@
+//! The lsm engine as the kit sees it.
+
+use std::sync::Arc;
+
+use crash_kit::{Direction, Model, Scan, Step, Subject};
+use disk::Disk;
+use kv_api::capability::Check;
+use kv_api::{Cursor, Durability, Reader, Result, Space};
+use lsm_valuelog::{Compression, Db, Options, Snapshot};
+
+use super::work::{Deed, Mix, Work};
+
+/// Where the store is.
+pub const PATH: &str = "/lsm";
+
+/// One way to use the engine.
+#[derive(Clone, Copy, Debug)]
+pub struct Profile {
+    pub name: &'static str,
+    /// Values from here on go to the value log.
+    pub threshold: usize,
+    pub value_file_bytes: u64,
+    pub is_mapped: bool,
+    pub compression: Compression,
+    pub versions: usize,
+    pub steps: usize,
+    pub mix: Mix,
+}
+
+impl Profile {
+    pub const PLAIN: Profile = Profile {
+        name: "plain",
+        threshold: 4096,
+        value_file_bytes: 8 << 10,
+        is_mapped: false,
+        compression: Compression::None,
+        versions: 1,
+        steps: 24,
+        mix: Mix {
+            relaxed: 12,
+            other_ends: 15,
+            large: 20,
+            bulk: 0,
+        },
+    };
+}
+
+/// Every way that is explored.
+pub const PROFILES: [Profile; 6] = [
+    Profile::PLAIN,
+    Profile {
+        name: "value log",
+        threshold: 150,
+        mix: Mix {
+            large: 45,
+            ..Profile::PLAIN.mix
+        },
+        ..Profile::PLAIN
+    },
+    Profile {
+        name: "small value files",
+        threshold: 40,
+        value_file_bytes: 4 << 10,
+        mix: Mix {
+            large: 60,
+            other_ends: 25,
+            ..Profile::PLAIN.mix
+        },
+        ..Profile::PLAIN
+    },
+    Profile {
+        name: "bulk",
+        threshold: 150,
+        compression: Compression::Lz4,
+        steps: 14,
+        mix: Mix {
+            bulk: 40,
+            large: 15,
+            ..Profile::PLAIN.mix
+        },
+        ..Profile::PLAIN
+    },
+    Profile {
+        name: "relaxed",
+        threshold: 150,
+        mix: Mix {
+            relaxed: 40,
+            large: 30,
+            ..Profile::PLAIN.mix
+        },
+        ..Profile::PLAIN
+    },
+    Profile {
+        name: "mapped, versions kept",
+        is_mapped: true,
+        versions: 3,
+        ..Profile::PLAIN
+    },
+];
+
+/// The engine, used one way.
+#[derive(Clone, Copy, Debug)]
+pub struct Lsm(pub Profile);
+
+/// An open store and its readers.
+pub struct Opened {
+    disk: Arc<dyn Disk>,
+    pub db: Db,
+    held: Vec<Snapshot>,
+    /// The last version, after a close.
+    last: Option<Snapshot>,
+}
+
+impl Lsm {
+    pub fn options(&self) -> Options {
+        let profile = &self.0;
+        Options::new()
+            .background(false)
+            .clock(Arc::new(|| 1_000))
+            .memtable_bytes(4 << 10)
+            .value_threshold_bytes(profile.threshold)
+            .value_file_bytes(profile.value_file_bytes)
+            .table_bytes(2 << 10)
+            .base_level_bytes(6 << 10)
+            .level_multiplier(2)
+            .level_zero_tables(2, 4, 8)
+            .block_bytes(512)
+            .compression(profile.compression)
+            .versions_to_keep(profile.versions)
+            .read_without_mapping(!profile.is_mapped)
+    }
+
+    fn open_db(&self, disk: &Arc<dyn Disk>) -> Result<Db> {
+        self.options().disk(Arc::clone(disk)).open(PATH)
+    }
+
+    fn transact(&self, db: &Db, work: &Work) -> Result<Durability> {
+        let mut tx = db.begin()?;
+        for change in &work.changes {
+            change.make_to(&mut tx)?;
+        }
+        match work.deed {
+            Deed::Commit(durability) => {
+                kv_api::Transaction::commit(tx, durability).map(|()| durability)
+            }
+            _ => Ok(Durability::Deferred),
+        }
+    }
+
+    fn reopen(&self, store: &mut Opened) -> Result<Durability> {
+        store.held.clear();
+        let last = store.db.snapshot()?;
+        if let Err(error) = store.db.close() {
+            store.last = Some(last);
+            return Err(error);
+        }
+        drop(last);
+        // A call that fails once is the workload's business, not this opening's.
+        let opened = self
+            .open_db(&store.disk)
+            .or_else(|_| self.open_db(&store.disk));
+        store.db = opened?;
+        Ok(Durability::Sync)
+    }
+
+    fn view(&self, store: &Opened) -> Result<Option<Snapshot>> {
+        if store.last.is_some() {
+            return Ok(None);
+        }
+        match store.db.snapshot() {
+            Ok(snapshot) => Ok(Some(snapshot)),
+            // A disk that fails for ever has kept the store from being opened again.
+            Err(_) => self.open_db(&store.disk)?.snapshot().map(Some),
+        }
+    }
+}
+
+fn show(
+    snapshot: &Snapshot,
+    (name, space): (&[u8], Space),
+    direction: Direction,
+    scan: &mut Scan,
+) -> Result<()> {
+    let mut cursor = snapshot.cursor(space)?;
+    let is_named = !name.is_empty();
+    if is_named && direction == Direction::Forward {
+        scan.pair(name, b"", b"");
+    }
+    let mut moved = match direction {
+        Direction::Forward => cursor.first()?,
+        Direction::Backward => cursor.last()?,
+    };
+    while let Some((key, value)) = moved {
+        assert_eq!(snapshot.get(space, &key)?.as_deref(), Some(&*value));
+        scan.pair(name, &key, &value);
+        moved = match direction {
+            Direction::Forward => cursor.next()?,
+            Direction::Backward => cursor.prev()?,
+        };
+    }
+    if is_named && direction == Direction::Backward {
+        scan.pair(name, b"", b"");
+    }
+    Ok(())
+}
+
+impl Subject for Lsm {
+    type Store = Opened;
+
+    fn name(&self) -> &str {
+        "lsm"
+    }
+
+    fn steps(&self, _seed: u64) -> usize {
+        self.0.steps
+    }
+
+    fn open(&self, disk: Arc<dyn Disk>) -> Result<Opened> {
+        Ok(Opened {
+            db: self.open_db(&disk)?,
+            disk,
+            held: Vec::new(),
+            last: None,
+        })
+    }
+
+    fn apply(&self, store: &mut Opened, step: Step) -> Result<Durability> {
+        let work = Work::of(step, &self.0.mix);
+        if work.releases && !store.held.is_empty() {
+            store.held.remove(0);
+        }
+        if work.holds && store.last.is_none() {
+            store.held.push(store.db.snapshot()?);
+        }
+        match work.deed {
+            Deed::Reopen => self.reopen(store),
+            Deed::Tidy => {
+                store.db.flatten()?;
+                store.db.collect().map(|_| Durability::Sync)
+            }
+            Deed::Sync => store.db.sync().map(|()| Durability::Sync),
+            _ => self.transact(&store.db, &work),
+        }
+    }
+
+    fn expect(&self, model: &mut Model, step: Step) {
+        let work = Work::of(step, &self.0.mix);
+        if matches!(work.deed, Deed::Commit(_)) {
+            work.changes.iter().for_each(|change| change.make_in(model));
+        }
+    }
+
+    fn scan(&self, store: &Opened, direction: Direction, scan: &mut Scan) -> Result<()> {
+        let fresh = self.view(store)?;
+        let Some(snapshot) = fresh.as_ref().or(store.last.as_ref()) else {
+            return Ok(());
+        };
+        show(snapshot, (b"", Space::DEFAULT), direction, scan)?;
+        for name in snapshot.space_names()? {
+            let space = snapshot.space(&name)?.expect("a listed space is there");
+            show(snapshot, (&name, space), direction, scan)?;
+        }
+        Ok(())
+    }
+
+    fn check(&self, store: &Opened) -> Result<Vec<String>> {
+        let mut findings = Vec::new();
+        if store.last.is_none() && store.db.snapshot().is_ok() {
+            store.db.check(&mut |finding| {
+                findings.push(format!("{:?}: {}", finding.place, finding.what));
+            })?;
+        }
+        Ok(findings)
+    }
+
+    fn close(&self, mut store: Opened) -> Result<()> {
+        store.held.clear();
+        store.db.close()
+    }
+}

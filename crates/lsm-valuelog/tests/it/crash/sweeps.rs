@@ -1,0 +1,119 @@
+//! Every call of a workload fails, one run each, and each run is crashed as well.
+
+use crash_kit::{Action, AfterFailure, Call, Fault, Plan, Report, sweep};
+
+use super::explore::{assert_clean, quick};
+use super::subject::{Lsm, PROFILES, Profile};
+use super::work::Mix;
+
+const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
+
+/// Runs a sweep for each action and for both ways to go on after a failure.
+pub fn sweep_all(
+    profile: Profile,
+    call: Call,
+    actions: &[Action],
+    plan: &Plan,
+    mut tell: impl FnMut(&Report),
+) {
+    for action in actions {
+        for after_failure in [AfterFailure::Continue, AfterFailure::Reopen] {
+            let plan = Plan {
+                faults: vec![Fault::once(call, 1, *action)],
+                after_failure,
+                ..plan.clone()
+            };
+            let report = sweep(&Lsm(profile), &plan);
+            assert!(
+                report.is_clean(),
+                "{} {call:?} {action:?} {after_failure:?}: {report:#}",
+                profile.name
+            );
+            assert_clean(&profile, &report);
+            tell(&report);
+        }
+    }
+}
+
+fn few_states() -> Plan {
+    Plan {
+        seed: 3,
+        states_per_point: 2,
+        random_per_point: 1,
+        double_every: 300,
+        ..quick()
+    }
+}
+
+/// Short workloads, so that each call can be failed in turn.
+fn short(profile: Profile) -> Profile {
+    Profile {
+        steps: 9,
+        mix: Mix {
+            other_ends: 30,
+            ..profile.mix
+        },
+        ..profile
+    }
+}
+
+#[test]
+fn every_sync_may_fail_and_lose_its_bytes_or_show_the_old_ones_again() {
+    let actions = [
+        Action::Fail(EIO),
+        Action::FailAndRevert(EIO),
+        Action::Fail(ENOSPC),
+    ];
+    let mut runs = 0;
+    for profile in [PROFILES[0], PROFILES[2]] {
+        sweep_all(
+            short(profile),
+            Call::AnySync,
+            &actions,
+            &few_states(),
+            |report| {
+                runs += report.workloads;
+            },
+        );
+    }
+    assert!(runs > 100, "{runs} runs");
+}
+
+#[test]
+fn every_change_of_the_disk_may_fail() {
+    let actions = [Action::Fail(EIO), Action::Fail(ENOSPC)];
+    for profile in [PROFILES[1], PROFILES[2], PROFILES[3]] {
+        sweep_all(
+            short(profile),
+            Call::AnyChange,
+            &actions,
+            &few_states(),
+            |_| (),
+        );
+    }
+}
+
+#[test]
+fn every_write_may_fall_short() {
+    let actions = [Action::Short(100)];
+    sweep_all(
+        short(PROFILES[2]),
+        Call::Write,
+        &actions,
+        &few_states(),
+        |_| (),
+    );
+}
+
+#[test]
+fn every_call_may_fail() {
+    let actions = [Action::Fail(EIO)];
+    sweep_all(
+        short(PROFILES[1]),
+        Call::Any,
+        &actions,
+        &few_states(),
+        |_| (),
+    );
+}
