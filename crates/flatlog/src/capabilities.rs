@@ -1,18 +1,11 @@
-//! The engine's extensions behind `kv-api`: commit indexes, search, streams.
+//! The engine's extensions behind `kv-api`: search.
 
-use std::io::{Read, Write};
-
-use kv_api::capability::{
-    CommitIndexes, FoundPair, Restore, Search, SearchPlan, SnapshotStream, StreamProgress,
-    StreamReport,
-};
+use kv_api::capability::{FoundPair, Search, SearchPlan};
 use kv_api::{Error, Reader, Result, Space};
 
-use crate::db::Db;
 use crate::query::{Explanation, Limits, explain, parse, run};
 use crate::search_rows::SpaceRows;
 use crate::snapshot::Snapshot;
-use crate::stream::Progress;
 
 impl Snapshot {
     fn named(&self, space: Option<&[u8]>) -> Result<Space> {
@@ -24,17 +17,6 @@ impl Snapshot {
 
     fn named_rows(&self, space: Option<&[u8]>) -> Result<SpaceRows<'_>> {
         self.space_rows(self.named(space)?)
-    }
-}
-
-impl CommitIndexes for Snapshot {
-    fn newest_commit_index(&self) -> u64 {
-        self.last_commit_index()
-    }
-
-    fn commit_index_in(&self, space: Option<&[u8]>, key: &[u8]) -> Result<Option<u64>> {
-        let item = self.item(self.named(space)?, key)?;
-        Ok(item.map(|item| item.commit_index))
     }
 }
 
@@ -79,25 +61,5 @@ impl Search for Snapshot {
             values: touched.values,
             rows: touched.rows,
         })
-    }
-}
-
-fn told(progress: Progress) -> StreamProgress {
-    StreamProgress {
-        pairs: progress.pairs,
-        pairs_total: progress.pairs_total,
-        bytes: progress.bytes,
-    }
-}
-
-impl SnapshotStream for Snapshot {
-    fn write_stream(&self, to: &mut dyn Write, report: StreamReport<'_>) -> Result<u64> {
-        self.write_to(to, |progress| report(told(progress)))
-    }
-}
-
-impl Restore for Db {
-    fn restore_stream(&self, from: &mut dyn Read, report: StreamReport<'_>) -> Result<()> {
-        self.restore(from, |progress| report(told(progress)))
     }
 }

@@ -195,7 +195,7 @@ fn parse(rest: &mut &[u8]) -> Option<StateFile> {
     };
     for _ in 0..take_fixed_u32(rest)? {
         state.segments.push(SegmentEntry {
-            id: SegmentId(take_fixed_u32(rest)?),
+            id: Some(SegmentId(take_fixed_u32(rest)?)).filter(|id| !id.is_unwritten())?,
             epoch: take_fixed_u64(rest)?,
             len: take_fixed_u32(rest)?,
             sorted: match take_array::<1>(rest)? {

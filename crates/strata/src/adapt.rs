@@ -1,11 +1,11 @@
 //! What an engine tells about itself to stand behind an [`AnyStore`](crate::AnyStore).
 
-use kv_api::capability::{
-    Backup, Check, CommitIndexes, NestedReader, NestedWriter, Restore, Search, SnapshotStream,
-};
+use kv_api::capability::{Backup, Check, NestedReader, NestedWriter, Search};
 use kv_api::{Error, Reader, Result, Store, Transaction};
 
 use crate::any_bucket::AnyBucket;
+use crate::commit_indexes::CommitIndexes;
+use crate::snapshot_stream::{Restore, SnapshotStream};
 use crate::spaces::{SpaceBucket, SpacesBucket};
 
 /// An engine that can stand behind an [`AnyStore`](crate::AnyStore).

@@ -1,15 +1,18 @@
 //! The flat engine behind the face.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::path::Path;
 
-use flatlog::{Db, Options, Snapshot, Transaction};
-use kv_api::capability::{Backup, Check, CommitIndexes, Restore, Search, SnapshotStream};
-use kv_api::{Error, Result};
+use flatlog::query::RowSource;
+use flatlog::{Db, Options, Progress, Snapshot, Transaction};
+use kv_api::capability::{Backup, Check, Search};
+use kv_api::{Error, Reader, Result};
 
 use crate::adapt::Adapt;
+use crate::commit_indexes::CommitIndexes;
 use crate::options::OpenOptions;
 use crate::recognise::holds_flat;
+use crate::snapshot_stream::{Restore, SnapshotStream, StreamProgress, StreamReport};
 
 /// Opens the store in the directory `path`.
 pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Db> {
@@ -56,5 +59,40 @@ impl Adapt for Db {
 
     fn as_stream(snapshot: &Snapshot) -> Option<&dyn SnapshotStream> {
         Some(snapshot)
+    }
+}
+
+impl CommitIndexes for Snapshot {
+    fn newest_commit_index(&self) -> u64 {
+        self.last_commit_index()
+    }
+
+    fn commit_index_in(&self, space: Option<&[u8]>, key: &[u8]) -> Result<Option<u64>> {
+        let Some(name) = space else {
+            return Ok(self.commit_index_of(key));
+        };
+        let space = self.space(name)?.ok_or(Error::NotFound { what: "space" })?;
+        let rows = self.space_rows(space)?;
+        Ok(rows.row(key)?.map(|row| row.commit_index))
+    }
+}
+
+fn told(progress: Progress) -> StreamProgress {
+    StreamProgress {
+        pairs: progress.pairs,
+        pairs_total: progress.pairs_total,
+        bytes: progress.bytes,
+    }
+}
+
+impl SnapshotStream for Snapshot {
+    fn write_stream(&self, to: &mut dyn Write, report: StreamReport<'_>) -> Result<u64> {
+        self.write_to(to, |progress| report(told(progress)))
+    }
+}
+
+impl Restore for Db {
+    fn restore_stream(&self, from: &mut dyn Read, report: StreamReport<'_>) -> Result<()> {
+        self.restore(from, |progress| report(told(progress)))
     }
 }

@@ -1,11 +1,13 @@
 //! One version of a store whose engine is known at run time only.
 
 use kv_api::Result;
-use kv_api::capability::{BucketVisitor, CommitIndexes, NestedReader, Search, SnapshotStream};
+use kv_api::capability::{BucketVisitor, NestedReader, Search};
 
 use crate::any_bucket::AnyBucket;
+use crate::commit_indexes::CommitIndexes;
 use crate::digest::{Digest, Digester};
 use crate::erased::ErasedSnapshot;
+use crate::snapshot_stream::SnapshotStream;
 
 /// One version of a store, owned: it may outlive what made it and move to any thread.
 pub struct AnySnapshot {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use kv_api::Result;
-use kv_api::capability::{Backup, Check, Restore};
+use kv_api::capability::{Backup, Check};
 
 use crate::adapt::Adapt;
 use crate::any_snapshot::AnySnapshot;
 use crate::any_transaction::AnyTransaction;
 use crate::erased::ErasedStore;
+use crate::snapshot_stream::Restore;
 
 /// A store whose engine is known at run time only. Cheap to clone; every clone is the same store.
 ///

@@ -2,14 +2,13 @@
 
 use std::any::Any;
 
-use kv_api::capability::{
-    Backup, BucketVisitor, Check, CommitIndexes, NestedReader, NestedWriter, Restore, Search,
-    SnapshotStream,
-};
+use kv_api::capability::{Backup, BucketVisitor, Check, NestedReader, NestedWriter, Search};
 use kv_api::{Durability, Result, Store, Transaction};
 
 use crate::adapt::Adapt;
 use crate::any_bucket::AnyBucket;
+use crate::commit_indexes::CommitIndexes;
+use crate::snapshot_stream::{Restore, SnapshotStream};
 use crate::spaces::visit_spaces;
 
 pub(crate) trait ErasedStore: Send + Sync {

@@ -1,7 +1,8 @@
 //! A snapshot's stream led into a store.
 
-use kv_api::capability::{Restore, SnapshotStream, StreamReport};
 use kv_api::{Error, Result};
+
+use crate::snapshot_stream::{Restore, SnapshotStream, StreamReport};
 
 /// Replaces everything `to` holds by what `from` holds, commit indexes included, as
 /// [`Restore`] does. Both must be of one engine. `report` is told how far it is and answers

@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use indicatif::ProgressBar;
 use kv_api::Error;
-use kv_api::capability::{Restore, SnapshotStream, StreamProgress};
 use serde_json::json;
-use strata::{AnyStore, Engine, Location};
+use strata::{AnyStore, Engine, Location, Restore, SnapshotStream, StreamProgress};
 
 use super::Context;
 use crate::failure::{Failure, Outcome};

@@ -165,7 +165,7 @@ fn a_transfer_that_is_cancelled_leaves_the_target_as_it_was() {
     assert_eq!(cancelled.kind(), ErrorKind::Io);
     assert_eq!(to.open_snapshot().unwrap().digest().unwrap(), digest);
     let mut told = 0;
-    let mut report = |progress: kv_api::capability::StreamProgress| {
+    let mut report = |progress: strata::StreamProgress| {
         told = progress.pairs;
         true
     };

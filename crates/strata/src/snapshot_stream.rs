@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use crate::Result;
+use kv_api::Result;
 
 /// How far a stream has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Commits by index.
 
-use crate::Result;
+use kv_api::Result;
 
 /// A snapshot of a store that keeps an index with every commit, such as that of the Raft entry it
 /// applied.
