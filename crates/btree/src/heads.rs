@@ -126,7 +126,7 @@ impl Window {
 }
 
 /// The eight bytes of `key` from `start` on as a number; zeros stand behind its end.
-fn head(key: &[u8], start: usize) -> u64 {
+pub(crate) fn head(key: &[u8], start: usize) -> u64 {
     let rest = key.get(start..).unwrap_or_default();
     match rest.first_chunk::<8>() {
         Some(chunk) => u64::from_be_bytes(*chunk),

@@ -5,10 +5,14 @@
 //!   keys and values in the order of their elements, without a gap; so its length is what the node
 //!   takes on a page, and writing it is copying it;
 //! * keys ascend, without equals;
+//! * `heads`, where they are kept, are those of all keys in order;
 //! * a branch element's child is a page's number, or a place in the arena with the highest bit set.
+
+use std::ops::Range;
 
 use pager::{HEADER_BYTES, PageId, PageKind, write_header};
 
+use crate::heads::head;
 use crate::layout::{ELEMENT_BYTES, Elements, NO_FLAGS};
 
 /// A node's place in its tree's arena.
@@ -53,6 +57,10 @@ pub(crate) struct Node {
     leaf: bool,
     count: usize,
     image: Vec<u8>,
+    /// The first bytes of every key, so that a search touches few cache lines. Kept by nodes that
+    /// grew in memory, as those of a load did; working them out for a page that one change
+    /// brought here would cost more than it saves.
+    heads: Option<Vec<u64>>,
     /// The run this node was read from, to be freed when it is written anew.
     pub origin: Option<(PageId, u64)>,
     /// Something was removed, so it may have become too small.
@@ -77,6 +85,7 @@ impl Node {
             leaf,
             count: 0,
             image: vec![0; HEADER_BYTES],
+            heads: Some(Vec::new()),
             origin: None,
             unbalanced: false,
             appended_only: true,
@@ -108,6 +117,7 @@ impl Node {
             let mut image = Vec::with_capacity(packed.len() + GROWTH_BYTES);
             image.extend_from_slice(packed);
             node.image = image;
+            node.heads = None;
             node.count = elements.count();
             return Ok(node);
         }
@@ -201,16 +211,35 @@ impl Node {
 
     /// Where `key` is, or where it would be.
     pub fn search(&self, key: &[u8]) -> Result<usize, usize> {
+        if let Some(heads) = &self.heads {
+            return self.search_by_heads(heads, key);
+        }
         let elements = self.elements();
         let key_at = |index| elements.key(index).unwrap_or_default();
         // Loading in order is common, and then the last element answers at once.
         if self.count > 0 && key > key_at(self.count - 1) {
             return Err(self.count);
         }
-        let (mut low, mut high) = (0, self.count);
+        self.search_among(0..self.count, key)
+    }
+
+    fn search_by_heads(&self, heads: &[u64], key: &[u8]) -> Result<usize, usize> {
+        let wanted = head(key, 0);
+        let low = heads.partition_point(|head| *head < wanted);
+        let ties = heads.get(low..).unwrap_or_default();
+        let high = low + ties.partition_point(|head| *head == wanted);
+        self.search_among(low..high, key)
+    }
+
+    /// The place of `key`, which lies in `places` or at their end.
+    fn search_among(&self, places: Range<usize>, key: &[u8]) -> Result<usize, usize> {
+        let Range {
+            start: mut low,
+            end: mut high,
+        } = places;
         while low < high {
             let middle = low + (high - low) / 2;
-            match key_at(middle).cmp(key) {
+            match self.key(middle).cmp(key) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
                 std::cmp::Ordering::Equal => return Ok(middle),
@@ -256,7 +285,7 @@ impl Node {
     }
 
     /// Adds `by` to the positions of `elements`: how far each pair lies from its own element.
-    fn shift_positions(&mut self, elements: std::ops::Range<usize>, by: u32) {
+    fn shift_positions(&mut self, elements: Range<usize>, by: u32) {
         let at = if self.leaf { 4 } else { 0 };
         let table = element_at(elements.start)..element_at(elements.end);
         let table = self.image.get_mut(table).unwrap_or_default();
@@ -282,6 +311,9 @@ impl Node {
         self.image
             .copy_within(element..data, element + ELEMENT_BYTES);
         self.count += 1;
+        if let Some(heads) = &mut self.heads {
+            heads.insert(index, head(key, 0));
+        }
         self.shift_positions(0..index, small(ELEMENT_BYTES));
         self.shift_positions(index + 1..self.count, small(pair_bytes));
         let position = small(data_after - element).to_le_bytes();
@@ -341,6 +373,10 @@ impl Node {
     pub fn set_key(&mut self, index: usize, key: &[u8]) {
         if !self.leaf && self.key(index) != key {
             self.replace(index, key, &[]);
+            let kept = self.heads.as_mut().and_then(|heads| heads.get_mut(index));
+            if let Some(kept) = kept {
+                *kept = head(key, 0);
+            }
         }
     }
 
@@ -367,6 +403,9 @@ impl Node {
         self.image
             .truncate(self.image.len() - ELEMENT_BYTES - pair_bytes);
         self.count -= 1;
+        if let Some(heads) = &mut self.heads {
+            heads.remove(index);
+        }
         self.unbalanced = true;
     }
 
@@ -398,6 +437,10 @@ impl Node {
         merged.shift_positions(0..self.count, right_table_bytes);
         merged.shift_positions(self.count..merged.count, pairs_bytes);
         (self.image, self.count) = (merged.image, merged.count);
+        match (&mut self.heads, &right.heads) {
+            (Some(heads), Some(behind)) => heads.extend(behind),
+            (heads, _) => *heads = None,
+        }
         self.appended_only = false;
     }
 
@@ -419,6 +462,7 @@ impl Node {
         left.shift_positions(0..left.count, small(right_table.len()).wrapping_neg());
         right.shift_positions(0..right.count, small(kept_bytes).wrapping_neg());
         right.appended_only = self.appended_only;
+        right.heads = self.heads.as_mut().map(|heads| heads.split_off(index));
         (self.image, self.count) = (left.image, left.count);
         right
     }
