@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::sync::Arc;
 
+use kv_api::capability::Progress;
 use kv_api::{Error, Result};
 
 use crate::apply::{Changes, apply};
@@ -19,7 +20,7 @@ use crate::root::Root;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::state_file::SegmentEntry;
-use crate::stream::{self, Entry, Progress, StreamHeader};
+use crate::stream::{self, Entry, StreamHeader};
 
 impl Snapshot {
     /// Writes this version to `to` as a compact, summed stream of all pairs of all spaces with
