@@ -15,6 +15,7 @@ mod checkpoint;
 mod close;
 mod commit;
 mod compact;
+mod create;
 mod cursor;
 mod db;
 mod ids;
