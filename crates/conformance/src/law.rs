@@ -1,7 +1,9 @@
 //! The laws as values, for those who bring their own way of running tests.
 
 use kv_api::Store;
-use kv_api::capability::{Backup, Check, NestedReader, NestedWriter};
+use kv_api::capability::{
+    Backup, Check, CommitIndexes, NestedReader, NestedWriter, SetCommitIndex, SnapshotStream,
+};
 
 use crate::{BackupFixture, Fixture};
 
@@ -56,4 +58,21 @@ where
     <F::Store as Store>::Transaction: NestedWriter,
 {
     crate::every_law! { nested list_of_laws F }
+}
+
+/// The laws of an engine whose commits have indexes.
+pub fn commit_indexes_laws<F: Fixture>() -> Vec<Law>
+where
+    <F::Store as Store>::Snapshot: CommitIndexes,
+    <F::Store as Store>::Transaction: SetCommitIndex,
+{
+    crate::every_law! { commit_indexes list_of_laws F }
+}
+
+/// The laws of an engine whose whole state can be written to a stream and replaced from one.
+pub fn snapshot_stream_laws<F: Fixture>() -> Vec<Law>
+where
+    F::Store: SnapshotStream,
+{
+    crate::every_law! { snapshot_stream list_of_laws F }
 }

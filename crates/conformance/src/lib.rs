@@ -21,7 +21,8 @@
 //! # fn main() {}
 //! ```
 //!
-//! The names after the fixture are the capabilities the engine has: `check`, `backup`, `nested`.
+//! The names after the fixture are the capabilities the engine has: `check`, `backup`, `nested`,
+//! `commit_indexes`, `snapshot_stream`.
 //! A disk engine's fixture holds a temporary directory, and `open` opens the store in it; an
 //! engine with a check of its own runs it when the fixture is dropped, so that every law ends
 //! with an account of every page.
@@ -41,7 +42,9 @@
 
 pub mod capability_backup;
 pub mod capability_check;
+pub mod capability_commit_indexes;
 pub mod capability_nested;
+pub mod capability_snapshot_stream;
 pub mod conflicts;
 pub mod cursors;
 pub mod default_space;
@@ -66,5 +69,7 @@ pub mod writing;
 
 pub use fixture::{BackupFixture, Fixture};
 use law::list_of_laws;
-pub use law::{Law, backup_laws, base_laws, check_laws, nested_laws};
+pub use law::{
+    Law, backup_laws, base_laws, check_laws, commit_indexes_laws, nested_laws, snapshot_stream_laws,
+};
 pub use memory_model::{MemoryCursor, MemoryModel, MemorySnapshot, MemoryTransaction, Writers};

@@ -3,7 +3,7 @@
 /// Makes a module with one `#[test]` per law.
 ///
 /// `laws!(name, Fixture)` takes the laws of every engine; `laws!(name, Fixture, check, backup,
-/// nested)` those of the named capabilities too. The fixture must be nameable where the macro is
+/// nested, commit_indexes, snapshot_stream)` those of the named capabilities too. The fixture must be nameable where the macro is
 /// called, which must be a module.
 #[macro_export]
 macro_rules! laws {
@@ -237,6 +237,37 @@ macro_rules! every_law {
                 a_space_is_a_bucket_of_the_root
                 a_space_does_not_show_the_buckets_inside_it
                 a_visitors_error_ends_the_visit
+            }
+        }
+    };
+    (commit_indexes $then:ident $fixture:ty) => {
+        $crate::$then! { $fixture;
+            capability_commit_indexes {
+                a_fresh_store_has_index_nought
+                a_commit_takes_the_next_index
+                a_pair_remembers_the_commit_that_wrote_it
+                an_entry_is_applied_once
+                an_entry_without_changes_is_remembered
+                an_index_may_be_set_behind_the_changes
+                an_entry_rolled_back_may_be_applied
+                a_snapshot_keeps_its_indexes
+                indexes_outlive_the_handle
+            }
+        }
+    };
+    (snapshot_stream $then:ident $fixture:ty) => {
+        $crate::$then! { $fixture;
+            capability_snapshot_stream {
+                a_restored_store_equals_its_source
+                an_empty_state_is_restored
+                a_stream_is_of_the_version_when_it_was_called
+                a_snapshot_outlives_a_restore
+                a_cut_stream_leaves_the_old_state
+                a_damaged_stream_leaves_the_old_state
+                a_failing_other_side_leaves_the_store_alone
+                progress_comes_to_the_end
+                a_cancelled_restore_leaves_the_old_state
+                a_transaction_behind_a_restore_builds_on_it
             }
         }
     };

@@ -74,6 +74,14 @@ impl Batch {
         }
     }
 
+    /// Gives all changes another commit index. They are a transaction's: none has a step of its own.
+    pub(crate) fn set_commit_index(&mut self, commit_index: u64) {
+        self.commit_index = commit_index;
+        for op in &mut self.ops {
+            op.commit_index = commit_index;
+        }
+    }
+
     /// Bytes in the log.
     pub(crate) fn frame_bytes(&self) -> u64 {
         u64::from(HEAD_BYTES) + self.body.len() as u64

@@ -4,7 +4,8 @@ use kv_api::{Error, Result};
 
 use crate::checkpoint;
 use crate::db::Db;
-use crate::log::writer::{Failed, Log};
+use crate::log::failed::Failed;
+use crate::log::writer::Log;
 use crate::names;
 use crate::root::Root;
 use crate::shared::Shared;

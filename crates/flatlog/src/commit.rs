@@ -22,9 +22,10 @@ use kv_api::{Durability, Error, Result};
 
 use crate::apply::{Changes, apply};
 use crate::batch::Batch;
+use crate::log::failed::Failed;
 use crate::log::segment::Segment;
 use crate::log::table::SegmentTable;
-use crate::log::writer::{Failed, Log};
+use crate::log::writer::Log;
 use crate::root::Root;
 use crate::shared::{Locked, Queued, Shared, State, Ticket, doubt};
 

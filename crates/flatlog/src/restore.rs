@@ -3,23 +3,25 @@
 use std::io::{Read, Write};
 use std::sync::Arc;
 
+use kv_api::capability::Progress;
 use kv_api::{Error, Result};
 
 use crate::apply::{Changes, Watcher, apply};
 use crate::batch::Op;
 use crate::db::Db;
 use crate::ids::{SegmentId, SpaceId};
+use crate::log::failed::Failed;
 use crate::log::record::{KEY_BYTES_MAX, Kind};
 use crate::log::segment::Segment;
 use crate::log::table::SegmentTable;
-use crate::log::writer::{Failed, Log};
+use crate::log::writer::Log;
 use crate::place::Place;
 use crate::rewrite::Rewriter;
 use crate::root::Root;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::state_file::SegmentEntry;
-use crate::stream::{self, Entry, Progress, StreamHeader};
+use crate::stream::{self, Entry, StreamHeader};
 use crate::value_index::ValueWatcher;
 
 impl Snapshot {

@@ -17,8 +17,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use kv_api::{Error, Result};
 
 use crate::batch::Batch;
+use crate::log::failed::Failed;
 use crate::log::segment::salt_of;
-use crate::log::writer::{Failed, Log, LogRules};
+use crate::log::writer::{Log, LogRules};
 use crate::options::Options;
 use crate::recovery::Recovery;
 use crate::root::Root;

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 
+use kv_api::capability::{Progress, ReportProgress};
 use kv_api::{Error, Result};
 
 use crate::blocks::{BlockReader, BlockWriter, Shape};
@@ -20,21 +21,6 @@ const HEADER: u8 = 0;
 const SPACE: u8 = 1;
 const PAIR: u8 = 2;
 const END: u8 = 3;
-
-/// How far a snapshot or a restore has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Progress {
-    /// Pairs done.
-    pub pairs: u64,
-    /// Pairs in all.
-    pub pairs_total: u64,
-    /// Bytes of the stream done.
-    pub bytes: u64,
-}
-
-/// Told about progress; answers whether to go on.
-pub type Report<'a> = &'a mut dyn FnMut(Progress) -> bool;
 
 fn cancelled() -> Error {
     Error::io("snapshot stream", std::io::Error::other("cancelled"))
@@ -64,7 +50,7 @@ pub(crate) enum Entry<'a> {
 }
 
 /// Writes `root` to `to`; answers the number of bytes.
-pub(crate) fn write(root: &Root, to: &mut dyn Write, report: Report<'_>) -> Result<u64> {
+pub(crate) fn write(root: &Root, to: &mut dyn Write, report: ReportProgress<'_>) -> Result<u64> {
     let mut writer = BlockWriter::new(to, SHAPE)?;
     let pairs_total = root.spaces().map(|(_, space)| space.len()).sum();
     let next_space = root
@@ -133,7 +119,7 @@ fn push_bytes(to: &mut Vec<u8>, bytes: &[u8]) {
 /// if this answers `Ok`: then the stream was whole.
 pub(crate) fn read(
     from: &mut dyn Read,
-    report: Report<'_>,
+    report: ReportProgress<'_>,
     visit: &mut dyn FnMut(Entry<'_>) -> Result<()>,
 ) -> Result<StreamHeader> {
     let mut reader = BlockReader::new(from, SHAPE)?;
@@ -155,11 +141,7 @@ pub(crate) fn read(
                     pairs_total: pairs,
                     bytes: reader.bytes,
                 };
-                return if report(done) {
-                    Ok(header)
-                } else {
-                    Err(cancelled())
-                };
+                return report(done).then_some(header).ok_or_else(cancelled);
             }
             if tag == HEADER {
                 header = Some(take_header(&mut rest).ok_or_else(malformed)?);

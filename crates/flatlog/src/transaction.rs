@@ -21,14 +21,15 @@ use crate::reader::{OWN, Source, fresh_stamp, space_id};
 use crate::root::Root;
 use crate::shared::Shared;
 use crate::slice::Slice;
+use crate::turn::{Base, Turn};
 
 /// The write transaction. Dropping it rolls back.
 pub struct Transaction {
     batch: Batch,
     /// Whether its index was asked for: then it is committed even without changes.
     numbered: bool,
+    base: Base,
     next_space: u32,
-    refusals: u64,
     dropped: Vec<SpaceId>,
     stamp: u64,
     view: OnceCell<View>,
@@ -41,22 +42,6 @@ struct View {
     unwritten: Vec<Arc<Batch>>,
 }
 
-/// The right to be the one write transaction.
-pub(crate) struct Turn {
-    shared: Arc<Shared>,
-    /// Given back by committing.
-    held: bool,
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        if self.held {
-            self.shared.lock().busy = false;
-            self.shared.notify();
-        }
-    }
-}
-
 impl Transaction {
     /// Begins once the turn is free; at once or not at all if `tries`. The caller may ask for an
     /// index.
@@ -65,41 +50,45 @@ impl Transaction {
         tries: bool,
         asked: Option<u64>,
     ) -> Result<Option<Transaction>> {
-        if shared.options.read_only {
-            return Err(Error::ReadOnly);
-        }
-        let mut state = shared.lock();
-        loop {
-            if state.root.is_none() {
-                return Err(Error::Closed);
-            }
-            state.refuse_poisoned()?;
-            match (state.busy, tries) {
-                (false, _) => break,
-                (true, true) => return Ok(None),
-                (true, false) => state = shared.wait(state),
-            }
-        }
-        let last = state.last_index;
-        if let Some(index) = asked.filter(|index| *index <= last) {
-            return Err(Error::AlreadyApplied { index, last });
-        }
-        state.busy = true;
+        let Some((turn, base)) = Turn::take(shared, tries)? else {
+            return Ok(None);
+        };
         let mut batch = Batch::new(shared.salt);
-        batch.commit_index = asked.unwrap_or(last.saturating_add(1));
-        Ok(Some(Transaction {
+        batch.commit_index = base.last_index.saturating_add(1);
+        let mut transaction = Transaction {
             batch,
-            numbered: asked.is_some(),
-            next_space: state.next_space,
-            refusals: state.refusals,
+            numbered: false,
+            base,
+            next_space: base.next_space,
             dropped: Vec::new(),
             stamp: fresh_stamp(),
             view: OnceCell::new(),
-            turn: Turn {
-                shared: Arc::clone(shared),
-                held: true,
-            },
-        }))
+            turn,
+        };
+        if let Some(index) = asked {
+            transaction.set_commit_index(index)?;
+        }
+        Ok(Some(transaction))
+    }
+
+    /// Commits with this index, even without changes: the index of the Raft entry that is applied.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyApplied` if the last index is this one or higher: the entry is in the store.
+    pub fn set_commit_index(&mut self, commit_index: u64) -> Result<()> {
+        let last = self.base.last_index;
+        if commit_index <= last {
+            return Err(Error::AlreadyApplied {
+                index: commit_index,
+                last,
+            });
+        }
+        self.numbered = true;
+        self.batch.set_commit_index(commit_index);
+        // It shows the changes so far under the index they had.
+        self.view = OnceCell::new();
+        Ok(())
     }
 
     /// The index this transaction commits with.
@@ -162,8 +151,8 @@ impl Transaction {
         let Transaction {
             mut batch,
             numbered,
+            base,
             next_space,
-            refusals,
             view,
             mut turn,
             ..
@@ -181,11 +170,11 @@ impl Transaction {
         }
         batch.durability = durability;
         let index = batch.commit_index;
-        turn.held = false;
+        turn.hand_over();
         let submission = Submission {
             batch,
             next_space,
-            refusals,
+            refusals: base.refusals,
         };
         commit(&turn.shared, submission).map(|()| index)
     }
@@ -217,7 +206,7 @@ impl Transaction {
         let root = state.root.clone().ok_or(Error::Closed)?;
         let mut unwritten = state.in_flight.clone();
         unwritten.extend(state.queue.iter().map(|queued| Arc::clone(&queued.batch)));
-        let was_refused = state.refusals != self.refusals;
+        let was_refused = state.refusals != self.base.refusals;
         if let Some(refusal) = state.refusal.clone().filter(|_| was_refused) {
             return Err(refusal);
         }

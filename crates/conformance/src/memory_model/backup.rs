@@ -1,5 +1,7 @@
-//! A version written out and read back: lengths as `u64`, then bytes, bucket by bucket.
+//! A version written out and read back: lengths as `u64`, then bytes, bucket by bucket; with them
+//! the commit indexes.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -27,8 +29,9 @@ impl MemoryModel {
     }
 }
 
-fn encode(version: &Version) -> Vec<u8> {
+pub(super) fn encode(version: &Version) -> Vec<u8> {
     let mut out = Vec::new();
+    put_number(&mut out, version.last_index);
     for (path, bucket) in &version.buckets {
         put_number(&mut out, path.len() as u64);
         path.iter().for_each(|name| put_bytes(&mut out, name));
@@ -37,6 +40,8 @@ fn encode(version: &Version) -> Vec<u8> {
         for (key, value) in bucket.pairs.iter() {
             put_bytes(&mut out, key);
             put_bytes(&mut out, value);
+            let index = version.indexes.get(&(bucket.id, key.clone()));
+            put_number(&mut out, index.copied().unwrap_or(0));
         }
     }
     out
@@ -51,8 +56,10 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-fn decode(mut bytes: &[u8]) -> Result<Version> {
+pub(super) fn decode(mut bytes: &[u8]) -> Result<Version> {
     let mut version = Version::empty();
+    version.last_index = take_number(&mut bytes)?;
+    let mut indexes = BTreeMap::new();
     while !bytes.is_empty() {
         let depth = take_number(&mut bytes)?;
         let path = (0..depth)
@@ -60,13 +67,17 @@ fn decode(mut bytes: &[u8]) -> Result<Version> {
             .collect::<Result<Path>>()?;
         let sequence = take_number(&mut bytes)?;
         let count = take_number(&mut bytes)?;
-        let pairs = (0..count)
-            .map(|_| Ok((take_bytes(&mut bytes)?, take_bytes(&mut bytes)?)))
-            .collect::<Result<Pairs>>()?;
         let bucket = version.bucket_at_or_new(path);
+        let mut pairs = Pairs::new();
+        for _ in 0..count {
+            let (key, value) = (take_bytes(&mut bytes)?, take_bytes(&mut bytes)?);
+            indexes.insert((bucket.id, key.clone()), take_number(&mut bytes)?);
+            pairs.insert(key, value);
+        }
         bucket.sequence = sequence;
         bucket.pairs = Arc::new(pairs);
     }
+    version.indexes = Arc::new(indexes);
     Ok(version)
 }
 

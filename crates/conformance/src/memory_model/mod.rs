@@ -9,9 +9,11 @@
 
 mod backup;
 mod check;
+mod commit_indexes;
 mod cursor;
 mod nested;
 mod reader;
+mod snapshot_stream;
 mod transaction;
 mod turn;
 mod version;

@@ -13,7 +13,7 @@ use super::version::Version;
 /// A snapshot of the model.
 pub struct MemorySnapshot {
     pub(super) version: Arc<Version>,
-    stamp: u64,
+    pub(super) stamp: u64,
 }
 
 /// A number no other reader of this process has, and never 0.

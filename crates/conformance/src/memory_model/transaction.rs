@@ -1,5 +1,6 @@
 //! A transaction of the model: a version of its own, published by commit.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,6 +15,9 @@ pub struct MemoryTransaction {
     pub(super) version: Version,
     pub(super) stamp: u64,
     pub(super) changed: bool,
+    pub(super) commit_index: u64,
+    /// By bucket and key.
+    written: BTreeSet<(u64, Bytes)>,
     base: Arc<Version>,
     shared: Arc<Shared>,
     /// Held for its drop, which lets the next writer begin.
@@ -24,6 +28,8 @@ impl MemoryTransaction {
     pub(super) fn new(shared: Arc<Shared>, turn: Option<Turn>) -> MemoryTransaction {
         let base = Arc::clone(&shared.newest.lock().unwrap());
         MemoryTransaction {
+            commit_index: base.last_index + 1,
+            written: BTreeSet::new(),
             version: Version::clone(&base),
             stamp: new_stamp(),
             changed: false,
@@ -60,6 +66,8 @@ impl Transaction for MemoryTransaction {
         }
         let pairs = self.version.pairs_mut(space, self.stamp)?;
         pairs.insert(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+        self.written
+            .insert((space.id(), Bytes::copy_from_slice(key)));
         self.changed = true;
         Ok(())
     }
@@ -78,13 +86,18 @@ impl Transaction for MemoryTransaction {
         Ok(())
     }
 
-    fn commit(self, _durability: Durability) -> Result<()> {
+    fn commit(mut self, _durability: Durability) -> Result<()> {
         if !self.changed {
             return Ok(());
         }
         let mut newest = self.shared.newest.lock().unwrap();
         if self.shared.writers == Writers::Optimistic && !Arc::ptr_eq(&newest, &self.base) {
             return Err(Error::Conflict);
+        }
+        self.version.last_index = self.commit_index;
+        let indexes = Arc::make_mut(&mut self.version.indexes);
+        for name in std::mem::take(&mut self.written) {
+            indexes.insert(name, self.commit_index);
         }
         *newest = Arc::new(self.version);
         Ok(())

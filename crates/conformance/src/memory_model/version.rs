@@ -24,6 +24,10 @@ pub(super) struct Bucket {
 #[derive(Clone)]
 pub(super) struct Version {
     pub(super) buckets: BTreeMap<Path, Bucket>,
+    /// The index of the newest commit.
+    pub(super) last_index: u64,
+    /// Which commit wrote a pair, by bucket and key; kept for pairs that are gone, too.
+    pub(super) indexes: Arc<BTreeMap<(u64, Bytes), u64>>,
     id_next: u64,
 }
 
@@ -43,6 +47,8 @@ impl Version {
         };
         Version {
             buckets: BTreeMap::from([(Path::new(), root)]),
+            last_index: 0,
+            indexes: Arc::default(),
             id_next: 0,
         }
     }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use conformance::{Law, backup_laws, base_laws, check_laws, nested_laws};
+use conformance::{
+    Law, backup_laws, base_laws, check_laws, commit_indexes_laws, nested_laws, snapshot_stream_laws,
+};
 
 use crate::model::TakingTurns;
 
@@ -19,6 +21,8 @@ fn listed() -> Vec<Law> {
         check_laws::<TakingTurns>(),
         backup_laws::<TakingTurns>(),
         nested_laws::<TakingTurns>(),
+        commit_indexes_laws::<TakingTurns>(),
+        snapshot_stream_laws::<TakingTurns>(),
     ]
     .concat()
 }
@@ -43,6 +47,8 @@ fn every_law_that_is_written_is_listed() {
         capability_check,
         capability_backup,
         capability_nested,
+        capability_commit_indexes,
+        capability_snapshot_stream,
     ];
     let listed: BTreeSet<String> = listed()
         .iter()

@@ -39,5 +39,20 @@ impl Fixture for Optimistic {
     }
 }
 
-conformance::laws!(taking_turns, TakingTurns, check, backup, nested);
-conformance::laws!(optimistic, Optimistic, check, nested);
+conformance::laws!(
+    taking_turns,
+    TakingTurns,
+    check,
+    backup,
+    nested,
+    commit_indexes,
+    snapshot_stream
+);
+conformance::laws!(
+    optimistic,
+    Optimistic,
+    check,
+    nested,
+    commit_indexes,
+    snapshot_stream
+);

@@ -208,7 +208,7 @@ impl Chunk {
 }
 
 /// Chunks that come into being from ascending keys, evenly filled.
-struct Building {
+pub(crate) struct Building {
     done: Vec<Chunk>,
     current: Chunk,
     keys_each: usize,
@@ -226,7 +226,24 @@ impl Building {
         }
     }
 
-    fn push(&mut self, key: &[u8], item: &Item) {
+    /// For as many keys as may come.
+    pub(crate) fn open_ended() -> Building {
+        Building {
+            done: Vec::new(),
+            current: Chunk::default(),
+            keys_each: CHUNK_KEYS_BUILT,
+            left: usize::MAX,
+        }
+    }
+
+    /// The key pushed last; empty before the first.
+    #[inline]
+    pub(crate) fn last_key(&self) -> &[u8] {
+        self.current.keys.last()
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, key: &[u8], item: &Item) {
         if self.current.len() == self.keys_each {
             self.seal();
         }
@@ -243,7 +260,7 @@ impl Building {
         self.done.push(std::mem::take(&mut self.current));
     }
 
-    fn finish(mut self) -> Vec<Chunk> {
+    pub(crate) fn finish(mut self) -> Vec<Chunk> {
         if self.current.len() > 0 {
             self.seal();
         }

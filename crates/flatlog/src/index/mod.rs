@@ -4,11 +4,13 @@ mod chunk;
 mod item;
 mod keys;
 mod node;
+mod sorted;
 mod space;
 #[cfg(test)]
 mod tests;
 mod walk;
 
 pub(crate) use item::{Edit, Item, Observer};
+pub(crate) use sorted::SortedIndex;
 pub(crate) use space::{Footprint, SpaceIndex};
 pub(crate) use walk::Walk;

@@ -130,6 +130,16 @@ impl SpaceIndex {
         self.len = counting.len;
     }
 
+    /// The index of these chunks, which hold `len` keys.
+    pub(crate) fn of_chunks(chunks: Vec<Chunk>, len: u64) -> SpaceIndex {
+        let mut top = Node::default();
+        group_chunks(&mut top, chunks);
+        SpaceIndex {
+            top: Arc::new(top),
+            len,
+        }
+    }
+
     /// What the index takes, counted exactly. O(chunks).
     pub(crate) fn footprint(&self) -> Footprint {
         let mut total = Footprint {
@@ -266,7 +276,10 @@ fn settle_group(top: &mut Node<Group>, at: usize) {
 
 /// Builds everything below an empty top node.
 fn build(top: &mut Node<Group>, edits: &[Edit<'_>], observer: &mut dyn Observer) {
-    let chunks = Chunk::default().merged(edits, observer);
+    group_chunks(top, Chunk::default().merged(edits, observer));
+}
+
+fn group_chunks(top: &mut Node<Group>, chunks: Vec<Chunk>) {
     let mut group = Group::default();
     let mut first_key = Vec::new();
     for chunk in chunks {

@@ -2,6 +2,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod covered;
+pub(crate) mod failed;
 pub(crate) mod frame;
 mod mapped;
 pub(crate) mod record;

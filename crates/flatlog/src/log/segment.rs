@@ -148,6 +148,11 @@ impl Segment {
         self.live_bytes.fetch_add(bytes.into(), Ordering::Relaxed);
     }
 
+    /// The same for many records at once.
+    pub(crate) fn add_live_sum(&self, bytes: u64) {
+        self.live_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     pub(crate) fn remove_live(&self, bytes: u32) {
         self.live_bytes.fetch_sub(bytes.into(), Ordering::Relaxed);
     }

@@ -19,6 +19,7 @@ use crate::batch::Batch;
 use crate::ids::SegmentId;
 use crate::log::cache::Cache;
 use crate::log::covered::Covered;
+use crate::log::failed::Failed;
 use crate::log::frame::{HEAD_BYTES, Head, Seal};
 use crate::log::segment::{SEGMENT_HEADER_BYTES, Segment, encode_header};
 use crate::names;
@@ -40,53 +41,6 @@ pub(crate) struct LogRules {
     pub(crate) prewrite_bytes: u32,
     /// Reads go through this cache, without mappings.
     pub(crate) cache: Option<Arc<Cache>>,
-}
-
-/// A step that failed, and what that means.
-#[derive(Debug)]
-pub(crate) struct Failed {
-    pub(crate) error: Error,
-    /// Nothing may be written any more.
-    pub(crate) poisons: bool,
-    /// What was to be committed may be found after reopening.
-    pub(crate) in_doubt: bool,
-}
-
-impl Failed {
-    /// Nothing happened, and all may go on.
-    fn refused(error: Error) -> Failed {
-        Failed {
-            error,
-            poisons: false,
-            in_doubt: false,
-        }
-    }
-
-    /// Nothing was committed, but nothing more may be.
-    fn broken(error: Error) -> Failed {
-        Failed {
-            error,
-            poisons: true,
-            in_doubt: false,
-        }
-    }
-
-    /// Reopening tells.
-    fn doubtful(error: Error) -> Failed {
-        Failed {
-            error,
-            poisons: true,
-            in_doubt: true,
-        }
-    }
-
-    /// A refusal for space is harmless, anything else is not.
-    pub(crate) fn by_kind(error: Error) -> Failed {
-        match error {
-            Error::NoSpace { .. } => Failed::refused(error),
-            _ => Failed::broken(error),
-        }
-    }
 }
 
 /// The log's end.

@@ -86,8 +86,21 @@ impl Fixture for SmallSegments {
     }
 }
 
-conformance::laws!(flat, FlatFixture, check, backup);
-conformance::laws!(small_segments, SmallSegments, check);
+conformance::laws!(
+    flat,
+    FlatFixture,
+    check,
+    backup,
+    commit_indexes,
+    snapshot_stream
+);
+conformance::laws!(
+    small_segments,
+    SmallSegments,
+    check,
+    commit_indexes,
+    snapshot_stream
+);
 
 impl Drop for SmallSegments {
     fn drop(&mut self) {

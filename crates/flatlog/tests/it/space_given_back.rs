@@ -1,5 +1,6 @@
 //! Compaction, by hand and by itself, and exact accounts of what is live.
 
+use crash_kit::{CrashDisk, Survivors};
 use flatlog::{Db, Options};
 use kv_api::Durability;
 
@@ -162,4 +163,83 @@ fn a_store_dropped_or_closed_while_its_thread_works_can_be_opened_at_once() {
     }
     let db = Db::open(&path).unwrap();
     assert_sound(&db);
+}
+
+/// Writes until the log goes on in another segment: what dies with the next call of this.
+fn fill_segment(db: &Db) {
+    let segments = || db.statistics().unwrap().segments.len();
+    let before = segments();
+    while segments() == before {
+        let mut tx = db.begin().unwrap();
+        tx.put("filler", [0; 200]).unwrap();
+        tx.commit_with(Durability::Sync).unwrap();
+    }
+}
+
+#[test]
+fn a_tombstone_stays_as_long_as_an_older_segment_may_hold_its_key() {
+    let (_directory, path) = fresh();
+    let open = || {
+        let options = Options::new().segment_bytes(8 << 10).background(false);
+        options.open(&path).unwrap()
+    };
+    let db = open();
+    // A segment that stays, for nearly all of it is live.
+    db.update(|tx| {
+        let space = kv_api::Transaction::create_space(tx, b"dropped")?;
+        tx.put_in(space, "inner", "1")?;
+        tx.put("deleted", "1")?;
+        (0..40).try_for_each(|number| tx.put(key(number), [1; 150]))
+    })
+    .unwrap();
+    let first = db.statistics().unwrap().segments[0].clone();
+    fill_segment(&db);
+    // A segment that goes, for its fillers are dead.
+    db.update(|tx| {
+        kv_api::Transaction::drop_space(tx, b"dropped")?;
+        tx.delete("deleted")
+    })
+    .unwrap();
+    fill_segment(&db);
+    fill_segment(&db);
+    let before = pairs(&db);
+    assert!(!before.contains_key(&b"deleted"[..]));
+    let segments = |db: &Db| -> Vec<_> {
+        let segments = db.statistics().unwrap().segments;
+        segments.into_iter().map(|segment| segment.file).collect()
+    };
+    let old = segments(&db);
+    db.tidy().unwrap();
+    assert_ne!(segments(&db), old, "something was compacted");
+    assert!(segments(&db).contains(&first.file), "but not the first");
+    drop(db);
+    let db = open();
+    assert_eq!(pairs(&db), before);
+    let names = kv_api::Reader::space_names(&db.snapshot().unwrap()).unwrap();
+    assert!(names.is_empty(), "{names:?}");
+    assert_sound(&db);
+}
+
+#[test]
+fn a_record_is_not_given_up_for_a_newer_one_that_a_power_cut_may_take() {
+    let disk = CrashDisk::new();
+    let options = || {
+        Options::new()
+            .segment_bytes(4 << 10)
+            .background(false)
+            .store_id([1; 16])
+    };
+    let db = options().disk(disk.as_dyn()).open("/store").unwrap();
+    db.update(|tx| tx.put("key", "durable")).unwrap();
+    fill_segment(&db);
+    fill_segment(&db);
+    let mut tx = db.begin().unwrap();
+    tx.put("key", "not yet").unwrap();
+    tx.commit_with(Durability::Buffered).unwrap();
+    db.tidy().unwrap();
+    let after = disk.after_crash(Survivors::Synced);
+    let after = options().disk(after.as_dyn()).open("/store").unwrap();
+    let snapshot = after.snapshot().unwrap();
+    let value = snapshot.get("key").unwrap().map(|value| value.to_vec());
+    assert!(value.is_some(), "both values are gone");
 }

@@ -5,10 +5,14 @@
 
 mod backup;
 mod check;
+mod commit_indexes;
 mod nested;
 mod search;
+mod snapshot_stream;
 
 pub use backup::Backup;
 pub use check::{Check, CheckSummary, Finding};
+pub use commit_indexes::{CommitIndexes, SetCommitIndex};
 pub use nested::{BucketVisitor, NestedReader, NestedWriter};
 pub use search::{FoundPair, Search, SearchPlan};
+pub use snapshot_stream::{Progress, ReportProgress, SnapshotStream};

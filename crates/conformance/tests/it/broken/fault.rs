@@ -71,6 +71,23 @@ pub enum Fault {
     SequenceIsForgotten,
     BucketsAreNotLeft,
     VisitGoesOnAfterAnError,
+
+    EntriesAreAppliedTwice,
+    EmptyEntriesAreForgotten,
+    IndexesStandStill,
+    PairsHaveTheNewestIndex,
+    GonePairsKeepAnIndex,
+    LateIndexesAreForgotten,
+    IndexesAreForgotten,
+
+    RestoreMerges,
+    RestoreEmptiesFirst,
+    RestoreIsForgotten,
+    StreamsMayBeDamaged,
+    StreamsHoldTheDefaultSpaceOnly,
+    StreamFailuresAreHidden,
+    ProgressStopsShort,
+    NobodyCanCancel,
 }
 
 impl Fault {
@@ -84,7 +101,12 @@ impl Fault {
         use Fault::*;
         matches!(
             self,
-            Narrow | CloseLosesDeferredCommits | SyncDoesNothing | DropLosesSyncedCommits
+            Narrow
+                | RestoreIsForgotten
+                | IndexesAreForgotten
+                | CloseLosesDeferredCommits
+                | SyncDoesNothing
+                | DropLosesSyncedCommits
         )
     }
 }

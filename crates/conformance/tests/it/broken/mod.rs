@@ -2,12 +2,15 @@
 
 mod fault;
 mod snapshot;
+mod state;
 mod store;
 mod transaction;
 
 use std::panic;
 
-use conformance::{Law, backup_laws, base_laws, check_laws, nested_laws};
+use conformance::{
+    Law, backup_laws, base_laws, check_laws, commit_indexes_laws, nested_laws, snapshot_stream_laws,
+};
 
 use fault::{Fault, with_fault};
 use store::BrokenFixture;
@@ -18,6 +21,8 @@ fn all_laws() -> Vec<Law> {
         check_laws::<BrokenFixture>(),
         backup_laws::<BrokenFixture>(),
         nested_laws::<BrokenFixture>(),
+        commit_indexes_laws::<BrokenFixture>(),
+        snapshot_stream_laws::<BrokenFixture>(),
     ]
     .concat()
 }
@@ -223,4 +228,43 @@ caught! {
         a_visit_goes_in_key_order;
     visit_goes_on_after_an_error: VisitGoesOnAfterAnError by
         a_visitors_error_ends_the_visit;
+    entries_are_applied_twice: EntriesAreAppliedTwice by
+        an_entry_is_applied_once,
+        indexes_outlive_the_handle;
+    empty_entries_are_forgotten: EmptyEntriesAreForgotten by
+        an_entry_without_changes_is_remembered;
+    indexes_stand_still: IndexesStandStill by
+        a_commit_takes_the_next_index,
+        a_snapshot_keeps_its_indexes;
+    pairs_have_the_newest_index: PairsHaveTheNewestIndex by
+        a_pair_remembers_the_commit_that_wrote_it;
+    gone_pairs_keep_an_index: GonePairsKeepAnIndex by
+        a_fresh_store_has_index_nought,
+        a_pair_remembers_the_commit_that_wrote_it;
+    late_indexes_are_forgotten: LateIndexesAreForgotten by
+        an_index_may_be_set_behind_the_changes;
+    indexes_are_forgotten: IndexesAreForgotten by
+        indexes_outlive_the_handle;
+    restore_merges: RestoreMerges by
+        a_restored_store_equals_its_source,
+        a_snapshot_outlives_a_restore;
+    restore_empties_first: RestoreEmptiesFirst by
+        a_cut_stream_leaves_the_old_state,
+        a_damaged_stream_leaves_the_old_state,
+        a_failing_other_side_leaves_the_store_alone,
+        a_cancelled_restore_leaves_the_old_state;
+    restore_is_forgotten: RestoreIsForgotten by
+        a_restored_store_equals_its_source;
+    streams_may_be_damaged: StreamsMayBeDamaged by
+        a_cut_stream_leaves_the_old_state,
+        a_damaged_stream_leaves_the_old_state;
+    streams_hold_the_default_space_only: StreamsHoldTheDefaultSpaceOnly by
+        a_restored_store_equals_its_source,
+        a_stream_is_of_the_version_when_it_was_called;
+    stream_failures_are_hidden: StreamFailuresAreHidden by
+        a_failing_other_side_leaves_the_store_alone;
+    progress_stops_short: ProgressStopsShort by
+        progress_comes_to_the_end;
+    nobody_can_cancel: NobodyCanCancel by
+        a_cancelled_restore_leaves_the_old_state;
 }

@@ -20,8 +20,12 @@ pub struct BrokenSnapshot {
 }
 
 impl BrokenSnapshot {
-    fn fault(&self) -> Fault {
+    pub fn fault(&self) -> Fault {
         self.shared.fault
+    }
+
+    pub fn inner(&self) -> &MemorySnapshot {
+        &self.inner
     }
 
     pub fn new(inner: MemorySnapshot, shared: Arc<Shared>) -> BrokenSnapshot {

@@ -13,6 +13,7 @@ use kv_api::{Durability, Error, Place, Result, Store, Transaction};
 
 use super::fault::{Fault, chosen};
 use super::snapshot::BrokenSnapshot;
+use super::state::without_indexes;
 use super::transaction::BrokenTransaction;
 
 pub struct Shared {
@@ -60,7 +61,7 @@ impl Shared {
         *self.previous.lock().unwrap() = copy_of(&self.current());
     }
 
-    fn make_durable(&self) {
+    pub fn make_durable(&self) {
         *self.durable.lock().unwrap() = copy_of(&self.current());
     }
 
@@ -85,7 +86,10 @@ impl Fixture for BrokenFixture {
     fn open(&self) -> Result<BrokenStore> {
         if self.0.fault.is_about_durability() {
             let durable = copy_of(&self.0.durable.lock().unwrap());
-            self.0.replace(durable);
+            self.0.replace(match self.0.fault {
+                Fault::IndexesAreForgotten => without_indexes(&durable),
+                _ => durable,
+            });
         }
         Ok(BrokenStore::of(&self.0))
     }
@@ -106,7 +110,15 @@ impl BrokenStore {
         }
     }
 
-    fn open_model(&self) -> Result<Arc<MemoryModel>> {
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub fn fault(&self) -> Fault {
+        self.shared.fault
+    }
+
+    pub fn open_model(&self) -> Result<Arc<MemoryModel>> {
         if *self.is_closed.lock().unwrap() {
             return Err(Error::Closed);
         }

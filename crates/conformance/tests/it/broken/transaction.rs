@@ -30,10 +30,11 @@ pub struct BrokenTransaction {
     puts: Pairs,
     names: HashMap<u64, Vec<u8>>,
     dropped: HashMap<Vec<u8>, Pairs>,
+    only_changes: bool,
 }
 
 impl BrokenTransaction {
-    fn fault(&self) -> Fault {
+    pub fn fault(&self) -> Fault {
         self.shared.fault
     }
 
@@ -50,6 +51,7 @@ impl BrokenTransaction {
             puts: Vec::new(),
             names: HashMap::new(),
             dropped: HashMap::new(),
+            only_changes: false,
         })
     }
 
@@ -57,7 +59,16 @@ impl BrokenTransaction {
         self.inner.as_ref().unwrap()
     }
 
-    fn inner_mut(&mut self) -> &mut MemoryTransaction {
+    pub fn has_put(&self) -> bool {
+        !self.puts.is_empty()
+    }
+
+    /// Lets the commit go by if nothing is put.
+    pub fn number_only_changes(&mut self) {
+        self.only_changes = true;
+    }
+
+    pub fn inner_mut(&mut self) -> &mut MemoryTransaction {
         self.inner.as_mut().unwrap()
     }
 
@@ -244,6 +255,10 @@ impl Transaction for BrokenTransaction {
     fn commit(mut self, durability: Durability) -> Result<()> {
         if self.fault() == Fault::CommitsAreTorn {
             return self.commit_torn();
+        }
+        if self.only_changes && self.puts.is_empty() {
+            self.inner.take().unwrap().rollback();
+            return Ok(());
         }
         if self.fault() == Fault::SnapshotsGoBack {
             self.shared.remember_as_previous();

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use crash_kit::{Action, Call, CrashDisk, Fault, Survivors};
 use flatlog::{Db, Error, ErrorKind, Options};
@@ -178,6 +179,8 @@ fn what_was_built_on_a_refused_commit_is_refused_too() {
                             let count = tx.get("count")?.map(|count| count.to_vec());
                             let count = String::from_utf8(count.unwrap_or_default()).unwrap();
                             let count: u64 = count.parse().unwrap();
+                            // The commit it counts on may be refused meanwhile.
+                            thread::sleep(Duration::from_millis(2));
                             tx.put("count", (count + 1).to_string())
                         });
                         match done {
@@ -197,4 +200,35 @@ fn what_was_built_on_a_refused_commit_is_refused_too() {
         count_of(&open(disk.after_crash(Survivors::Synced).as_dyn())),
         added
     );
+}
+
+#[test]
+fn a_refused_commit_that_was_written_whole_is_taken_back() {
+    let disk = CrashDisk::new();
+    let open = |disk: &CrashDisk| {
+        let options = Options::new().disk(disk.as_dyn()).background(false);
+        options
+            .prewrite_bytes(1_000)
+            .store_id([3; 16])
+            .open("/group")
+            .unwrap()
+    };
+    let db = open(&disk);
+    db.update(|tx| tx.put("before", "")).unwrap();
+    // The frame is written, and the zeros behind it find no room.
+    disk.arm(Fault::once(Call::Write, 1, Action::Short(1_250)));
+    disk.arm(Fault::once(Call::Write, 2, Action::Fail(ENOSPC)));
+    let refused = db.update(|tx| tx.put("refused", [1; 1_100]));
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::NoSpace);
+    assert_eq!(disk.struck(), 2);
+    assert!(db.snapshot().unwrap().get("refused").unwrap().is_none());
+    for survivors in [Survivors::Synced, Survivors::Everything] {
+        let after = open(&disk.after_crash(survivors));
+        let snapshot = after.snapshot().unwrap();
+        assert!(snapshot.get("refused").unwrap().is_none(), "{survivors:?}");
+        assert!(snapshot.get("before").unwrap().is_some());
+    }
+    db.update(|tx| tx.put("next", "")).unwrap();
+    let after = open(&disk.after_crash(Survivors::Synced));
+    assert_eq!(after.snapshot().unwrap().len(), 2);
 }

@@ -1,0 +1,72 @@
+//! The right to be the one write transaction.
+//!
+//! Invariant: the store is `busy` exactly while one turn is held or its commit is being queued.
+
+use std::sync::Arc;
+
+use kv_api::{Error, Result};
+
+use crate::shared::Shared;
+
+/// Held by a transaction until it commits or is dropped.
+pub(crate) struct Turn {
+    pub(crate) shared: Arc<Shared>,
+    /// Given back by committing.
+    held: bool,
+}
+
+/// What the next commit is built on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Base {
+    /// The index of the last commit queued.
+    pub(crate) last_index: u64,
+    pub(crate) next_space: u32,
+    /// How often queued commits had been refused.
+    pub(crate) refusals: u64,
+}
+
+impl Turn {
+    /// Takes the turn once it is free; at once or not at all if `tries`.
+    pub(crate) fn take(shared: &Arc<Shared>, tries: bool) -> Result<Option<(Turn, Base)>> {
+        if shared.options.read_only {
+            return Err(Error::ReadOnly);
+        }
+        let mut state = shared.lock();
+        loop {
+            if state.root.is_none() {
+                return Err(Error::Closed);
+            }
+            state.refuse_poisoned()?;
+            match (state.busy, tries) {
+                (false, _) => break,
+                (true, true) => return Ok(None),
+                (true, false) => state = shared.wait(state),
+            }
+        }
+        state.busy = true;
+        let base = Base {
+            last_index: state.last_index,
+            next_space: state.next_space,
+            refusals: state.refusals,
+        };
+        let turn = Turn {
+            shared: Arc::clone(shared),
+            held: true,
+        };
+        Ok(Some((turn, base)))
+    }
+
+    /// Leaves it to the commit to give the turn back.
+    pub(crate) fn hand_over(&mut self) {
+        self.held = false;
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.held {
+            self.shared.lock().busy = false;
+            self.shared.notify();
+        }
+    }
+}
