@@ -27,6 +27,8 @@ fn apply(db: &Db, entry: &Entry) -> Result<bool> {
 
 fn main() -> Result<()> {
     let directory = std::env::temp_dir().join(format!("raft-store-{}", std::process::id()));
+    std::fs::create_dir_all(&directory)
+        .map_err(|error| Error::io("making the example's directory", error))?;
     let leader = Db::open(directory.join("leader"))?;
     let entries = [
         Entry {

@@ -154,3 +154,28 @@ fn a_missing_state_beside_data_is_not_taken_for_a_new_store() {
             > 200
     );
 }
+
+#[test]
+fn a_whole_commit_that_does_not_follow_the_one_before_it_is_none() {
+    let (_directory, path) = fresh();
+    let store = |path: &Path, values: &[&str]| {
+        let options = Options::new().background(false).store_id([9; 16]);
+        let db = options.open(path).unwrap();
+        for (number, value) in values.iter().enumerate() {
+            db.update(|tx| tx.put(format!("key {number}"), value))
+                .unwrap();
+        }
+        drop(db);
+        std::fs::read(path.join("values-000001.data")).unwrap()
+    };
+    let other = store(&path.with_file_name("other"), &["one", "two"]);
+    let mut bytes = store(&path, &["uno"]);
+    // What a write of several commits may leave behind the one that took the first one's place.
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    bytes[end..].copy_from_slice(&other[end..]);
+    std::fs::write(path.join("values-000001.data"), &bytes).unwrap();
+    let db = Db::open(&path).unwrap();
+    assert_eq!(db.recovery().torn.as_ref().unwrap().offset, end as u64);
+    let expected = Pairs::from([(b"key 0".to_vec(), b"uno".to_vec())]);
+    assert_eq!(pairs(&db), expected);
+}

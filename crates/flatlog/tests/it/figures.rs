@@ -260,3 +260,30 @@ fn figures_of_commits() {
     );
     memory(&db, "after_compaction");
 }
+
+#[test]
+#[ignore = "a measurement"]
+fn figures_of_opening() {
+    for (name, key) in [
+        ("random", random_key as fn(u64) -> [u8; 24]),
+        ("user", user_key),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("db");
+        let open = || Options::new().background(false).open(&path).unwrap();
+        let db = open();
+        load(&db, keys(), key);
+        db.close().unwrap();
+        drop(db);
+        for turn in 0..6 {
+            let mut db = None;
+            let took = timed(|| db = Some(open()));
+            let cpu_ms = took.cpu.as_millis();
+            let wall_ms = took.as_millis();
+            println!("figure {name} open{turn} wall_ms={wall_ms} cpu_ms={cpu_ms}");
+            let db = db.unwrap();
+            assert_eq!(db.recovery().replayed_commits, 0);
+            assert!(db.snapshot().unwrap().len() >= keys() - 10);
+        }
+    }
+}

@@ -180,7 +180,7 @@ fn what_was_built_on_a_refused_commit_is_refused_too() {
                             let count = String::from_utf8(count.unwrap_or_default()).unwrap();
                             let count: u64 = count.parse().unwrap();
                             // The commit it counts on may be refused meanwhile.
-                            thread::sleep(Duration::from_millis(2));
+                            thread::sleep(Duration::from_millis(6));
                             tx.put("count", (count + 1).to_string())
                         });
                         match done {
