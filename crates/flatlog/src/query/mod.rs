@@ -4,16 +4,16 @@
 //! key like "log:*" AND value like "*critical*" ORDER BY CommitIndex DESC LIMIT 10 OFFSET 20
 //! ```
 //!
-//! [`parse`] makes a [`Query`] of a text; [`run`] answers it from any [`RowSource`], row by row,
-//! and [`explain`] tells by which way. The way never changes the rows: **a query gives the rows,
+//! `parse` makes a [`Query`] of a text; `run` answers it from any [`RowSource`], row by row,
+//! and `explain` tells by which way. The way never changes the rows: **a query gives the rows,
 //! in the order, that looking at every row would give.** Three rules keep it so: every row that
 //! is answered was judged by the whole expression; ways only leave out rows that cannot match
-//! ([`key_spans`], [`sets`]); and the value index is believed only where its page says it may be
+//! (`key_spans`, `sets`); and the value index is believed only where its page says it may be
 //! (see [`crate::search`]).
 //!
-//! Modules, each using those before it only: [`error`], [`limits`], [`ast`], [`lexer`],
-//! [`pattern`], [`parser`], [`rows`], [`condition`], [`normal`], [`key_spans`], [`fragments`],
-//! [`sets`], [`plan`], [`explain`], [`execute`].
+//! Modules, each using those before it only: `error`, `limits`, `ast`, `lexer`,
+//! `pattern`, `parser`, `rows`, `condition`, `normal`, `key_spans`, `fragments`,
+//! `sets`, `plan`, `explain`, `execute`.
 
 pub mod ast;
 mod condition;

@@ -1,10 +1,10 @@
 //! The value index: which keys hold a token in their value, and which tokens there are.
 //!
-//! A *token* is a maximal run of letters and digits, folded to lower case ([`tokens`]). The
-//! [`dictionary`] finds tokens by their whole, their beginning, their end or their inside; a
-//! [`posting`] list holds the ids of the keys whose value has the token; [`changes`] remembers the
+//! A *token* is a maximal run of letters and digits, folded to lower case (`tokens`). The
+//! `dictionary` finds tokens by their whole, their beginning, their end or their inside; a
+//! `posting` list holds the ids of the keys whose value has the token; `changes` remembers the
 //! commit index at which the index last looked at each id. [`SearchIndex`] is all of that behind
-//! one lock, and [`stored`] is its form in a checkpoint.
+//! one lock, and `stored` is its form in a checkpoint.
 //!
 //! **Why live snapshots may read what the writer changes.** The index always describes the newest
 //! commit: nothing is kept for older ones. The engine applies a commit to the index *before* it
