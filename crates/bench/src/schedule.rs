@@ -124,8 +124,6 @@ impl Schedule {
             if let Some(left) = self.rounds_left() {
                 let (took, left) = (round_took.as_secs_f64(), left.as_secs_f64());
                 let before = self.seconds;
-                // A round that was skipped took no time: none is after it, either.
-                self.skips |= took < 0.001;
                 self.seconds = self.fitting(took, left / f64::from(self.rounds - part.round));
                 let saved = self.capped_seconds * (1.0 - self.seconds / before);
                 self.skips |= took - saved > left;
