@@ -25,7 +25,7 @@ pub use extents::Extents;
 pub use freelist::{FreelistImage, freelist_bytes, read_freelist};
 pub use growth::{ALLOCATION_STEP_BYTES, Growth, MAP_BYTES_MAX};
 pub use id::{PageId, TxId};
-pub use meta::{META_BYTES, Meta, NO_FREELIST, Slot};
+pub use meta::{META_BYTES, META_WRITE_BYTES, Meta, NO_FREELIST, Slot};
 pub use page::{HEADER_BYTES, Page, PageKind, write_header};
 pub use page_view::PageView;
 pub use pager::{FileOptions, OpenedFile, Pager, initial_image};

@@ -13,6 +13,8 @@ const MAGIC: u32 = 0xED0C_DAED;
 const VERSION: u32 = 2;
 /// Bytes of the record.
 pub const META_BYTES: usize = 64;
+/// Bytes written when a meta is: the record and the page header before it.
+pub const META_WRITE_BYTES: usize = HEADER_BYTES + META_BYTES;
 const CHECKED_BYTES: usize = 56;
 
 /// The freelist field of a file that stores no freelist: readers walk the tree instead.

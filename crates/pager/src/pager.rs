@@ -12,8 +12,8 @@ use std::sync::Arc;
 use disk::{File, MapOptions, ReadView, View, read_exact_at, write_all_at, write_all_vectored_at};
 
 use crate::id::{PageId, TxId};
-use crate::meta::{META_BYTES, Meta, Slot};
-use crate::page::{HEADER_BYTES, PageKind, write_header};
+use crate::meta::{META_WRITE_BYTES, Meta, Slot};
+use crate::page::{PageKind, write_header};
 use crate::page_view::PageView;
 use crate::probe::probe;
 use crate::side_table::SideTables;
@@ -256,7 +256,7 @@ impl Pager {
         let offset = slot.page().0.saturating_mul(self.growth.page_bytes);
         // The rest of the page is zeros since the file was made, and nobody reads it.
         let record = meta.page_image(slot.page());
-        let record = record.get(..HEADER_BYTES + META_BYTES).unwrap_or_default();
+        let record = record.get(..META_WRITE_BYTES).unwrap_or_default();
         write_all_at(&*self.file, record, offset).map_err(Error::io("writing the meta"))
     }
 

@@ -24,8 +24,8 @@ use std::time::Instant;
 use btree::Buckets;
 use kv_api::{Durability, Error, Result};
 use pager::{
-    FreelistImage, Meta, NO_FREELIST, PageId, PageSink, PageSource, Pager, Slot, TxId,
-    freelist_bytes,
+    FreelistImage, META_WRITE_BYTES, Meta, NO_FREELIST, PageId, PageSink, PageSource, Pager, Slot,
+    TxId, freelist_bytes,
 };
 
 use crate::cleaner::clean;
@@ -262,7 +262,7 @@ fn vacate(writer: &mut Writer, slot: Slot) -> Result<()> {
 fn write_meta(writer: &mut Writer, slot: Slot, meta: &Meta) -> Result<()> {
     let counters = &writer.current.counters;
     counters.add(&counters.writes, 1);
-    counters.add(&counters.bytes_written, writer.pager.page_bytes() as u64);
+    counters.add(&counters.bytes_written, META_WRITE_BYTES as u64);
     let written = writer.pager.write_meta(slot, meta);
     // Whatever the reason, even a full disk: part of it may be on its way.
     written.map_err(|failure| writer.stop(failure))

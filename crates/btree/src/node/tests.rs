@@ -71,3 +71,16 @@ quickcheck! {
             })
     }
 }
+
+#[test]
+fn a_branch_is_searched_by_the_keys_it_was_given_last() {
+    let mut node = Node::new(false);
+    for (index, key) in [b"b", b"f", b"k"].into_iter().enumerate() {
+        node.insert_child(index, key, Child::Page(PageId(10)));
+    }
+    node.set_key(1, b"cc");
+    node.set_key(2, b"d");
+    assert_eq!(node.search(b"cc"), Ok(1));
+    assert_eq!(node.search(b"e"), Err(3));
+    assert_eq!(node.search(b"c"), Err(1));
+}

@@ -361,3 +361,40 @@ fn deleting_most_keys_gives_the_pages_back() {
     assert_eq!(left.len(), 1250);
     scratch.close_clean(db);
 }
+
+/// What readers work out about a page is kept beside it. A reader of an old version works it out
+/// anew after the page was given up, and then another page is written there.
+#[test]
+fn a_page_written_anew_is_not_searched_by_what_was_known_of_the_old_one() {
+    let scratch = Scratch::new();
+    let db = scratch.open();
+    let key = |n: u32| format!("{:08}", n.wrapping_mul(2_654_435_761) % 100_000_000);
+    let search_all = |snapshot: &txn::Snapshot, generation: u32| {
+        let bucket = snapshot.bucket("b").unwrap();
+        for _ in 0..3 {
+            for n in generation..generation + 400 {
+                let value = bucket.get(key(n)).unwrap();
+                assert_eq!(value, Some(&n.to_le_bytes()[..]), "{n} of {generation}");
+            }
+        }
+    };
+    db.update(|tx| {
+        let mut bucket = tx.create_bucket("b")?;
+        (0..400).try_for_each(|n| bucket.put(key(n), n.to_le_bytes()))
+    })
+    .unwrap();
+    for generation in 0..40 {
+        let old = db.snapshot().unwrap();
+        db.update(|tx| {
+            let mut bucket = tx.bucket("b")?;
+            bucket.delete(key(generation))?;
+            bucket.put(key(generation + 400), (generation + 400).to_le_bytes())
+        })
+        .unwrap();
+        // The old version's pages have been given up and are searched all the same.
+        search_all(&old, generation);
+        drop(old);
+        search_all(&db.snapshot().unwrap(), generation + 1);
+    }
+    scratch.close_clean(db);
+}
