@@ -17,6 +17,8 @@ const MAGIC: [u8; 8] = *b"FlatMeta";
 const VERSION: u32 = 1;
 /// A store would need 3 million segments to reach this.
 const STATE_BYTES_MAX: u64 = 1 << 26;
+/// No store writes so many checkpoints: counting on from here never ends.
+const CHECKPOINT_MAX: u32 = 1 << 31;
 
 /// One segment, as the state names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +113,7 @@ impl StateFile {
                 });
             }
         }
-        parse(&mut rest).ok_or_else(|| damaged("the file has the wrong length"))
+        parse(&mut rest).ok_or_else(|| damaged("its contents are malformed"))
     }
 
     /// The state of the store in `directory`, if it has one.
@@ -205,7 +207,18 @@ fn parse(rest: &mut &[u8]) -> Option<StateFile> {
             },
         });
     }
-    rest.is_empty()
-        .then_some(state)
-        .filter(|state| !state.segments.is_empty())
+    let whole = rest.is_empty() && !state.segments.is_empty() && names_are_fresh(&state);
+    whole.then_some(state)
+}
+
+/// Whether no file that the state names can be named once more: a file that is made anew is
+/// emptied first, and one of these may be mapped.
+fn names_are_fresh(state: &StateFile) -> bool {
+    let mut ids: Vec<u32> = state.segments.iter().map(|entry| entry.id.0).collect();
+    ids.sort_unstable();
+    let last = ids.last().copied().unwrap_or(0);
+    ids.is_sorted_by(|left, right| left < right)
+        && last < state.next_segment
+        && state.checkpoint.unwrap_or(0) < state.next_checkpoint
+        && state.next_checkpoint <= CHECKPOINT_MAX
 }
