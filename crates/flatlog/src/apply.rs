@@ -2,40 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::batch::Op;
 use crate::ids::{KeyId, SegmentId, SpaceId};
 use crate::index::{Edit, Item, Observer, SpaceIndex, Walk};
+use crate::log::batch::Op;
 use crate::log::record::Kind;
 use crate::log::segment::Segment;
-use crate::log::table::SegmentTable;
+use crate::log::watcher::{Happening, Watcher};
 use crate::place::Place;
 use crate::root::{Named, Root};
-use crate::value_index::{KnownValues, ValueView};
-
-/// Sees every change of the index of a store, with entries that lead to the old and the new value:
-/// the seam for an index over values. It answers the ids of keys; without it keys have none.
-pub(crate) trait Watcher: Send + 'static {
-    /// A key has a new entry. Answers its id: `old`'s, or a fresh one.
-    fn put(&mut self, at: &Happening<'_>, key: &[u8], old: Option<&Item>, new: &Item) -> KeyId;
-    /// A key is gone.
-    fn delete(&mut self, at: &Happening<'_>, key: &[u8], old: &Item);
-    /// What follows are all rows of a checkpoint, in its order; with what it says of their values.
-    fn begin_load(&mut self, known: Option<KnownValues>);
-    /// That was all.
-    fn end_load(&mut self);
-    /// What a version with all changes so far knows of the values.
-    fn view(&mut self) -> ValueView;
-}
-
-/// Where and when a change happens.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Happening<'a> {
-    /// Where old and new values are read.
-    pub(crate) segments: &'a SegmentTable,
-    pub(crate) space: SpaceId,
-    /// No version before this one has the change.
-    pub(crate) commit_index: u64,
-}
 
 /// A list of changes and where their records are.
 #[derive(Clone, Copy)]

@@ -12,22 +12,22 @@ use disk::{Create, Disk, File, OpenOptions, read_up_to_at, write_all_at};
 use kv_api::{Error, Result};
 use roaring::RoaringBitmap;
 
-use crate::apply::{Watcher, load, load_space};
-use crate::batch::Op;
+use crate::apply::{load, load_space};
 use crate::blocks::{BlockReader, BlockWriter, Shape};
-use crate::check::{CHECKPOINT_READ, checkpoint_damaged};
 use crate::ids::{KeyId, SegmentId, SpaceId};
 use crate::index::{Edit, Item};
-use crate::loading::Loading;
+use crate::loading::{Loading, checkpoint_damaged};
+use crate::log::batch::Op;
 use crate::log::covered::Covered;
 use crate::log::record::{KEY_BYTES_MAX, Kind};
+use crate::log::watcher::Watcher;
 use crate::names;
 use crate::place::Place;
 use crate::reader::Source;
 use crate::root::{Named, Root};
 use crate::search::SearchIndex;
 use crate::stream::take_prefixed;
-use crate::value_index::KnownValues;
+use crate::value_view::KnownValues;
 use crate::varint::{self, take, take_array, take_u32};
 
 const SHAPE: Shape = Shape {
@@ -328,7 +328,7 @@ fn read_entries(
         _ => Error::io("reading a checkpoint", error),
     };
     let path = directory.join(names::checkpoint(number));
-    let file = disk.open(&path, &CHECKPOINT_READ).map_err(reading)?;
+    let file = disk.open(&path, &OpenOptions::READ).map_err(reading)?;
     let len = file.len().map_err(reading)?;
     let mut from = FileReader {
         file: &*file,

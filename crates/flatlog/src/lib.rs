@@ -8,7 +8,7 @@
 //! The files are described in `docs/format/flat.md`, the choices in `docs/adr`.
 
 mod apply;
-mod batch;
+mod background;
 mod blocks;
 mod capabilities;
 mod check;
@@ -48,6 +48,7 @@ mod stream;
 mod transaction;
 mod turn;
 mod value_index;
+mod value_view;
 mod varint;
 mod waker;
 

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use kv_api::{Error, Result};
+use kv_api::{Error, Place as Where, Result};
 
 use crate::apply::load_space;
-use crate::batch::Op;
-use crate::check::checkpoint_damaged;
 use crate::ids::{KeyId, SpaceId};
 use crate::index::{Item, SortedIndex};
+use crate::log::batch::Op;
 use crate::log::record::Kind;
 use crate::log::segment::Segment;
 use crate::log::table::SegmentTable;
+use crate::names;
 use crate::place::Place;
 use crate::root::{Named, Root};
 
@@ -114,4 +114,13 @@ impl<'a> Loading<'a> {
             _ => Err(self.out_of_order()),
         }
     }
+}
+
+/// Damage in the file of a checkpoint, in words.
+pub(crate) fn checkpoint_damaged(number: u32, what: &str) -> Error {
+    let place = Where::Offset {
+        file: names::checkpoint(number),
+        offset: 0,
+    };
+    Error::corrupt(place, what)
 }

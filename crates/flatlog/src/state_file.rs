@@ -9,7 +9,6 @@ use disk::{Disk, OpenOptions, read_exact_at, write_all_at};
 use kv_api::{Error, Place, Result};
 
 use crate::ids::SegmentId;
-use crate::log::segment::{SEGMENT_HEADER_BYTES, Segment};
 use crate::names;
 use crate::varint::{take_array, take_fixed_u32, take_fixed_u64};
 
@@ -30,18 +29,6 @@ pub(crate) struct SegmentEntry {
     pub(crate) len: u32,
     /// Written by a rewrite, in key order: replaying it costs little more than a checkpoint.
     pub(crate) sorted: bool,
-}
-
-impl SegmentEntry {
-    /// A segment that holds nothing yet.
-    pub(crate) fn fresh(segment: &Segment) -> SegmentEntry {
-        SegmentEntry {
-            id: segment.id(),
-            epoch: segment.seal.epoch,
-            len: SEGMENT_HEADER_BYTES,
-            sorted: false,
-        }
-    }
 }
 
 /// The contents of `meta.state`.

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use kv_api::{Bytes, Durability, Error, KeyRange, Range, Reader, Result, Space};
 
 use crate::apply::{Changes, apply};
-use crate::batch::{Batch, Op};
 use crate::commit::{Submission, commit};
 use crate::cursor::Cursor;
 use crate::ids::{SegmentId, SpaceId};
+use crate::log::batch::{Batch, Op};
 use crate::log::record::{KEY_BYTES_MAX, Kind};
 use crate::reader::{OWN, Source, fresh_stamp, space_id};
 use crate::root::Root;

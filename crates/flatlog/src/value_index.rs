@@ -8,52 +8,20 @@
 //! *Failure.* Where a value cannot be read, the index gives up: queries go on without it.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::{Arc, Weak};
 
 use kv_api::Result;
 use roaring::RoaringBitmap;
 
-use crate::apply::{Happening, Watcher};
 use crate::ids::KeyId;
 use crate::index::Item;
-use crate::search::{KeyDirectory, SearchIndex};
+use crate::log::watcher::{Happening, Watcher};
+use crate::search::KeyDirectory;
 use crate::slice::Slice;
+use crate::value_view::{Era, KnownValues, ValueIndex, ValueView};
 
 /// Deletions in one era.
 const ERA_DELETIONS: usize = 256;
-
-/// Held by the versions of one era.
-#[derive(Debug)]
-struct Era;
-
-/// Tokens to ids, and ids to keys.
-#[derive(Default)]
-pub(crate) struct ValueIndex {
-    pub(crate) tokens: SearchIndex,
-    pub(crate) keys: KeyDirectory,
-}
-
-impl ValueIndex {
-    /// Memory held, in bytes. O(number of tokens).
-    pub(crate) fn memory_bytes(&self) -> usize {
-        self.tokens.memory_bytes().total() + self.keys.memory_bytes()
-    }
-}
-
-/// What a version knows of the values.
-#[derive(Clone)]
-pub(crate) struct ValueView {
-    pub(crate) index: Arc<ValueIndex>,
-    /// Keeps the ids that this version knows from being given away.
-    _era: Arc<Era>,
-}
-
-impl fmt::Debug for ValueView {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ValueView").finish_non_exhaustive()
-    }
-}
 
 /// Keeps a value index up with a store.
 pub(crate) struct ValueWatcher {
@@ -67,13 +35,6 @@ pub(crate) struct ValueWatcher {
     last: KeyId,
     /// While a checkpoint is loaded: the ids whose values it does not know.
     unknown: Option<RoaringBitmap>,
-}
-
-/// What a checkpoint says of the values of its rows, whose ids are their numbers from 1.
-pub(crate) struct KnownValues {
-    pub(crate) tokens: SearchIndex,
-    /// Ids of which it says nothing.
-    pub(crate) unknown: RoaringBitmap,
 }
 
 impl ValueWatcher {
