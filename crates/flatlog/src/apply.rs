@@ -108,34 +108,6 @@ pub(crate) fn load_space(root: &mut Root, name: &[u8], named: Named) {
     root.create_space(name, named);
 }
 
-/// Gives the keys of a space their entries, in ascending order. Answers whether there is such a
-/// space.
-pub(crate) fn load(
-    root: &mut Root,
-    space: SpaceId,
-    edits: &[Edit<'_>],
-    watcher: Option<&mut dyn Watcher>,
-) -> bool {
-    let segments = Arc::clone(&root.segments);
-    let mut tally = Tally {
-        counts: true,
-        at: Happening {
-            segments: &segments,
-            space,
-            commit_index: 0,
-        },
-        watcher,
-    };
-    match root.space_mut(space) {
-        Some(index) => index.apply(edits, &mut tally),
-        None => return false,
-    }
-    if let Some(watcher) = tally.watcher {
-        root.values = Some(watcher.view());
-    }
-    true
-}
-
 fn lose_all(space: &SpaceIndex, tally: &mut Tally<'_>) {
     let mut walk = Walk::new(Some(space));
     let mut entry = walk.first();

@@ -165,7 +165,7 @@ impl Opening {
         let mut watcher = self.options.value_index.then(ValueWatcher::new);
         root.values = watcher.as_mut().map(Watcher::view);
         let covered = match self.state.checkpoint {
-            Some(number) => Some(checkpoint::read(&mut root, number, watched(&mut watcher))?),
+            Some(number) => Some(checkpoint::read(&mut root, number, watcher.as_mut())?),
             None => None,
         };
         let mut replay = Replay::new(&mut root, watched(&mut watcher));

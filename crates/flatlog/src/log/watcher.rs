@@ -3,7 +3,7 @@
 use crate::ids::{KeyId, SpaceId};
 use crate::index::Item;
 use crate::log::table::SegmentTable;
-use crate::value_view::{KnownValues, ValueView};
+use crate::value_view::ValueView;
 
 /// Sees every change of the index of a store, with entries that lead to the old and the new value:
 /// the seam for an index over values. It answers the ids of keys; without it keys have none.
@@ -12,10 +12,6 @@ pub(crate) trait Watcher: Send + 'static {
     fn put(&mut self, at: &Happening<'_>, key: &[u8], old: Option<&Item>, new: &Item) -> KeyId;
     /// A key is gone.
     fn delete(&mut self, at: &Happening<'_>, key: &[u8], old: &Item);
-    /// What follows are all rows of a checkpoint, in its order; with what it says of their values.
-    fn begin_load(&mut self, known: Option<KnownValues>);
-    /// That was all.
-    fn end_load(&mut self);
     /// What a version with all changes so far knows of the values.
     fn view(&mut self) -> ValueView;
 }
