@@ -4,10 +4,10 @@ use kv_api::capability::{CommitIndexes, Search};
 use kv_api::{Durability, Error, ErrorKind, Reader, Result, Space, Store, Transaction};
 use quickcheck::{Arbitrary, Gen};
 
+use crate::SearchFixture;
 use crate::model::seed;
 use crate::question::{Filter, IndexedPair, Question, random_key, random_question, random_value};
 use crate::scaffold::{NAMED, assert_kind, commit_one, opened};
-use crate::SearchFixture;
 
 /// How many random questions a law asks.
 const QUESTIONS: usize = 600;
