@@ -21,7 +21,7 @@ use std::sync::Arc;
 use kv_api::{Durability, Error, Result};
 
 use crate::apply::{Changes, apply};
-use crate::batch::Batch;
+use crate::log::batch::Batch;
 use crate::log::failed::Failed;
 use crate::log::segment::Segment;
 use crate::log::table::SegmentTable;
