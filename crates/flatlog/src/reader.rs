@@ -9,6 +9,7 @@ use crate::batch::Batch;
 use crate::ids::{SegmentId, SpaceId};
 use crate::index::{Item, Walk};
 use crate::log::record;
+use crate::place::Place;
 use crate::root::Root;
 use crate::slice::Slice;
 
@@ -85,6 +86,16 @@ impl<'a> Source<'a> {
             what: "a record of this transaction is not where it was put",
         };
         records.get(start..end).map(Slice::Lent).ok_or(missing)
+    }
+
+    /// Says that these records will be read in a moment.
+    #[inline]
+    pub(crate) fn prefetch(&self, places: &[Place]) {
+        for place in places {
+            if let Some(segment) = self.root.segments.find(place.segment()) {
+                segment.prefetch(*place);
+            }
+        }
     }
 
     pub(crate) fn walk(&self, space: SpaceId) -> Walk<'a> {

@@ -58,6 +58,7 @@ impl SpaceIndex {
     pub(crate) fn candidate(&self, key: &[u8]) -> Option<(Item, bool)> {
         let group = self.top.child(self.top.child_of(key))?;
         let chunk = group.child(group.child_of(key))?;
+        chunk.touch_place(key);
         let (index, certain) = chunk.keys.candidate(key)?;
         Some((chunk.item(index)?, certain))
     }

@@ -179,3 +179,27 @@ fn a_whole_commit_that_does_not_follow_the_one_before_it_is_none() {
     let expected = Pairs::from([(b"key 0".to_vec(), b"uno".to_vec())]);
     assert_eq!(pairs(&db), expected);
 }
+
+#[test]
+fn a_short_record_beside_one_that_was_read_is_compared_with_its_own_sum() {
+    let (_directory, path) = fresh();
+    let db = Options::new().background(false).open(&path).unwrap();
+    db.update(|tx| {
+        tx.put("a", "")?;
+        tx.put("b", "")
+    })
+    .unwrap();
+    let snapshot = db.snapshot().unwrap();
+    assert!(snapshot.get("a").unwrap().is_some());
+    let file = path.join("values-000001.data");
+    let mut bytes = std::fs::read(&file).unwrap();
+    // Records of eight bytes, one behind the other; the last ends with its key.
+    let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[last - 7] ^= 1;
+    std::fs::write(&file, &bytes).unwrap();
+    assert_eq!(
+        snapshot.get("b").unwrap_err().kind(),
+        ErrorKind::Corrupt,
+        "the sum of the second record was not looked at"
+    );
+}
