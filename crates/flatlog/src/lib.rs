@@ -45,6 +45,7 @@ mod state_file;
 mod statistics;
 mod store;
 mod stream;
+mod ticket;
 mod transaction;
 mod turn;
 mod value_index;

@@ -40,12 +40,13 @@ impl<'a> Source<'a> {
         let Some(index) = self.root.space(space) else {
             return Ok(None);
         };
-        let Some((item, certain)) = index.candidate(key) else {
+        let Some((place, certain)) = index.candidate(key) else {
             return Ok(None);
         };
-        if !certain && !item.place.segment().is_unwritten() {
-            let place = item.place;
+        if !certain && !place.segment().is_unwritten() {
             let segment = self.root.segments.get(place.segment())?;
+            // The whole record, while its beginning is compared.
+            segment.prefetch(place);
             if let Slice::Lent(bytes) = segment.record(place)? {
                 let value = record::value_of(bytes, place.header_len() as usize, key);
                 return Ok(value.map(Slice::Lent));

@@ -33,14 +33,19 @@ impl Turn {
         }
         let mut state = shared.lock();
         loop {
-            if state.root.is_none() {
-                return Err(Error::Closed);
+            let refused = match state.root {
+                Some(_) => state.refuse_poisoned(),
+                None => Err(Error::Closed),
+            };
+            if let Err(error) = refused {
+                // The turn stays free for others, who must learn the same.
+                shared.release(state);
+                return Err(error);
             }
-            state.refuse_poisoned()?;
             match (state.busy, tries) {
                 (false, _) => break,
                 (true, true) => return Ok(None),
-                (true, false) => state = shared.wait(state),
+                (true, false) => state = shared.wait_for_turn(state),
             }
         }
         state.busy = true;
@@ -65,8 +70,9 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         if self.held {
-            self.shared.lock().busy = false;
-            self.shared.notify();
+            let mut state = self.shared.lock();
+            state.busy = false;
+            self.shared.release(state);
         }
     }
 }

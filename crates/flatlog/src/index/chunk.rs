@@ -81,6 +81,12 @@ impl Chunk {
         touch(&self.places, self.keys.guess(key));
     }
 
+    /// Where the record of entry `index` lies.
+    #[inline]
+    pub(crate) fn place(&self, index: usize) -> Option<Place> {
+        self.places.get(index).copied()
+    }
+
     /// Where the records of a few neighbouring entries lie.
     #[inline]
     pub(crate) fn places(&self, indexes: std::ops::Range<usize>) -> &[Place] {

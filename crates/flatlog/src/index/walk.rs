@@ -33,7 +33,7 @@ struct At<'a> {
 /// How many entries ahead of a walk places are told, at first and once it has gone on for a while.
 /// Records that were not written in key order each cost a wait for memory; several at once cost
 /// little more than one, and what a short walk does not come to is fetched in vain.
-const AHEAD_FIRST: usize = 4;
+const AHEAD_FIRST: usize = 5;
 const AHEAD_MAX: usize = 8;
 /// How many are told at a time.
 const AHEAD_STEP: usize = 2;
@@ -150,7 +150,7 @@ impl<'a> Walk<'a> {
     #[inline]
     fn reach(&mut self) -> usize {
         self.moves += 1;
-        AHEAD_MAX.min(AHEAD_FIRST + self.moves / 2)
+        AHEAD_MAX.min(AHEAD_FIRST + self.moves / 8)
     }
 
     /// Places of the records that a walk forward comes to soon and that were not told yet.
@@ -178,7 +178,8 @@ impl<'a> Walk<'a> {
         };
         let (near, far) = (at.index, at.index.saturating_sub(reach));
         let (low, high) = at.told;
-        if low < far + AHEAD_STEP || far == near {
+        let waits = low < far + AHEAD_STEP && far > 0;
+        if waits || low <= far || near == 0 {
             return &[];
         }
         at.told = (far, high.max(near));
