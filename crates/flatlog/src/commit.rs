@@ -50,28 +50,40 @@ pub(crate) struct Submission {
 /// Commits. The caller has the turn; it is given back once the batch is queued or refused.
 pub(crate) fn commit(shared: &Shared, submission: Submission) -> Result<()> {
     let mut state = shared.lock();
-    let ticket = Arc::new(Ticket::new());
-    let refused = admit(&state, &submission);
-    if refused.is_ok() {
-        state.last_index = submission.batch.commit_index;
-        state.next_space = submission.next_space;
-        state.queue.push(Queued {
-            batch: Arc::new(submission.batch),
-            ticket: Arc::clone(&ticket),
-        });
+    if let Err(refused) = admit(&state, &submission) {
+        state.busy = false;
+        shared.release(state);
+        return Err(refused);
     }
     state.busy = false;
-    if refused.is_err() {
-        shared.release(state);
-        return refused;
+    state.last_index = submission.batch.commit_index;
+    state.next_space = submission.next_space;
+    let batch = Arc::new(submission.batch);
+    if state.queue.is_empty()
+        && batch.durability != Durability::Deferred
+        && let Some(log) = state.log.take()
+    {
+        // Nobody else is about to commit: no queue, and no ticket to wait with.
+        return lead_batches(shared, state, log, &[batch]);
     }
+    let ticket = Arc::new(Ticket::new());
+    let long = batch.durability == Durability::Sync;
+    state.queue.push(Queued {
+        batch,
+        ticket: Arc::clone(&ticket),
+    });
+    wait(shared, state, &ticket, long)
+}
+
+/// Waits until the ticket's commit has ended, which may take `long`; leads where nobody else does.
+fn wait<'a>(shared: &'a Shared, mut state: Locked<'a>, ticket: &Ticket, long: bool) -> Result<()> {
     loop {
         match state.log.take() {
             Some(log) => lead_group(shared, state, log),
             None => {
                 // The turn is free; whoever waits for it may begin.
                 shared.release(state);
-                Ticket::sleep();
+                ticket.sleep(long);
             }
         }
         if let Some(done) = ticket.outcome() {
@@ -112,14 +124,27 @@ fn lead_group<'a>(shared: &'a Shared, mut state: Locked<'a>, mut log: Box<Log>) 
         .iter()
         .map(|queued| Arc::clone(&queued.batch))
         .collect();
-    state.in_flight.clone_from(&batches);
+    let answer = lead_batches(shared, state, log, &batches);
+    for queued in group {
+        queued.ticket.settle(answer.clone());
+    }
+}
+
+/// Commits batches that are in no queue.
+fn lead_batches<'a>(
+    shared: &'a Shared,
+    mut state: Locked<'a>,
+    mut log: Box<Log>,
+    batches: &[Arc<Batch>],
+) -> Result<()> {
+    state.in_flight.extend_from_slice(batches);
     log.next_space = state.next_space;
     // What is kept back is visible: it must be in the file while the log is out of reach.
     let written = match log.flush() {
         Ok(()) => {
             // A turn is free; whoever waits for it may begin.
             shared.release(state);
-            let written = write_group(shared, &mut log, &batches);
+            let written = write_group(shared, &mut log, batches);
             state = shared.lock();
             written
         }
@@ -128,10 +153,10 @@ fn lead_group<'a>(shared: &'a Shared, mut state: Locked<'a>, mut log: Box<Log>) 
     let mut replaced = None;
     let answer = match written {
         Ok(written) => {
-            (state, replaced) = publish(shared, state, &mut log, &batches, written);
+            (state, replaced) = publish(shared, state, &mut log, batches, written);
             Ok(())
         }
-        Err(failed) => Err(told(failed, &mut state, &mut log, &batches)),
+        Err(failed) => Err(told(failed, &mut state, &mut log, batches)),
     };
     state.in_flight.clear();
     state.log = Some(log);
@@ -139,9 +164,7 @@ fn lead_group<'a>(shared: &'a Shared, mut state: Locked<'a>, mut log: Box<Log>) 
     shared.release(state);
     // What only the version before had is given back now that nobody waits for that.
     drop(replaced);
-    for queued in group {
-        queued.ticket.settle(answer.clone());
-    }
+    answer
 }
 
 /// Keeps the queued commits back and makes them visible, if all are small and none asks for more.

@@ -8,6 +8,11 @@ use kv_api::{Error, Result};
 
 use crate::shared::Shared;
 
+/// Looks at a turn that is taken before going to sleep, and pauses between them. Most transactions
+/// are shorter than falling asleep and waking up.
+const LOOKS: u32 = 20;
+const PAUSES: u32 = 10;
+
 /// Held by a transaction until it commits or is dropped.
 pub(crate) struct Turn {
     pub(crate) shared: Arc<Shared>,
@@ -32,6 +37,7 @@ impl Turn {
             return Err(Error::ReadOnly);
         }
         let mut state = shared.lock();
+        let mut looks = LOOKS;
         loop {
             let refused = match state.root {
                 Some(_) => state.refuse_poisoned(),
@@ -45,6 +51,12 @@ impl Turn {
             match (state.busy, tries) {
                 (false, _) => break,
                 (true, true) => return Ok(None),
+                (true, false) if looks > 0 => {
+                    looks -= 1;
+                    drop(state);
+                    (0..PAUSES).for_each(|_| std::hint::spin_loop());
+                    state = shared.lock();
+                }
                 (true, false) => state = shared.wait_for_turn(state),
             }
         }
