@@ -22,7 +22,7 @@ impl Db {
     pub fn close(&self) -> Result<()> {
         let mut state = self.shared.lock();
         while state.busy && state.root.is_some() {
-            state = self.shared.wait(state);
+            state = self.shared.wait_for_turn(state);
         }
         if state.root.is_none() {
             return Ok(());
@@ -45,8 +45,7 @@ impl Db {
         let mut state = self.shared.lock();
         if matches!(closed, Err(Error::NoSpace { .. })) {
             state.busy = false;
-            drop(state);
-            self.shared.notify();
+            self.shared.release(state);
             if let Some(background) = &self.background {
                 background.resume();
             }
@@ -59,8 +58,7 @@ impl Db {
         state.log = None;
         state.busy = false;
         state.refuse_queued(Error::Closed);
-        drop(state);
-        self.shared.notify();
+        self.shared.release(state);
         closed
     }
 }

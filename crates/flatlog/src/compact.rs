@@ -67,6 +67,22 @@ impl Rewritten {
         });
         self.keys.extend_from_slice(key);
     }
+
+    /// Brings the moves into the order of their keys: then the index, which nobody can write to
+    /// while they are made, is gone through from one end to the other.
+    fn sort(&mut self) {
+        let keys = &self.keys;
+        let of = |moved: &Move| (moved.space, moved.key(keys));
+        self.moves
+            .sort_unstable_by(|left, right| of(left).cmp(&of(right)));
+    }
+}
+
+impl Move {
+    fn key<'k>(&self, keys: &'k [u8]) -> &'k [u8] {
+        let end = self.key_start + self.key_len;
+        keys.get(self.key_start..end).unwrap_or_default()
+    }
 }
 
 impl Db {
@@ -257,7 +273,8 @@ fn is_live(root: &Root, op: &Op, key: &[u8], place: Place) -> bool {
 }
 
 /// Puts what was rewritten in the place of the victims.
-fn finish(shared: &Shared, victims: &[Arc<Segment>], rewritten: Rewritten) -> Result<()> {
+fn finish(shared: &Shared, victims: &[Arc<Segment>], mut rewritten: Rewritten) -> Result<()> {
+    rewritten.sort();
     let old_checkpoint = shared.lead(|log, root| {
         let named = |victim: &Arc<Segment>| {
             log.state
@@ -346,10 +363,7 @@ fn replace_segments(root: &mut Root, victims: &[Arc<Segment>], rewritten: &Rewri
 fn relocate(root: &mut Root, rewritten: &Rewritten) {
     let segments = Arc::clone(&root.segments);
     for moved in &rewritten.moves {
-        let key = rewritten
-            .keys
-            .get(moved.key_start..moved.key_start + moved.key_len);
-        let key = key.unwrap_or_default();
+        let key = moved.key(&rewritten.keys);
         let is_there = match moved.kind {
             Kind::CreateSpace => {
                 let names = Arc::make_mut(&mut root.names);

@@ -48,6 +48,7 @@ mod statistics;
 mod store;
 mod stored_values;
 mod stream;
+mod ticket;
 mod transaction;
 mod turn;
 mod value_index;

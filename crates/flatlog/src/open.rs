@@ -191,6 +191,7 @@ impl Opening {
             synced: tail.end,
             zeroed: tail.end,
             pending: Vec::new(),
+            gathered: Vec::new(),
             next_segment: Arc::new(AtomicU32::new(next_segment)),
             next_space,
             since_checkpoint,

@@ -46,6 +46,12 @@ impl Root {
         }
     }
 
+    /// Whether there is no other version, so that a change copies nothing.
+    pub(crate) fn is_alone(this: &mut Arc<Root>) -> bool {
+        // Every version has the lease.
+        Arc::get_mut(this).is_some_and(|root| Arc::strong_count(&root.lease) == 1)
+    }
+
     /// The index of a space; `None` where there is no such space.
     #[inline]
     pub(crate) fn space(&self, id: SpaceId) -> Option<&SpaceIndex> {

@@ -213,3 +213,27 @@ fn a_state_that_could_name_a_file_twice_is_refused() {
         assert_eq!(files(&path), before);
     }
 }
+
+#[test]
+fn a_short_record_beside_one_that_was_read_is_compared_with_its_own_sum() {
+    let (_directory, path) = fresh();
+    let db = Options::new().background(false).open(&path).unwrap();
+    db.update(|tx| {
+        tx.put("a", "")?;
+        tx.put("b", "")
+    })
+    .unwrap();
+    let snapshot = db.snapshot().unwrap();
+    assert!(snapshot.get("a").unwrap().is_some());
+    let file = path.join("values-000001.data");
+    let mut bytes = std::fs::read(&file).unwrap();
+    // Records of eight bytes, one behind the other; the last ends with its key.
+    let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[last - 7] ^= 1;
+    std::fs::write(&file, &bytes).unwrap();
+    assert_eq!(
+        snapshot.get("b").unwrap_err().kind(),
+        ErrorKind::Corrupt,
+        "the sum of the second record was not looked at"
+    );
+}
