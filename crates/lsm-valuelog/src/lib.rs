@@ -9,6 +9,7 @@
 //! failures in `docs/durability.md`.
 
 mod alone;
+mod aside;
 mod backup;
 mod check;
 mod collect;
@@ -34,6 +35,7 @@ mod manifest;
 mod memtable;
 mod merge;
 mod moves;
+mod nodes;
 mod open;
 mod open_logs;
 mod options;
