@@ -213,7 +213,8 @@ impl Options {
         self
     }
 
-    /// How many versions of a key compaction keeps. Default: 1.
+    /// How many versions of a key compaction keeps; `usize::MAX` keeps everything, deletions too,
+    /// which backups of what changed must be able to tell. Default: 1.
     pub fn versions_to_keep(mut self, versions: usize) -> Options {
         self.versions_to_keep = versions;
         self

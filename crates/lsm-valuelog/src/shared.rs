@@ -64,6 +64,9 @@ pub(crate) struct Shared {
     pub files: Mutex<Files>,
     next_file: AtomicU64,
     pub next_space: AtomicU64,
+    /// The newest version at which everything older was replaced: transactions that read before
+    /// it and commit behind it are in conflict with it.
+    pub replaced_at: AtomicU64,
     /// Versions that open transactions read at, with how many do.
     open: Mutex<BTreeMap<Sequence, usize>>,
     poison: OnceLock<Arc<Error>>,
@@ -98,6 +101,7 @@ impl Shared {
             files: Mutex::new(parts.files),
             next_file: AtomicU64::new(parts.next_file.0),
             next_space: AtomicU64::new(parts.next_space),
+            replaced_at: AtomicU64::new(0),
             open: Mutex::default(),
             poison: OnceLock::new(),
             is_closed: AtomicBool::new(false),

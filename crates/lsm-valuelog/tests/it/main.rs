@@ -10,8 +10,11 @@
     reason = "tests fail by panicking"
 )]
 
+mod badger;
+mod bulk;
 mod collection;
 mod conformance;
 mod crash;
 mod expiry;
 mod figures;
+mod stream;
