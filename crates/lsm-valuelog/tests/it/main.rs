@@ -17,4 +17,5 @@ mod conformance;
 mod crash;
 mod expiry;
 mod figures;
+mod isolation;
 mod stream;
