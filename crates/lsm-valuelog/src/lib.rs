@@ -54,6 +54,7 @@ mod tidy;
 mod transaction;
 mod values;
 mod version;
+mod volatile;
 mod wire;
 mod work;
 mod write_set;

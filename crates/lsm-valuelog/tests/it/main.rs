@@ -15,3 +15,4 @@ mod conformance;
 mod crash;
 mod expiry;
 mod figures;
+mod modes;
