@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use kv_api::{Error, Result};
 
-use crate::commit::Core;
 use crate::commit_queue::Commit;
 use crate::entry::{Entry, Kind};
 use crate::error::locked;
@@ -13,6 +12,7 @@ use crate::id::Sequence;
 use crate::log::commit::{Change, begin_values};
 use crate::manifest::edit::Part;
 use crate::memtable::LogPlace;
+use crate::open_logs::Core;
 use crate::output::Output;
 use crate::pointer::{Pointer, value_checksum};
 use crate::shared::{Files, Shared};

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use disk::{File, OpenOptions, write_all_at};
 use kv_api::{Error, Result};
 
-use crate::commit::{Core, ValueWriter};
 use crate::error::locked;
 use crate::id::FileId;
 use crate::log::wal::LogWriter;
 use crate::manifest::edit::Part;
 use crate::memtable::{LogPlace, Memtable};
+use crate::open_logs::{Core, ValueWriter};
 use crate::shared::Shared;
 use crate::skiplist::EMPTY_BYTES;
 use crate::state::State;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use disk::{Disk, LockKind, OpenOptions};
 use kv_api::{Error, Place, Result};
 
-use crate::commit::{Core, ValueWriter};
 use crate::db::Db;
 use crate::error::{damage, locked};
 use crate::id::{FileId, Sequence};
@@ -18,6 +17,7 @@ use crate::logs::memtable_capacity;
 use crate::manifest::edit::{Edit, Part};
 use crate::manifest::file::{self as manifest, Found, Manifest};
 use crate::memtable::{LogPlace, Memtable};
+use crate::open_logs::{Core, ValueWriter};
 use crate::options::Options;
 use crate::shared::{Files, Parts, Shared};
 use crate::state::State;

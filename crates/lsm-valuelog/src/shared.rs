@@ -14,7 +14,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 use arc_swap::ArcSwap;
 use kv_api::{Error, Result};
 
-use crate::commit::Core;
 use crate::commit_queue::CommitQueue;
 use crate::counters::Counters;
 use crate::error::locked;
@@ -22,6 +21,7 @@ use crate::id::{FileId, Sequence};
 use crate::manifest::edit::{Edit, Part};
 use crate::manifest::file::Manifest;
 use crate::memtable::LogPlace;
+use crate::open_logs::Core;
 use crate::options::Options;
 use crate::state::State;
 use crate::table::reader::Reading;
