@@ -62,6 +62,7 @@ mod tidy;
 mod transaction;
 mod values;
 mod version;
+mod volatile;
 mod walk;
 mod wire;
 mod work;

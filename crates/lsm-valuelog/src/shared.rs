@@ -161,6 +161,14 @@ impl Shared {
         self.poisoned().map_or(Ok(()), Err)
     }
 
+    /// Refuses whoever wants to change a store that is only read.
+    pub fn refuse_read_only(&self) -> Result<()> {
+        if self.options.is_read_only {
+            return Err(Error::ReadOnly);
+        }
+        Ok(())
+    }
+
     pub fn refuse_closed(&self) -> Result<()> {
         if self.is_closed.load(Ordering::Acquire) {
             return Err(Error::Closed);
@@ -223,6 +231,7 @@ impl Shared {
         mut edit: Edit,
         change: impl Fn(&mut State, &mut Version),
     ) -> Result<()> {
+        self.refuse_read_only()?;
         self.refuse_poisoned()?;
         edit.push(Part::NextFile(self.next_file()));
         let written = if files.must_rewrite || files.manifest.is_long() {

@@ -18,4 +18,5 @@ mod crash;
 mod expiry;
 mod figures;
 mod isolation;
+mod modes;
 mod stream;
