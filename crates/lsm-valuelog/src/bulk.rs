@@ -123,6 +123,7 @@ impl Db {
     /// finishing it is a conflict.
     pub fn bulk_load(&self, mode: BulkMode) -> Result<BulkWriter<'_>> {
         let before = self.snapshot()?;
+        self.shared.refuse_read_only()?;
         self.shared.refuse_poisoned()?;
         let begun = locked(&self.shared.core).last;
         Ok(BulkWriter {
