@@ -55,6 +55,16 @@ pub fn flat(store: &AnyStore) -> Option<&strata::flat::Db> {
     store.engine_as()
 }
 
+/// The lsm engine's own handle, where it is that.
+pub fn lsm(store: &AnyStore) -> Option<&strata::lsm::Db> {
+    store.engine_as()
+}
+
+/// The same where nothing else will do; `what` says for what.
+pub fn only_lsm<'s>(store: &'s AnyStore, what: &'static str) -> Outcome<&'s strata::lsm::Db> {
+    Ok(lsm(store).ok_or(Error::Unsupported { what })?)
+}
+
 /// The bolt engine's own handle, for what only it can tell.
 pub fn bolt(store: &AnyStore) -> Outcome<&Db> {
     let unsupported = Error::Unsupported {

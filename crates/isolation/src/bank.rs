@@ -99,13 +99,13 @@ fn audit<S: Subject>(subject: &S, total: u64, accounts: u32) -> Result<BankRepor
     let mut expected = pairs.iter().peekable();
     for number in 0..accounts {
         let key = account::key(number);
-        let found = if number % 2 == 0 {
+        let found = if number.is_multiple_of(2) {
             version.get(&key)?
         } else {
             version.seek(&key)?
         };
         let scanned = expected.next_if(|(scanned, _)| *scanned == key);
-        if found.is_none() && number % CLOSABLE != 0 {
+        if found.is_none() && !number.is_multiple_of(CLOSABLE) {
             return Err(Violation::Missing { account: number });
         }
         if found.as_ref() != scanned.map(|(_, value)| value) {

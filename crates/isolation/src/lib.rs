@@ -6,7 +6,7 @@
 //!   transactions cannot have seen, by the cycles of their dependencies.
 //!
 //! Both run against a [`Subject`]: any store with transactions. Every [`kv_api::Store`] is one by
-//! way of [`ThroughStore`]. [`Faulty`] is one with a fault planted, to see that it is found.
+//! way of [`ThroughStore`] or [`ThroughHandle`]. [`Faulty`] is one with a fault planted, to see that it is found.
 //!
 //! ```
 //! # fn main() -> Result<(), isolation::Violation> {
@@ -33,5 +33,5 @@ mod violation;
 pub use bank::Bank;
 pub use faulty::{Fault, Faulty};
 pub use subject::{Found, Subject, SubjectTransaction};
-pub use through_store::{StoreTransaction, ThroughStore};
+pub use through_store::{StoreTransaction, ThroughHandle, ThroughStore};
 pub use violation::{BankReport, Violation};

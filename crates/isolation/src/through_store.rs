@@ -102,12 +102,52 @@ impl<S: Store> Subject for ThroughStore<S> {
     type Transaction<'s> = StoreTransaction<S>;
 
     fn begin(&self) -> Result<StoreTransaction<S>> {
-        let transaction = self.store.begin()?;
-        Ok(StoreTransaction::Writing(transaction, self.durability))
+        begin(&self.store, self.durability)
     }
 
     fn begin_read(&self) -> Result<StoreTransaction<S>> {
-        self.store.snapshot().map(StoreTransaction::Reading)
+        begin_read(&self.store)
+    }
+}
+
+fn begin<S: Store>(store: &S, durability: Durability) -> Result<StoreTransaction<S>> {
+    let transaction = store.begin()?;
+    Ok(StoreTransaction::Writing(transaction, durability))
+}
+
+fn begin_read<S: Store>(store: &S) -> Result<StoreTransaction<S>> {
+    store.snapshot().map(StoreTransaction::Reading)
+}
+
+/// The default space of somebody else's store as a [`Subject`].
+#[derive(Debug)]
+pub struct ThroughHandle<'h, S> {
+    store: &'h S,
+    durability: Durability,
+}
+
+impl<'h, S: Store> ThroughHandle<'h, S> {
+    /// Strains `store`, committing with [`Durability::Buffered`].
+    pub fn new(store: &'h S) -> ThroughHandle<'h, S> {
+        ThroughHandle {
+            store,
+            durability: Durability::Buffered,
+        }
+    }
+}
+
+impl<S: Store> Subject for ThroughHandle<'_, S> {
+    type Transaction<'s>
+        = StoreTransaction<S>
+    where
+        Self: 's;
+
+    fn begin(&self) -> Result<StoreTransaction<S>> {
+        begin(self.store, self.durability)
+    }
+
+    fn begin_read(&self) -> Result<StoreTransaction<S>> {
+        begin_read(self.store)
     }
 }
 

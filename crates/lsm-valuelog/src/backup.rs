@@ -14,7 +14,7 @@ use crate::db::Db;
 use crate::entry::{Extra, Kind};
 use crate::error::damage;
 use crate::id::Sequence;
-use crate::key::stored;
+use crate::key::{DEFAULT_SPACE, stored};
 use crate::merge::{Child, Merge};
 use crate::read_set::ReadSet;
 use crate::snapshot::Snapshot;
@@ -314,7 +314,7 @@ impl Db {
     }
 
     /// Replaces everything by what a whole copy holds, which [`Snapshot::backup_since`] wrote, in
-    /// one step: interrupted anywhere, the store is what it was. `report` is told the records read
+    /// one step: interrupted anywhere, the store is what it was. `report` is told the pairs read
     /// so far and the bytes, and answers whether to go on.
     ///
     /// # Errors
@@ -334,7 +334,8 @@ impl Db {
             });
         }
         let mut load = self.bulk_load(BulkMode::Replace)?;
-        let mut records = 0;
+        let (mut records, mut pairs) = (0, 0);
+        let names = stored(DEFAULT_SPACE, b"");
         loop {
             let body = source.frame()?;
             if body.is_empty() {
@@ -342,10 +343,11 @@ impl Db {
             }
             let added = each_record(&body, |key, value, extra| {
                 records += 1;
+                pairs += u64::from(key >= names.as_slice());
                 load.add_stored(0, key.to_vec(), value, Sequence(0), extra)
             })?;
             added.ok_or_else(|| damage(NAME, source.offset, "a record is malformed"))?;
-            if !report(records, source.offset) {
+            if !report(pairs, source.offset) {
                 let stopped = std::io::Error::from(std::io::ErrorKind::Interrupted);
                 return Err(Error::io("restoring, which was called off", stopped));
             }

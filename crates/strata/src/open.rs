@@ -41,6 +41,7 @@ impl OpenOptions {
             Engine::Lsm => crate::adapt_lsm::open(location.path(), &self).map(AnyStore::new),
             #[cfg(feature = "flat")]
             Engine::Flat => crate::adapt_flat::open(location.path(), &self).map(AnyStore::new),
+            #[cfg(not(all(feature = "bolt", feature = "lsm", feature = "flat")))]
             _ => Err(Error::Unsupported {
                 what: "an engine that this build does not have",
             }),
