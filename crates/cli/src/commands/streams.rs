@@ -139,7 +139,11 @@ pub fn restore(args: &RestoreArgs, context: &Context, out: &mut Output) -> Outco
             into_store(&from, args, &Location::of(engine, path), context)
         })?
     } else {
-        into_store(&from, args, &location, context)?
+        let engine = match location.engine() {
+            Some(engine) => engine,
+            None => strata::recognise(location.path())?,
+        };
+        into_store(&from, args, &Location::of(engine, location.path()), context)?
     };
     match args.format {
         Format::Badger => out.put(
@@ -172,14 +176,18 @@ fn into_store(
     location: &Location,
     context: &Context,
 ) -> Outcome<u64> {
-    let store = stores::writing_at(location, context.timeout)?;
     let at_file = |error| Failure::at(args.from.as_os_str(), error);
     if args.format == Format::Badger {
+        let store = match location.engine() {
+            Some(Engine::Lsm) => stores::keeping_versions(location, context.timeout)?,
+            _ => stores::writing_at(location, context.timeout)?,
+        };
         let space = args.space.as_ref().map(|space| space.0.as_slice());
         let loaded = super::badger::restore(&store, space, from, at_file)?;
         store.shut_down()?;
         return Ok(loaded);
     }
+    let store = stores::writing_at(location, context.timeout)?;
     if args.changes {
         let db = stores::only_lsm(&store, "loading changes, which only lsm stores do")?;
         let bar = progress_work("loading");
