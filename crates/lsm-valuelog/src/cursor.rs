@@ -135,7 +135,10 @@ impl<'a> Cursor<'a> {
             }
             // A transaction's own change has no number yet and is visible to it.
             let is_visible = entry.sequence <= self.at || entry.sequence == Sequence(u64::MAX);
-            if is_visible && last.as_deref() != Some(entry.key) {
+            if is_visible
+                && last.as_deref() != Some(entry.key)
+                && !self.state.version.hides(entry.key)
+            {
                 let (kind, shown) = (entry.kind, self.visible(entry.kind, &entry.extra));
                 let pair = self.merge.top().and_then(Child::lend);
                 if let Some(pair) = pair {
@@ -169,7 +172,8 @@ impl<'a> Cursor<'a> {
                 continue;
             }
             // Versions come oldest first, so the last one not too new is the one that counts.
-            if entry.sequence <= self.at || entry.sequence == Sequence(u64::MAX) {
+            let is_visible = entry.sequence <= self.at || entry.sequence == Sequence(u64::MAX);
+            if is_visible && !self.state.version.hides(entry.key) {
                 let (kind, extra) = (entry.kind, entry.extra);
                 newest = self
                     .merge

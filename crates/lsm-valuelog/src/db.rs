@@ -83,6 +83,7 @@ impl Db {
         }
         self.join();
         let closed = self.shared.finish();
+        self.shared.subscribers.close();
         self.shared.release_lease();
         closed
     }
@@ -100,6 +101,7 @@ impl Drop for Db {
     fn drop(&mut self) {
         self.shared.shut();
         self.join();
+        self.shared.subscribers.close();
     }
 }
 

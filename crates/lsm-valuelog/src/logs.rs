@@ -180,6 +180,7 @@ impl Shared {
                 sealed,
                 version: Arc::clone(&state.version),
                 lease: Arc::clone(&state.lease),
+                drops: state.drops,
             }
         });
         self.work.wake();

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use arc_swap::ArcSwap;
 use kv_api::{Error, Result};
 
+use crate::banned::Banned;
 use crate::commit_queue::CommitQueue;
 use crate::counters::Counters;
 use crate::error::locked;
@@ -24,6 +25,7 @@ use crate::memtable::LogPlace;
 use crate::open_logs::Core;
 use crate::options::Options;
 use crate::state::State;
+use crate::subscribers::Subscribers;
 use crate::table::reader::Reading;
 use crate::version::Version;
 use crate::work::Work;
@@ -46,6 +48,8 @@ pub(crate) struct Files {
     pub free_logs: Vec<FileId>,
     /// Ranges of keys that compactions under way are writing.
     pub writing: Vec<(FileId, Vec<u8>, Vec<u8>)>,
+    /// How many ask that no compaction begin.
+    pub halts: usize,
 }
 
 /// An open store.
@@ -66,6 +70,9 @@ pub(crate) struct Shared {
     pub next_space: AtomicU64,
     /// Versions that open transactions read at, with how many do.
     open: Mutex<BTreeMap<Sequence, usize>>,
+    /// Where history is kept: the oldest version that may still be asked for.
+    pub discard_at: AtomicU64,
+    pub subscribers: Subscribers,
     poison: OnceLock<Arc<Error>>,
     is_closed: AtomicBool,
     pub work: Work,
@@ -80,6 +87,7 @@ pub(crate) struct Parts {
     pub core: Core,
     pub files: Files,
     pub visible: Sequence,
+    pub discarded: Sequence,
     pub next_file: FileId,
     pub next_space: u64,
 }
@@ -99,6 +107,8 @@ impl Shared {
             next_file: AtomicU64::new(parts.next_file.0),
             next_space: AtomicU64::new(parts.next_space),
             open: Mutex::default(),
+            discard_at: AtomicU64::new(parts.discarded.0),
+            subscribers: Subscribers::default(),
             poison: OnceLock::new(),
             is_closed: AtomicBool::new(false),
             work: Work::default(),
@@ -212,6 +222,25 @@ impl Shared {
         !files.must_rewrite
     }
 
+    /// Up to where history is no longer whole once `edit` is done, which it is told to say.
+    fn discarded_by(&self, edit: &mut Edit) -> Sequence {
+        let before = self.state.load().version.discarded;
+        let discarded = if self.options.keeps_history {
+            Sequence(self.discard_at.load(Ordering::Acquire))
+        } else {
+            // Whatever goes to tables may lose all but its newest versions.
+            let flushed = edit.iter().filter_map(|part| match part {
+                Part::Flushed(sequence) => Some(*sequence),
+                _ => None,
+            });
+            flushed.max().unwrap_or(before)
+        };
+        if discarded > before {
+            edit.push(Part::Discarded(discarded));
+        }
+        discarded.max(before)
+    }
+
     /// Makes `edit` durable and then the version that `change` makes current.
     pub fn install(
         &self,
@@ -221,6 +250,11 @@ impl Shared {
     ) -> Result<()> {
         self.refuse_poisoned()?;
         edit.push(Part::NextFile(self.next_file()));
+        let discarded = self.discarded_by(&mut edit);
+        let change = |state: &mut State, version: &mut Version| {
+            change(state, version);
+            version.discarded = version.discarded.max(discarded);
+        };
         let written = if files.must_rewrite || files.manifest.is_long() {
             let mut state = State::clone(&self.state.load());
             let mut version = Version::clone(&state.version);
@@ -263,5 +297,15 @@ pub(crate) fn base_of(version: &Version, logs: LogPlace) -> Edit {
     base.extend(tables.map(|(level, table)| Part::AddTable(level, table.meta.clone())));
     base.push(Part::Flushed(version.flushed));
     base.push(Part::Logs(logs));
+    base.push(Part::Discarded(version.discarded));
+    base.push(Part::Dropped(version.dropped));
+    base.extend(version.banned.iter().flat_map(|banned| bans(banned)));
     base
+}
+
+/// Bans as parts of an edit.
+pub(crate) fn bans(banned: &Banned) -> impl Iterator<Item = Part> {
+    let offset = banned.offset;
+    let namespaces = banned.namespaces.iter();
+    namespaces.map(move |namespace| Part::Ban(offset, *namespace))
 }

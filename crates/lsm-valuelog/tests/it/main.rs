@@ -10,8 +10,16 @@
     reason = "tests fail by panicking"
 )]
 
+mod batches;
 mod collection;
+mod conflicts;
 mod conformance;
 mod crash;
+mod drops;
 mod expiry;
 mod figures;
+mod history;
+mod items;
+mod merging;
+mod numbers;
+mod watching;
