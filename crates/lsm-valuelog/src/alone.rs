@@ -186,7 +186,7 @@ impl Shared {
 
 /// The deepest level that new tables may go to: they meet nothing there or above, nor anything
 /// that a compaction under way is writing.
-fn deepest(version: &Version, files: &Files, tables: &[Arc<Table>]) -> usize {
+pub(crate) fn deepest(version: &Version, files: &Files, tables: &[Arc<Table>]) -> usize {
     let (Some(first), Some(last)) = (tables.first(), tables.last()) else {
         return 0;
     };

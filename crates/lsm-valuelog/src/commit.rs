@@ -44,6 +44,7 @@ impl Shared {
     /// Commits; answers the version.
     pub fn commit(&self, commit: Commit) -> Result<Sequence> {
         self.refuse_closed()?;
+        self.refuse_read_only()?;
         self.refuse_poisoned()?;
         if commit.writes.is_empty() {
             match commit.durability {

@@ -1,5 +1,7 @@
 //! Conflicts: what a transaction read must not have been changed by others before it commits.
 
+use std::sync::atomic::Ordering;
+
 use kv_api::{Error, Result};
 
 use crate::banned::banned_key;
@@ -73,7 +75,8 @@ impl Shared {
             return Ok(());
         }
         let (reads, since) = (&commit.reads, commit.read_at);
-        let mut is_changed = was_dropped(core, commit);
+        let is_replaced = self.replaced_at.load(Ordering::Acquire) > since.0;
+        let mut is_changed = is_replaced || was_dropped(core, commit);
         for earlier in pending {
             is_changed |= reads.keys().any(|key| earlier.writes.get(key).is_some());
             let mut ranges = reads.ranges.iter();

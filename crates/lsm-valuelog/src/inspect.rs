@@ -203,6 +203,7 @@ impl Db {
     /// Writes what is only in memory to tables.
     pub fn flush(&self) -> Result<()> {
         self.shared.refuse_closed()?;
+        self.shared.refuse_read_only()?;
         let mut core = locked(&self.shared.core);
         self.shared.refuse_poisoned()?;
         self.shared.flush_all(&mut core)

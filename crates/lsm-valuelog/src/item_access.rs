@@ -38,15 +38,15 @@ impl Snapshot {
     pub fn items(&self, space: Space, options: &ItemOptions) -> Result<Items<'_>> {
         let number = self.number(space)?;
         let range = StoredRange::of(number, &options.keys);
-        self.walk(range, false, options)
+        self.items_over(range, false, options)
     }
 
     /// All versions of `key` that are kept, newest first, deletions too.
     pub fn versions_of(&self, space: Space, key: &[u8]) -> Result<Items<'_>> {
-        self.walk(only(self.number(space)?, key), true, &versions())
+        self.items_over(only(self.number(space)?, key), true, &versions())
     }
 
-    pub(crate) fn walk(
+    pub(crate) fn items_over(
         &self,
         range: StoredRange,
         only: bool,
@@ -77,7 +77,8 @@ impl Transaction {
         if kv_api::Reader::get(self, space, key)?.is_none() {
             return Ok(None);
         }
-        let mut items = self.walk(only(self.number(space)?, key), true, &ItemOptions::new())?;
+        let mut items =
+            self.items_over(only(self.number(space)?, key), true, &ItemOptions::new())?;
         items.next().transpose()
     }
 
@@ -85,16 +86,16 @@ impl Transaction {
     /// included as they are now. What it goes over counts as read.
     pub fn items(&self, space: Space, options: &ItemOptions) -> Result<Items<'_>> {
         let range = StoredRange::of(self.number(space)?, &options.keys);
-        self.walk(range, false, options)
+        self.items_over(range, false, options)
     }
 
     /// All versions of `key` that are kept, newest first, deletions and the transaction's own
     /// change too.
     pub fn versions_of(&self, space: Space, key: &[u8]) -> Result<Items<'_>> {
-        self.walk(only(self.number(space)?, key), true, &versions())
+        self.items_over(only(self.number(space)?, key), true, &versions())
     }
 
-    pub(crate) fn walk(
+    pub(crate) fn items_over(
         &self,
         range: StoredRange,
         only: bool,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use disk::{LockKind, OpenOptions};
+use disk::{Disk, LockKind, OpenOptions};
 use kv_api::{Error, Place, Result};
 
 use crate::banned::Banned;
@@ -26,6 +26,7 @@ use crate::table::meta::TableMeta;
 use crate::table::reader::{Reading, Retired, Table};
 use crate::values::{ValueFile, values_name};
 use crate::version::{LEVELS, ValueFileState, Version};
+use crate::volatile::VolatileDisk;
 
 impl Db {
     /// Opens the store in the directory `path` with default [`Options`], making it if it does
@@ -42,9 +43,38 @@ impl Options {
     ///
     /// `AlreadyOpen` if this process has it open, `Locked` if another does and the time to wait
     /// has passed, `Corrupt` for files that are not what this engine wrote, `Invalid` for options
-    /// that contradict each other, `Io` for everything the system refuses.
+    /// that contradict each other, `NotFound` where there is no store and it is to be read only,
+    /// `Io` for everything the system refuses.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Db> {
         open(path.as_ref(), self)
+    }
+
+    /// Opens an empty store that is kept in memory and gone with its last reader. There are no
+    /// files, no lock and no value log, and a sync has nothing to do; all the rest, compaction,
+    /// checks and backups too, works as on a disk.
+    ///
+    /// ```
+    /// # fn main() -> kv_api::Result<()> {
+    /// use kv_api::{Reader, Space, Store, Transaction};
+    /// use lsm_valuelog::Options;
+    ///
+    /// let db = Options::new().open_in_memory()?;
+    /// db.update(|tx| tx.put(Space::DEFAULT, b"answer", b"42"))?;
+    /// assert!(db.snapshot()?.get(Space::DEFAULT, b"answer")?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for options that contradict each other, such as a store in memory for reading
+    /// only.
+    pub fn open_in_memory(mut self) -> Result<Db> {
+        self.disk = Arc::new(VolatileDisk::default());
+        self.is_in_memory = true;
+        self.value_threshold_bytes = usize::MAX;
+        self.reads_without_mapping = false;
+        open(Path::new(""), self)
     }
 }
 
@@ -53,23 +83,19 @@ fn open(path: &Path, options: Options) -> Result<Db> {
     let span = tracing::debug_span!("open", path = %path.display());
     let _entered = span.enter();
     let disk = Arc::clone(&options.disk);
-    match disk.create_directory(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            return Err(Error::io("making the directory", error));
-        }
-        _ => {}
+    if !options.is_read_only {
+        make_directory(&*disk, path)?;
     }
-    let lease = if options.bypasses_lock {
-        Lease::none()
-    } else {
-        Lease::take(&*disk, path, LockKind::Exclusive, options.lock_timeout)?
-    };
+    let lease = claim(path, &options)?;
     let reading = Reading {
         disk,
         directory: path.to_path_buf(),
         is_mapped: !options.reads_without_mapping,
         retired: Retired::default(),
     };
+    if options.is_read_only {
+        return open_to_read(options, reading, lease);
+    }
     // Names that are seen may be in the cache only, if whoever made them failed.
     let parent = path.parent().unwrap_or(Path::new(""));
     for directory in [parent, path] {
@@ -95,11 +121,47 @@ fn open(path: &Path, options: Options) -> Result<Db> {
             .map_err(|failure| failure.error)?;
     }
     let wals = listed.clean(&reading, &described)?;
-    let shared = assemble(options, reading, lease, described, &listed, external)?;
+    let shared = assemble(options, reading, lease, described, &listed)?;
     let recovery = shared.recover(&wals, torn_bytes)?;
     shared.begin_logs()?;
     shared.find_next_space()?;
     Ok(Db::start(Arc::new(shared), recovery))
+}
+
+/// Opens what is there and changes nothing: no file is made, removed or cut.
+fn open_to_read(options: Options, reading: Reading, lease: Lease) -> Result<Db> {
+    let listed = Listed::of(&reading)?;
+    let found = manifest::find(&*reading.disk, &reading.directory, options.external_magic)?;
+    let found = found.ok_or(Error::NotFound { what: "a store" })?;
+    let torn_bytes = found.torn_bytes;
+    let described = Described::fold(found)?;
+    let wals = listed.wals.iter().copied();
+    let wals: Vec<FileId> = wals.filter(|id| *id >= described.logs.wal).collect();
+    let shared = assemble(options, reading, lease, described, &listed)?;
+    let recovery = shared.recover(&wals, torn_bytes)?;
+    Ok(Db::start(Arc::new(shared), recovery))
+}
+
+fn make_directory(disk: &dyn Disk, path: &Path) -> Result<()> {
+    match disk.create_directory(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(Error::io("making the directory", error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes the right to use the directory.
+fn claim(path: &Path, options: &Options) -> Result<Lease> {
+    if options.bypasses_lock || options.is_in_memory {
+        return Ok(Lease::none());
+    }
+    let kind = if options.is_read_only {
+        LockKind::Shared
+    } else {
+        LockKind::Exclusive
+    };
+    Lease::take(&*options.disk, path, kind, options.lock_timeout)
 }
 
 /// Files in the directory, by kind.
@@ -290,7 +352,6 @@ fn assemble(
     lease: Lease,
     described: Described,
     listed: &Listed,
-    external: u16,
 ) -> Result<Shared> {
     let mut version = Version {
         levels: vec![Vec::new(); LEVELS],
@@ -320,8 +381,14 @@ fn assemble(
     let capacity = memtable_capacity(options.memtable_bytes);
     let memtable = Arc::new(Memtable::new(capacity, wal)?);
     let disk = Arc::clone(&reading.disk);
+    let how = if options.is_read_only {
+        OpenOptions::READ
+    } else {
+        OpenOptions::READ_WRITE
+    };
+    let external = options.external_magic;
     let files = Files {
-        manifest: Manifest::open(disk, &reading.directory, external)?,
+        manifest: Manifest::open(disk, &reading.directory, external, &how)?,
         logs: described.logs,
         logs_durable: described.logs,
         busy: Default::default(),

@@ -35,6 +35,8 @@ pub struct Options {
     pub(crate) clock: Clock,
     pub(crate) lock_timeout: Option<Duration>,
     pub(crate) bypasses_lock: bool,
+    pub(crate) is_read_only: bool,
+    pub(crate) is_in_memory: bool,
     pub(crate) reads_without_mapping: bool,
     pub(crate) background: bool,
     pub(crate) memtable_bytes: usize,
@@ -72,6 +74,8 @@ impl Default for Options {
             clock: Arc::new(now),
             lock_timeout: None,
             bypasses_lock: false,
+            is_read_only: false,
+            is_in_memory: false,
             reads_without_mapping: false,
             background: true,
             memtable_bytes: 64 << 20,
@@ -122,8 +126,16 @@ impl Options {
         self
     }
 
-    /// Opens without the directory's lock, for those who keep others out by other means.
-    /// Default: off.
+    /// Opens a store that exists for reading only: nothing on the disk is written, not even to
+    /// recover; commits that are only in logs are read into memory. Other processes may read the
+    /// store at the same time, and none may write. Writing is `ErrorKind::ReadOnly`. Default: off.
+    pub fn read_only(mut self, read_only: bool) -> Options {
+        self.is_read_only = read_only;
+        self
+    }
+
+    /// Opens without the directory's lock, for those who keep others out by other means. Within
+    /// one process, too, nothing then keeps two handles apart. Default: off.
     pub fn bypass_lock(mut self, bypass: bool) -> Options {
         self.bypasses_lock = bypass;
         self
@@ -219,7 +231,8 @@ impl Options {
         self
     }
 
-    /// How many versions of a key compaction keeps. Default: 1.
+    /// How many versions of a key compaction keeps; `usize::MAX` keeps everything, deletions too,
+    /// which backups of what changed must be able to tell. Default: 1.
     pub fn versions_to_keep(mut self, versions: usize) -> Options {
         self.versions_to_keep = versions;
         self
@@ -286,6 +299,9 @@ impl Options {
                 wrong("blocks below 64 bytes or above 1 MiB")
             }
             _ if self.versions_to_keep == 0 => wrong("no versions to keep"),
+            _ if self.is_in_memory && self.is_read_only => {
+                wrong("a new store in memory has nothing to be read")
+            }
             _ if self.level_zero_tables == 0
                 || self.level_zero_tables_slow < self.level_zero_tables
                 || self.level_zero_tables_max <= self.level_zero_tables_slow =>

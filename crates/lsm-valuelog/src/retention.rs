@@ -9,7 +9,8 @@ use crate::id::Sequence;
 /// What decides about records.
 #[derive(Clone, Debug)]
 pub(crate) struct Retention {
-    /// How many versions of a key are kept.
+    /// How many versions of a key are kept; the largest number keeps deletions too, which
+    /// copies of what changed must know of.
     pub versions: usize,
     /// Open transactions compare what they read with everything newer than this, deletions too.
     pub settled: Sequence,
@@ -55,8 +56,9 @@ impl Retention {
         let is_gone = entry.kind == Kind::Delete || entry.extra.is_expired(self.now);
         kept.versions += 1;
         let keeps_history = self.versions > 1 && !entry.extra.discards_earlier;
-        kept.is_over = !keeps_history || kept.versions >= self.versions || is_gone;
-        if !is_gone {
+        let keeps_all = self.versions == usize::MAX;
+        kept.is_over = !keeps_history || kept.versions >= self.versions || is_gone && !keeps_all;
+        if !is_gone || keeps_all {
             return Verdict::Keep;
         }
         // A deletion is needed as long as there is something to hide, or someone to be told.

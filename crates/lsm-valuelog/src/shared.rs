@@ -68,6 +68,9 @@ pub(crate) struct Shared {
     pub files: Mutex<Files>,
     next_file: AtomicU64,
     pub next_space: AtomicU64,
+    /// The newest version at which everything older was replaced: transactions that read before
+    /// it and commit behind it are in conflict with it.
+    pub replaced_at: AtomicU64,
     /// Versions that open transactions read at, with how many do.
     open: Mutex<BTreeMap<Sequence, usize>>,
     /// Where history is kept: the oldest version that may still be asked for.
@@ -106,6 +109,7 @@ impl Shared {
             files: Mutex::new(parts.files),
             next_file: AtomicU64::new(parts.next_file.0),
             next_space: AtomicU64::new(parts.next_space),
+            replaced_at: AtomicU64::new(0),
             open: Mutex::default(),
             discard_at: AtomicU64::new(parts.discarded.0),
             subscribers: Subscribers::default(),
@@ -165,6 +169,14 @@ impl Shared {
 
     pub fn refuse_poisoned(&self) -> Result<()> {
         self.poisoned().map_or(Ok(()), Err)
+    }
+
+    /// Refuses whoever wants to change a store that is only read.
+    pub fn refuse_read_only(&self) -> Result<()> {
+        if self.options.is_read_only {
+            return Err(Error::ReadOnly);
+        }
+        Ok(())
     }
 
     pub fn refuse_closed(&self) -> Result<()> {
@@ -248,6 +260,7 @@ impl Shared {
         mut edit: Edit,
         change: impl Fn(&mut State, &mut Version),
     ) -> Result<()> {
+        self.refuse_read_only()?;
         self.refuse_poisoned()?;
         edit.push(Part::NextFile(self.next_file()));
         let discarded = self.discarded_by(&mut edit);

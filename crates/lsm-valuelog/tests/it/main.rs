@@ -10,7 +10,9 @@
     reason = "tests fail by panicking"
 )]
 
+mod badger;
 mod batches;
+mod bulk;
 mod collection;
 mod conflicts;
 mod conformance;
@@ -19,7 +21,10 @@ mod drops;
 mod expiry;
 mod figures;
 mod history;
+mod isolation;
 mod items;
 mod merging;
+mod modes;
 mod numbers;
+mod stream;
 mod watching;
