@@ -85,7 +85,8 @@ impl Shared {
     ) -> Result<Vec<Arc<Table>>> {
         let threshold = self.options.value_threshold_bytes;
         let is_large = |change: &Change<'_>| change.value.is_some_and(|v| v.len() >= threshold);
-        let mut output = Output::new(self, LEVELS - 1, sequence, self.options.table_bytes);
+        let output = Output::new(self, LEVELS - 1, sequence, self.options.table_bytes);
+        let mut output = output.waited_for();
         let sorted = commit.writes.sorted();
         let mut at = 0;
         let mut code = Vec::new();

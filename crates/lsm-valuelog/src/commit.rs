@@ -180,8 +180,10 @@ impl Shared {
     fn rotate_if_full(&self, core: &mut Core) -> Result<()> {
         let state = self.state.load();
         let separated = state.memtable.separated_bytes();
-        let is_full = state.memtable.used_bytes() >= self.options.memtable_bytes
-            || separated >= 2 * self.options.value_file_bytes;
+        let used = state.memtable.used_bytes();
+        self.want_log(used);
+        let is_full =
+            used >= self.options.memtable_bytes || separated >= 2 * self.options.value_file_bytes;
         if is_full && !state.memtable.is_empty() && self.poisoned().is_none() {
             self.rotate(core)?;
         }

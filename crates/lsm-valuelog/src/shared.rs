@@ -19,6 +19,7 @@ use crate::commit_queue::CommitQueue;
 use crate::counters::Counters;
 use crate::error::locked;
 use crate::id::{FileId, Sequence};
+use crate::log::wal::LogWriter;
 use crate::manifest::edit::{Edit, Part};
 use crate::manifest::file::Manifest;
 use crate::memtable::LogPlace;
@@ -66,6 +67,11 @@ pub(crate) struct Shared {
     /// Whoever collects the value log.
     pub collecting: Mutex<()>,
     pub files: Mutex<Files>,
+    /// The log that the next memtable will have, made ready ahead so that no commit waits for it;
+    /// taken after `files` if with it.
+    pub ready_log: Mutex<Option<LogWriter>>,
+    /// Whether it is wanted or there.
+    pub wants_log: AtomicBool,
     next_file: AtomicU64,
     pub next_space: AtomicU64,
     /// The newest version at which everything older was replaced: transactions that read before
@@ -107,6 +113,8 @@ impl Shared {
             flushing: Mutex::default(),
             collecting: Mutex::default(),
             files: Mutex::new(parts.files),
+            ready_log: Mutex::default(),
+            wants_log: AtomicBool::new(false),
             next_file: AtomicU64::new(parts.next_file.0),
             next_space: AtomicU64::new(parts.next_space),
             replaced_at: AtomicU64::new(0),
