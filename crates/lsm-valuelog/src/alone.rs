@@ -28,7 +28,7 @@ impl Shared {
     /// older record lies above its own.
     pub fn commit_alone(&self, core: &mut Core, commit: &Commit) -> Result<Sequence> {
         self.flush_all(core)?;
-        let sequence = core.last.next();
+        let sequence = commit.version.unwrap_or(core.last.next());
         let tables = self.write_alone(core, commit, sequence)?;
         let values = match &core.values {
             Some(values) => (values.log.id, values.log.end()),
@@ -69,6 +69,10 @@ impl Shared {
         core.last = sequence;
         core.durable = sequence;
         self.publish(sequence);
+        if !self.subscribers.is_empty() {
+            let sorted = commit.writes.sorted();
+            self.subscribers.tell(sequence, || sorted.iter());
+        }
         self.work.wake();
         Ok(sequence)
     }
@@ -81,7 +85,8 @@ impl Shared {
     ) -> Result<Vec<Arc<Table>>> {
         let threshold = self.options.value_threshold_bytes;
         let is_large = |change: &Change<'_>| change.value.is_some_and(|v| v.len() >= threshold);
-        let mut output = Output::new(self, LEVELS - 1, sequence, self.options.table_bytes);
+        let output = Output::new(self, LEVELS - 1, sequence, self.options.table_bytes);
+        let mut output = output.waited_for();
         let sorted = commit.writes.sorted();
         let mut at = 0;
         let mut code = Vec::new();

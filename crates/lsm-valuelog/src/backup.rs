@@ -14,7 +14,7 @@ use crate::db::Db;
 use crate::entry::{Extra, Kind};
 use crate::error::damage;
 use crate::id::Sequence;
-use crate::key::{DEFAULT_SPACE, stored};
+use crate::key::{DEFAULT_SPACE, MEMORY_SPACE, stored};
 use crate::merge::{Child, Merge};
 use crate::read_set::ReadSet;
 use crate::snapshot::Snapshot;
@@ -36,9 +36,6 @@ const FRAME_BYTES: usize = 256 << 10;
 
 /// The longest frame that is believed: one record of the largest value and its key.
 const FRAME_BYTES_MAX: u64 = (1 << 30) + (1 << 20);
-
-/// The space of what the engine remembers about itself.
-const MEMORY_SPACE: u64 = u64::MAX - 1;
 
 /// The name it is reported by.
 const NAME: &str = "backup";
@@ -86,7 +83,16 @@ impl Snapshot {
     /// A deletion that compaction has dropped is not told any more. Whoever copies changes and
     /// deletes keys, opens the store with
     /// [`versions_to_keep(usize::MAX)`](crate::Options::versions_to_keep).
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` where keys were dropped after `since`: no deletions tell of that.
     pub fn backup_since(&self, since: Sequence, to: &mut dyn Write) -> Result<u64> {
+        if since > Sequence(0) && since < self.state().version.dropped {
+            return Err(Error::Invalid {
+                what: "a copy of changes since before keys were dropped",
+            });
+        }
         let mut sink = Sink { to, bytes: 0 };
         let mut header = Vec::with_capacity(HEADER_BYTES);
         header.put_u64(MAGIC);
@@ -151,7 +157,9 @@ impl Snapshot {
         let mut last: Vec<u8> = Vec::new();
         let memory = stored(MEMORY_SPACE, b"");
         while let Some(entry) = merge.entry() {
-            let is_seen = entry.sequence <= self.sequence() && entry.key < memory.as_slice();
+            let is_seen = entry.sequence <= self.sequence()
+                && entry.key < memory.as_slice()
+                && !version.hides(entry.key);
             if is_seen && last != entry.key {
                 last.clear();
                 last.extend_from_slice(entry.key);
@@ -386,6 +394,8 @@ impl Db {
             writes,
             reads: ReadSet::default(),
             read_at: self.shared.visible(),
+            drops_seen: 0,
+            version: None,
             durability,
         };
         self.shared.commit(commit).map(drop)

@@ -393,11 +393,18 @@ impl<'d> BulkWriter<'d> {
                 .map(|table| Part::AddTable(level, table.meta.clone())),
         );
         edit.extend([Part::Flushed(newest), Part::Logs(logs)]);
+        if is_replaced {
+            edit.extend([Part::Dropped(newest), Part::Discarded(newest)]);
+        }
         let before = std::mem::replace(&mut files.logs, logs);
         let installed = shared.install(&mut files, edit, |_, version| {
             if is_replaced {
                 *version = Version {
                     levels: vec![Vec::new(); LEVELS],
+                    dropped: newest,
+                    discarded: newest,
+                    // A ban is for good.
+                    banned: version.banned.take(),
                     ..Version::default()
                 };
             }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use disk::{Disk, LockKind, OpenOptions};
 use kv_api::{Error, Place, Result};
 
+use crate::banned::Banned;
 use crate::db::Db;
 use crate::error::{damage, locked};
 use crate::id::{FileId, Sequence};
@@ -19,7 +20,7 @@ use crate::manifest::file::{self as manifest, Found, Manifest};
 use crate::memtable::{LogPlace, Memtable};
 use crate::open_logs::{Core, ValueWriter};
 use crate::options::Options;
-use crate::shared::{Files, Parts, Shared};
+use crate::shared::{Files, Parts, Shared, bans};
 use crate::state::State;
 use crate::table::meta::TableMeta;
 use crate::table::reader::{Reading, Retired, Table};
@@ -259,6 +260,9 @@ struct Described {
     flushed: Sequence,
     logs: LogPlace,
     next_file: FileId,
+    discarded: Sequence,
+    dropped: Sequence,
+    banned: Option<Banned>,
 }
 
 impl Described {
@@ -281,7 +285,23 @@ impl Described {
         base.push(Part::Flushed(self.flushed));
         base.push(Part::Logs(self.logs));
         base.push(Part::NextFile(self.next_file));
+        base.push(Part::Discarded(self.discarded));
+        base.push(Part::Dropped(self.dropped));
+        base.extend(self.banned.iter().flat_map(bans));
         base
+    }
+
+    fn ban(&mut self, offset: usize, namespace: u64) -> Result<()> {
+        let banned = self.banned.get_or_insert_with(|| Banned {
+            offset,
+            ..Banned::default()
+        });
+        if banned.offset != offset {
+            let what = "namespaces are banned at two places of keys";
+            return Err(damage(manifest::NAME, 0, what));
+        }
+        banned.namespaces.insert(namespace);
+        Ok(())
     }
 
     fn take(&mut self, edit: Edit) -> Result<()> {
@@ -307,9 +327,22 @@ impl Described {
                 Part::NextFile(id) => self.next_file = id,
                 Part::Values(id, state) => drop(self.values.insert(id, state)),
                 Part::RemoveValues(id) => drop(self.values.remove(&id)),
+                Part::Discarded(sequence) => self.discarded = self.discarded.max(sequence),
+                Part::Dropped(sequence) => self.dropped = sequence,
+                Part::Ban(offset, namespace) => self.ban(offset, namespace)?,
             }
         }
         Ok(())
+    }
+}
+
+/// Bans are about one place of keys; to look at another would unban some keys and ban others.
+fn refuse_other_namespaces(version: &Version, options: &Options) -> Result<()> {
+    match (&version.banned, options.namespace_offset) {
+        (Some(banned), Some(offset)) if banned.offset != offset => Err(Error::Invalid {
+            what: "another place of namespaces than the one that bans were made for",
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -323,8 +356,13 @@ fn assemble(
     let mut version = Version {
         levels: vec![Vec::new(); LEVELS],
         flushed: described.flushed,
+        discarded: described.discarded,
+        dropped: described.dropped,
+        banned: described.banned.map(Arc::new),
         ..Version::default()
     };
+    refuse_other_namespaces(&version, &options)?;
+    let discarded = described.discarded;
     for (level, meta) in described.tables.into_values() {
         version.add(level, Arc::new(Table::open(&reading, meta)?));
     }
@@ -358,6 +396,7 @@ fn assemble(
         wals: Default::default(),
         free_logs: Vec::new(),
         writing: Vec::new(),
+        halts: 0,
     };
     Ok(Shared::new(Parts {
         state: State {
@@ -365,12 +404,14 @@ fn assemble(
             sealed: Vec::new(),
             version: Arc::new(version),
             lease: Arc::new(lease),
+            drops: 0,
         },
         options,
         reading,
         core: Core::default(),
         files,
         visible: described.flushed,
+        discarded,
         next_file,
         next_space: DEFAULT_SPACE + 1,
     }))

@@ -53,6 +53,9 @@ pub struct Options {
     pub(crate) filter_bits_per_key: usize,
     pub(crate) compression: [Compression; LEVELS],
     pub(crate) versions_to_keep: usize,
+    pub(crate) keeps_history: bool,
+    pub(crate) detects_conflicts: bool,
+    pub(crate) namespace_offset: Option<usize>,
     pub(crate) external_magic: u16,
     pub(crate) garbage_percent: u64,
     pub(crate) idle: Duration,
@@ -89,6 +92,9 @@ impl Default for Options {
             filter_bits_per_key: 10,
             compression: [Compression::None; LEVELS],
             versions_to_keep: 1,
+            keeps_history: false,
+            detects_conflicts: true,
+            namespace_offset: None,
             external_magic: 0,
             garbage_percent: 12,
             idle: Duration::from_secs(1),
@@ -229,6 +235,31 @@ impl Options {
     /// which backups of what changed must be able to tell. Default: 1.
     pub fn versions_to_keep(mut self, versions: usize) -> Options {
         self.versions_to_keep = versions;
+        self
+    }
+
+    /// Keeps the store as of every version readable, until [`Db::discard_before`] gives history
+    /// up; what lies before that is kept as far as
+    /// [`versions_to_keep`](Options::versions_to_keep) says. Default: off.
+    ///
+    /// [`Db::discard_before`]: crate::Db::discard_before
+    pub fn keep_history(mut self, keep: bool) -> Options {
+        self.keeps_history = keep;
+        self
+    }
+
+    /// Whether a transaction whose reads were overtaken by another one is refused. Without it
+    /// transactions still read one version and commit whole, but of two that cross the later one
+    /// wins. Default: on.
+    pub fn detect_conflicts(mut self, detect: bool) -> Options {
+        self.detects_conflicts = detect;
+        self
+    }
+
+    /// Where in every key the eight bytes of its namespace stand, highest first, so that
+    /// namespaces can be banned. Default: nowhere.
+    pub fn namespace_offset(mut self, offset: usize) -> Options {
+        self.namespace_offset = Some(offset);
         self
     }
 

@@ -13,7 +13,7 @@ use kv_api::{Error, Result};
 
 use crate::error::{damage, locked};
 use crate::id::{FileId, Sequence};
-use crate::log::commit::{is_commit, replay};
+use crate::log::commit::{predecessor, replay};
 use crate::log::scan::{Scan, Tail};
 use crate::logs::{memtable_capacity, wal_name};
 use crate::manifest::edit::Part;
@@ -47,6 +47,8 @@ struct LogFile {
 /// A commit's record, read.
 struct Record {
     sequence: Sequence,
+    /// The version of the commit before it.
+    behind: Sequence,
     file: FileId,
     offset: u64,
     bytes: Vec<u8>,
@@ -98,10 +100,11 @@ impl Chain {
             };
             while let Some((frame, offset, bytes)) = scan.next()? {
                 self.durable = self.durable.max(frame.durable);
-                if is_commit(bytes) {
+                if let Some(behind) = predecessor(bytes, frame.sequence) {
                     self.newest = self.newest.max(frame.sequence);
                     self.next = Some(Record {
                         sequence: frame.sequence,
+                        behind,
                         file: self.current,
                         offset,
                         bytes: bytes.to_vec(),
@@ -126,6 +129,12 @@ impl Chain {
 
     fn sequence(&self) -> Option<Sequence> {
         self.next.as_ref().map(|record| record.sequence)
+    }
+
+    /// Whether the commit in sight is the one that follows `last`.
+    fn follows(&self, last: Sequence) -> bool {
+        let next = self.next.as_ref();
+        next.is_some_and(|record| record.behind == last && record.sequence > last)
     }
 
     /// Reads on to the end, for what the rest says about durability.
@@ -280,9 +289,9 @@ impl Shared {
             while values.sequence().is_some_and(|sequence| sequence <= last) {
                 values.advance()?;
             }
-            let chain = if wal.sequence() == Some(last.next()) {
+            let chain = if wal.follows(last) {
                 &mut *wal
-            } else if values.sequence() == Some(last.next()) {
+            } else if values.follows(last) {
                 &mut *values
             } else {
                 break;

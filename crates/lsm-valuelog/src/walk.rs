@@ -42,7 +42,7 @@ impl Snapshot {
         let mut last: Vec<u8> = Vec::new();
         let mut left = 0;
         while let Some(entry) = merge.entry().filter(|entry| entry.key < &range.end[..]) {
-            if entry.sequence <= self.sequence() {
+            if entry.sequence <= self.sequence() && !version.hides(entry.key) {
                 if last != entry.key {
                     last.clear();
                     last.extend_from_slice(entry.key);

@@ -40,17 +40,24 @@ pub fn check(history: &History, options: CheckOptions) -> Findings {
         }
     }
     let keys = KeyIndex::of(history, &mut findings);
-    // Without the clock first: what needs none is named by what it is.
-    for time in [false, true] {
-        if time && (!options.time || findings.count > 0) {
-            break;
-        }
-        let graph = Graph::of(history, &keys, time);
-        findings.edges = graph.edges_len() as u64;
-        for knot in knots(&graph) {
-            let (kind, steps) = cycle_in(&graph, &knot, history.transactions().len());
-            findings.report(Anomaly::Cycle { kind, steps });
-        }
+    // A history with other faults is told what it is without the clock.
+    let time = options.time && findings.count == 0;
+    let graph = Graph::of(history, &keys, time);
+    findings.edges = graph.edges_len() as u64;
+    let timed = knots(&graph);
+    // So is a cycle that closes without it.
+    let untimed = match (time, timed.is_empty()) {
+        (true, false) => Some(Graph::of(history, &keys, false)),
+        _ => None,
+    };
+    let untimed = untimed.map(|graph| (knots(&graph), graph));
+    let (found, graph) = match untimed {
+        Some((found, graph)) if !found.is_empty() => (found, graph),
+        _ => (timed, graph),
+    };
+    for knot in found {
+        let (kind, steps) = cycle_in(&graph, &knot, history.transactions().len());
+        findings.report(Anomaly::Cycle { kind, steps });
     }
     findings
 }

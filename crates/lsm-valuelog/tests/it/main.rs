@@ -11,12 +11,20 @@
 )]
 
 mod badger;
+mod batches;
 mod bulk;
 mod collection;
+mod conflicts;
 mod conformance;
 mod crash;
+mod drops;
 mod expiry;
 mod figures;
+mod history;
 mod isolation;
+mod items;
+mod merging;
 mod modes;
+mod numbers;
 mod stream;
+mod watching;
