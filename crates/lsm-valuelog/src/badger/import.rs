@@ -123,8 +123,11 @@ impl Loading<'_> {
     }
 
     fn write_batch(&mut self) -> Result<()> {
-        self.batch
-            .sort_by(|a, b| a.key.cmp(&b.key).then(b.version.cmp(&a.version)));
+        self.batch.sort_by(|a, b| {
+            a.key
+                .cmp(&b.key)
+                .then(b.version.max(1).cmp(&a.version.max(1)))
+        });
         self.batch
             .dedup_by(|a, b| a.key == b.key && a.version.max(1) == b.version.max(1));
         for pair in std::mem::take(&mut self.batch) {
