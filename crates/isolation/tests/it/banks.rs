@@ -56,7 +56,7 @@ fn every_planted_fault_is_found() {
         // Whole commits that are lost are told by the ledger, at the end.
         let lasting = match fault {
             Fault::LosesCommits(_) => Duration::from_millis(300),
-            _ => Duration::from_secs(30),
+            _ => Duration::from_secs(5),
         };
         let found = run(fault, lasting).unwrap_err();
         assert!(!matches!(found, Violation::Failed(_)), "{fault:?}: {found}");
