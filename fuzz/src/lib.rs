@@ -1,6 +1,7 @@
 //! The bodies of the fuzz targets: what libFuzzer runs on nightly, `tests/replay.rs` replays on
 //! stable.
 
+pub mod badger_backup;
 pub mod flat_damage;
 /// The mutator and the attack are those of the engine's own tests.
 #[path = "../../crates/txn/tests/it/hostile/mod.rs"]
@@ -12,6 +13,7 @@ mod queries;
 
 use hostile::choices::Choices;
 
+pub use badger_backup::badger_backup;
 pub use hostile_flat::hostile_flat;
 pub use operations::operations;
 pub use queries::queries;

@@ -96,6 +96,45 @@ fn the_corpus_of_hostile_flat_stores_holds() {
 }
 
 #[test]
+fn the_corpus_of_badger_backups_holds() {
+    replay("badger_backup", strata_fuzz::badger_backup);
+}
+
+#[test]
+fn badger_backups_from_a_generator_are_errors_or_pairs() {
+    let (mut input, mut taken) = (vec![0; 24], 0);
+    for seed in 0..5_000 {
+        crash_kit::Rng::new(seed).fill(&mut input);
+        // As often with the frame's length mended as not.
+        input[0] = (seed % 2) as u8 + 1;
+        let used = 1 + (seed % 23) as usize;
+        strata_fuzz::badger_backup(&input[..used]);
+        let bytes = strata_fuzz::badger_backup::hostile_backup(&input[..used]);
+        taken += usize::from(lsm_valuelog::read_badger_backup(&mut &*bytes, |_| Ok(())).is_ok());
+    }
+    assert!((100..4_900).contains(&taken), "{taken} of 5,000 were read");
+}
+
+#[test]
+fn no_length_in_a_badger_backup_is_allocated_unchecked() {
+    let mut input = vec![0; 60];
+    for seed in 0..3_000 {
+        crash_kit::Rng::new(seed).fill(&mut input);
+        input[0] = (seed % 3) as u8;
+        let bytes = strata_fuzz::badger_backup::hostile_backup(&input);
+        LARGEST_BYTES.set(0);
+        // Errors are answers.
+        let _ = lsm_valuelog::read_badger_backup(&mut &*bytes, |_| Ok(()));
+        let (largest, max) = (LARGEST_BYTES.get(), 64 * bytes.len() + (64 << 10));
+        assert!(
+            largest <= max,
+            "seed {seed}: {largest} bytes for a backup of {}",
+            bytes.len()
+        );
+    }
+}
+
+#[test]
 fn mending_the_sums_of_sound_files_changes_nothing() {
     for (files, stream) in strata_fuzz::hostile_flat::seeds() {
         let meta = &files["meta.state"];

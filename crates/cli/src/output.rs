@@ -77,6 +77,16 @@ pub fn progress_steps(message: &'static str) -> ProgressBar {
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
+/// A sign of life on standard error for work whose length nobody knows.
+pub fn progress_work(message: &'static str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner().with_message(message);
+    bar.enable_steady_tick(std::time::Duration::from_millis(100));
+    bar
+}
+
 /// A bar on standard error for `total` bytes, shown only where someone looks.
 pub fn progress_bytes(total: u64, message: &'static str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {

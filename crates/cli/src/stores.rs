@@ -41,6 +41,15 @@ pub fn writing_at(location: &Location, timeout: Duration) -> Outcome<AnyStore> {
     opened.map_err(|error| Failure::at(location.path().as_os_str(), error))
 }
 
+/// An lsm store to write to that keeps every version, made if it does not exist.
+pub fn keeping_versions(location: &Location, timeout: Duration) -> Outcome<AnyStore> {
+    let options = strata::lsm::Options::new()
+        .versions_to_keep(usize::MAX)
+        .lock_timeout(timeout);
+    let opened = options.open(location.path()).map(AnyStore::new);
+    opened.map_err(|error| Failure::at(location.path().as_os_str(), error))
+}
+
 /// A store to ask questions.
 pub fn searching(location: &OsStr, timeout: Duration, value_index: bool) -> Outcome<AnyStore> {
     let options = OpenOptions::new()
@@ -53,6 +62,16 @@ pub fn searching(location: &OsStr, timeout: Duration, value_index: bool) -> Outc
 /// The flat engine's own handle, where it is that.
 pub fn flat(store: &AnyStore) -> Option<&strata::flat::Db> {
     store.engine_as()
+}
+
+/// The lsm engine's own handle, where it is that.
+pub fn lsm(store: &AnyStore) -> Option<&strata::lsm::Db> {
+    store.engine_as()
+}
+
+/// The same where nothing else will do; `what` says for what.
+pub fn only_lsm<'s>(store: &'s AnyStore, what: &'static str) -> Outcome<&'s strata::lsm::Db> {
+    Ok(lsm(store).ok_or(Error::Unsupported { what })?)
 }
 
 /// The bolt engine's own handle, for what only it can tell.

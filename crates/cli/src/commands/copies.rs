@@ -9,6 +9,8 @@ use serde_json::json;
 use txn::{BackupOptions, CompactOptions};
 
 use super::Context;
+use super::badger::Format;
+use crate::arguments::{Word, word};
 use crate::failure::{Failure, Outcome};
 use crate::output::{Output, progress_bytes};
 use crate::stores;
@@ -38,6 +40,15 @@ pub struct BackupArgs {
     /// Read around the page cache, for a store larger than memory
     #[arg(long)]
     bypass_cache: bool,
+    /// What to write: a copy for strata, or one that Badger can load; the latter of lsm stores only
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Only what changed after this version, which the backup before it printed; lsm stores only
+    #[arg(long, value_name = "VERSION")]
+    since: Option<u64>,
+    /// The space to write for Badger, which knows one only; the default one without a name
+    #[arg(long, value_name = "NAME", value_parser = word)]
+    space: Option<Word>,
 }
 
 pub fn compact(args: &CompactArgs, context: &Context, out: &mut Output) -> Outcome {
@@ -45,7 +56,7 @@ pub fn compact(args: &CompactArgs, context: &Context, out: &mut Output) -> Outco
     let store = stores::reading(&args.source, context.timeout)?;
     let (from, to) = match store.open_snapshot()?.as_stream() {
         Some(stream) => {
-            super::streams::pack(stream, &args.target, context)?;
+            super::streams::pack(stream, &store, &args.target, context)?;
             let source = strata::Location::parse(&args.source);
             (size_of(source.path())?, size_of(&args.target)?)
         }
@@ -112,6 +123,13 @@ impl<W: Write> Write for Counted<W> {
 
 pub fn backup(args: &BackupArgs, context: &Context, out: &mut Output) -> Outcome {
     let store = stores::reading(&args.source, context.timeout)?;
+    if args.format == Format::Badger {
+        let space = args.space.as_ref().map(|space| space.0.as_slice());
+        return super::badger::backup(&store, space, args.since, &args.target, out);
+    }
+    if let Some(since) = args.since {
+        return super::streams::changes(&store, since, &args.target, out);
+    }
     if let (Some(stream), false) = (store.open_snapshot()?.as_stream(), args.bypass_cache) {
         return super::streams::write(stream, &args.target, out);
     }

@@ -14,6 +14,9 @@ pub fn run(args: &StoreArgs, context: &Context, out: &mut Output) -> Outcome {
     if let Some(db) = stores::flat(&store) {
         return flat(db, out);
     }
+    if let Some(db) = stores::lsm(&store) {
+        return lsm(db, out);
+    }
     let snapshot = stores::bolt(&store)?.snapshot()?;
     let info = snapshot.info();
     let metas = snapshot.metas();
@@ -43,6 +46,39 @@ pub fn run(args: &StoreArgs, context: &Context, out: &mut Output) -> Outcome {
         out.line(&format!("Meta {slot}:      {state}, transaction {txid}"))?;
     }
     Ok(())
+}
+
+fn lsm(db: &strata::lsm::Db, out: &mut Output) -> Outcome {
+    let snapshot = db.snapshot()?;
+    let (spaces, tables) = (snapshot.space_names()?.len(), db.tables());
+    let (files, recovery) = (db.value_files(), db.recovery());
+    let table_bytes: u64 = tables.iter().map(|table| table.bytes).sum();
+    let value_bytes: u64 = files.iter().map(|file| file.value_bytes).sum();
+    let living_bytes: u64 = files.iter().map(|file| file.living_bytes).sum();
+    if out.is_json() {
+        return out.object(&json!({
+            "engine": "lsm", "version": snapshot.sequence().0, "spaces": spaces,
+            "tables": tables.len(), "table_bytes": table_bytes, "value_files": files.len(),
+            "value_bytes": value_bytes, "living_value_bytes": living_bytes,
+            "recovered_commits": recovery.commits, "torn_bytes": recovery.torn_bytes,
+        }));
+    }
+    out.line("Engine:       lsm")?;
+    out.line(&format!("Version:      {}", snapshot.sequence()))?;
+    out.line(&format!("Spaces:       {spaces}"))?;
+    out.line(&format!(
+        "Tables:       {} of {table_bytes} bytes",
+        tables.len()
+    ))?;
+    out.line(&format!(
+        "Value log:    {} files of {value_bytes} bytes, {living_bytes} of them living",
+        files.len()
+    ))?;
+    out.line(&format!("Recovered:    {} commits", recovery.commits))?;
+    match recovery.torn_bytes {
+        0 => Ok(()),
+        bytes => out.line(&format!("Torn end:     {bytes} bytes")),
+    }
 }
 
 fn flat(db: &Db, out: &mut Output) -> Outcome {

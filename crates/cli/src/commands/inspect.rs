@@ -60,9 +60,9 @@ impl BucketVisitor for Counts {
 
 pub fn run(args: &StoreArgs, context: &Context, out: &mut Output) -> Outcome {
     let store = stores::reading(&args.store, context.timeout)?;
-    let tree = match stores::flat(&store) {
-        Some(_) => spaces(&store.open_snapshot()?)?,
-        None => stores::bolt(&store)?.snapshot()?.inspect()?,
+    let tree = match stores::bolt(&store) {
+        Ok(bolt) => bolt.snapshot()?.inspect()?,
+        Err(_) => spaces(&store.open_snapshot()?)?,
     };
     if out.is_json() {
         return out.object(&value(&tree));

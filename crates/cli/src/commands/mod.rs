@@ -1,5 +1,7 @@
 //! The verbs, and what each is given.
 
+mod badger;
+mod bank;
 mod change;
 mod check;
 mod copies;
@@ -8,11 +10,14 @@ mod export;
 mod import;
 mod info;
 mod inspect;
+mod levels;
 mod pages;
 mod read;
 mod search;
 mod stats;
 mod streams;
+mod tidy;
+mod versions;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -26,7 +31,7 @@ use crate::tour;
 
 /// Embedded key-value stores: look into them, check them, copy them, change them.
 ///
-/// A store is named by its path, or by engine and path as in bolt:my.db or flat:my-state. Verbs that only read
+/// A store is named by its path, or by engine and path as in bolt:my.db, lsm:my-store or flat:my-state. Verbs that only read
 /// open it for reading only. Bucket paths are names parted by slashes; names, keys and values
 /// that are no text are written as 0x and hexadecimal digits.
 ///
@@ -93,10 +98,21 @@ enum Verb {
     Query(search::SearchArgs),
     /// Run a query and tell by which way it was answered
     Explain(search::SearchArgs),
-    /// Write a flat store's contents to one file, commit indexes included
+    /// Write a flat or lsm store's contents to one file, with all that is kept beside pairs
     Snapshot(streams::SnapshotArgs),
-    /// Replace a flat store's contents by those of a snapshot, whole or not at all
+    /// Replace a flat or lsm store's contents by those of a snapshot, whole or not at all; or load
+    /// a backup that Badger wrote
     Restore(streams::RestoreArgs),
+    /// The levels of an lsm store
+    Levels(StoreArgs),
+    /// The tables and value-log files of an lsm store
+    Tables(StoreArgs),
+    /// Give back the space of an lsm store's dead values, as it does by itself
+    Gc(StoreArgs),
+    /// Merge all levels of an lsm store into one
+    Flatten(StoreArgs),
+    /// Move money between accounts with many threads and audit: does the store keep its word?
+    Bank(bank::BankArgs),
     /// Write everything as lines of JSON
     Export(export::ExportArgs),
     /// Read what export wrote
@@ -137,6 +153,11 @@ pub fn run(line: CommandLine) -> Outcome {
         Verb::Explain(args) => search::explain(args, context, out)?,
         Verb::Snapshot(args) => streams::snapshot(args, context, out)?,
         Verb::Restore(args) => streams::restore(args, context, out)?,
+        Verb::Levels(args) => levels::levels(args, context, out)?,
+        Verb::Tables(args) => levels::tables(args, context, out)?,
+        Verb::Gc(args) => tidy::gc(args, context, out)?,
+        Verb::Flatten(args) => tidy::flatten(args, context, out)?,
+        Verb::Bank(args) => bank::run(args, context, out)?,
         Verb::Export(args) => export::run(args, context, out)?,
         Verb::Import(args) => import::run(args, context, out)?,
     }

@@ -19,10 +19,10 @@ use crate::stores;
 pub struct BucketsArgs {
     /// The store
     #[arg(value_name = "STORE")]
-    store: OsString,
+    pub store: OsString,
     /// The bucket whose buckets are meant; the root by default
     #[arg(value_name = "PATH", default_value = "/", value_parser = bucket_path)]
-    path: BucketPath,
+    pub path: BucketPath,
 }
 
 #[derive(Args, Debug)]
@@ -75,6 +75,9 @@ pub struct ScanArgs {
     /// At most so many
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Every version that is still there, deletions too, with what is kept beside them; lsm only
+    #[arg(long, conflicts_with = "reverse")]
+    versions: bool,
 }
 
 fn bucket_at<'s>(snapshot: &'s AnySnapshot, path: &BucketPath) -> Outcome<AnyBucket<'s>> {
@@ -184,6 +187,9 @@ pub fn scan(args: &ScanArgs, context: &Context, out: &mut Output) -> Outcome {
         Order::Ascending
     };
     let mut left = args.limit.unwrap_or(usize::MAX);
+    if args.versions {
+        return super::versions::scan(&args.bucket, keys, left, context, out);
+    }
     each(&args.bucket, context, keys, order, |entry| {
         if left == 0 {
             return Ok(false);

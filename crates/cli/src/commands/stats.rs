@@ -61,6 +61,9 @@ fn shape(args: &StatsArgs, context: &Context, out: &mut Output) -> Outcome {
     if let Some(db) = stores::flat(&store) {
         return flat(&db.statistics()?, out);
     }
+    if let Some(db) = stores::lsm(&store) {
+        return lsm(db, out);
+    }
     let snapshot = stores::bolt(&store)?.snapshot()?;
     let (mut sum, mut count) = (BucketStatistics::default(), 0_u64);
     snapshot.for_each_bucket(|name| {
@@ -119,6 +122,45 @@ fn flat(counted: &Statistics, out: &mut Output) -> Outcome {
         format!("  segments:              {}", counted.segments.len()),
         format!("  bytes:                 {}", counted.log_bytes),
         format!("  live:                  {} ({live} %)", counted.live_bytes),
+    ] {
+        out.line(&line)?;
+    }
+    Ok(())
+}
+
+/// A tree of tables with a value log.
+fn lsm(db: &strata::lsm::Db, out: &mut Output) -> Outcome {
+    let (tables, files) = (db.tables(), db.value_files());
+    let sum = |of: fn(&strata::lsm::TableInfo) -> u64| tables.iter().map(of).sum::<u64>();
+    let (keys, records) = (sum(|table| table.keys), sum(|table| table.entries));
+    let (tombstones, bytes) = (sum(|table| table.tombstones), sum(|table| table.bytes));
+    let raw_bytes = sum(|table| table.raw_bytes);
+    let value_bytes: u64 = files.iter().map(|file| file.value_bytes).sum();
+    let living_bytes: u64 = files.iter().map(|file| file.living_bytes).sum();
+    if out.is_json() {
+        return out.object(&json!({
+            "keys_in_tables": keys, "records": records, "tombstones": tombstones,
+            "tables": tables.len(), "table_bytes": bytes, "raw_bytes": raw_bytes,
+            "value_files": files.len(), "value_bytes": value_bytes,
+            "living_value_bytes": living_bytes,
+        }));
+    }
+    for line in [
+        "Tables".into(),
+        format!("  tables:                {}", tables.len()),
+        format!("  bytes:                 {bytes}"),
+        format!("  before compression:    {raw_bytes}"),
+        "Records".into(),
+        format!("  records:               {records}"),
+        format!("  keys, by table:        {keys}"),
+        format!("  deletions:             {tombstones}"),
+        "Value log".into(),
+        format!("  files:                 {}", files.len()),
+        format!("  bytes:                 {value_bytes}"),
+        format!(
+            "  living:                {living_bytes} ({} %)",
+            percent(living_bytes, value_bytes)
+        ),
     ] {
         out.line(&line)?;
     }

@@ -27,7 +27,7 @@ fn tick(store: &AnyStore, stop: &AtomicBool, ticks: &AtomicU64) -> Result<()> {
 /// The copy as a store: itself, or what is restored from it beside it.
 fn open_copy(engine: Engine, path: &Path) -> Result<AnyStore> {
     let options = strata::OpenOptions::new();
-    if engine != Engine::Flat {
+    if engine == Engine::Bolt {
         return options.read_only(true).open_at(&Location::of(engine, path));
     }
     let store = options.open_at(&Location::of(engine, path.with_extension("restored")))?;

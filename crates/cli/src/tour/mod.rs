@@ -2,6 +2,7 @@
 //! read in every way, searched where the engine can, copied while in use, and checked.
 
 mod backup;
+mod levels;
 mod names;
 mod reading;
 mod report;
@@ -83,6 +84,7 @@ fn tour_of(engine: Engine, directory: &Path, names: &Names, report: &mut Report)
     reading::scan_range(&store, names, report)?;
     reading::scan_everything(&store, names, report)?;
     search::ask(&store, names, report)?;
+    levels::tidy_up(&store, names, report)?;
     snapshot::hold(&store, report)?;
     stream::there_and_back(&store, engine, directory, report)?;
     let copy = directory.join(format!("tour-backup.{engine}"));

@@ -59,10 +59,12 @@ pub fn there_and_back(
     if after.digest()? != before.digest()? || newest_index(&after) != newest_index(&before) {
         return Err(Error::other("what was restored is not what was written"));
     }
-    report.say(&format!(
-        "Restored from a snapshot, the store is the same up to commit index {}.",
-        newest_index(&after).unwrap_or_default()
-    ));
+    report.say(&match newest_index(&after) {
+        Some(index) => {
+            format!("Restored from a snapshot, the store is the same up to commit index {index}.")
+        }
+        None => "Restored from a snapshot, the store is the same.".to_owned(),
+    });
     drop(after);
     copy.shut_down()
 }

@@ -12,6 +12,7 @@ mod changing;
 mod copying;
 mod failing;
 mod indexed;
+mod levelled;
 mod reading;
 mod support;
 mod touring;

@@ -67,3 +67,27 @@ fn what_the_tour_keeps_is_a_store() {
         0
     );
 }
+
+#[test]
+fn the_tour_merges_and_collects_the_lsm_engine_and_restores_its_snapshot() {
+    let place = Place::new();
+    let directory = place.file("kept");
+    let steps = json(&["tour", "--limit", "2000", "--keep", &directory]);
+    let amount = |name: &str| {
+        let step = |step: &&serde_json::Value| step["engine"] == "lsm" && step["step"] == name;
+        steps
+            .iter()
+            .find(step)
+            .map(|step| step["amount"].as_u64().unwrap())
+    };
+    assert_eq!(
+        amount("large values, each written three times"),
+        Some(1_500)
+    );
+    assert!(amount("merge of all levels") > Some(0));
+    assert!(amount("collection of dead values") > Some(0));
+    assert_eq!(amount("restore of the snapshot"), Some(4_000));
+    for store in ["tour.lsm", "tour-restored.lsm"] {
+        assert_eq!(ok(&["check", &format!("{directory}/{store}")]), "OK\n");
+    }
+}
