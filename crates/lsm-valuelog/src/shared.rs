@@ -230,16 +230,17 @@ impl Shared {
         self.refuse_read_only()?;
         self.refuse_poisoned()?;
         edit.push(Part::NextFile(self.next_file()));
-        let written = if files.must_rewrite || files.manifest.is_long() {
-            let mut state = State::clone(&self.state.load());
-            let mut version = Version::clone(&state.version);
-            change(&mut state, &mut version);
-            let mut base = base_of(&version, files.logs);
-            base.push(Part::NextFile(self.next_file()));
-            files.manifest.rewrite(&base)
-        } else {
-            files.manifest.append(&edit)
-        };
+        let written =
+            if files.must_rewrite || files.manifest.is_foreign() || files.manifest.is_long() {
+                let mut state = State::clone(&self.state.load());
+                let mut version = Version::clone(&state.version);
+                change(&mut state, &mut version);
+                let mut base = base_of(&version, files.logs);
+                base.push(Part::NextFile(self.next_file()));
+                files.manifest.rewrite(&base)
+            } else {
+                files.manifest.append(&edit)
+            };
         files.must_rewrite = written.is_err();
         if let Err(failure) = written {
             let is_refusal = matches!(failure.error, Error::NoSpace { .. });

@@ -10,8 +10,10 @@ use std::sync::Arc;
 
 use disk::{File, write_all_at};
 
+use crate::crypt::cipher::Sealer;
 use crate::id::{FileId, Sequence};
 use crate::log::frame::{self, FRAME_BYTES, Frame};
+use crate::log::record;
 use crate::values::HEADER_BYTES;
 
 /// A file that commits are appended to.
@@ -31,6 +33,8 @@ pub(crate) struct LogWriter {
     ahead: u64,
     /// Zeros written ahead at a time; 0 for none. Records above half of it are written without.
     ahead_step: usize,
+    /// The key of an encrypted file.
+    sealer: Option<Sealer>,
 }
 
 /// A point to come back to.
@@ -51,12 +55,13 @@ impl Mark {
 }
 
 impl LogWriter {
-    /// A writer that appends at `offset` of a file that is `len` bytes long.
+    /// A writer that appends at `offset` of a file that is `len` bytes long, sealing if there is a
+    /// key. A file that is sealed is appended to by the opening that made it and by no other.
     pub fn new(
         file: Arc<dyn File>,
         id: FileId,
         (offset, len): (u64, u64),
-        before: u32,
+        sealer: Option<Sealer>,
         ahead_step: usize,
     ) -> LogWriter {
         LogWriter {
@@ -64,10 +69,11 @@ impl LogWriter {
             id,
             offset,
             buffer: Vec::new(),
-            before,
+            before: 0,
             is_unsynced: false,
             ahead: len,
             ahead_step,
+            sealer,
         }
     }
 
@@ -88,18 +94,37 @@ impl LogWriter {
         }
     }
 
-    /// Appends a frame to the buffer around what `fill` writes. `fill` is told the place in the
-    /// file of the buffer's beginning, so that it can tell the place of all it writes.
-    pub fn append(
+    /// Appends a frame to the buffer: a head, which `head` writes, and then `values`. Tells
+    /// `placed` where in the file each value is.
+    pub fn append<'v>(
         &mut self,
         sequence: Sequence,
         durable: Sequence,
-        fill: impl FnOnce(&mut Vec<u8>, u64),
+        head: impl FnOnce(&mut Vec<u8>),
+        values: impl Iterator<Item = &'v [u8]>,
+        mut placed: impl FnMut(u64),
     ) {
-        let start = Frame::begin(&mut self.buffer);
-        fill(&mut self.buffer, self.offset);
+        let to = &mut self.buffer;
+        let start = Frame::begin(to);
+        match &self.sealer {
+            None => {
+                head(to);
+                for value in values {
+                    placed(self.offset + to.len() as u64);
+                    to.extend_from_slice(value);
+                }
+            }
+            Some(sealer) => {
+                record::put_sealed_head(to, self.offset, sealer, head);
+                for value in values {
+                    let place = self.offset + to.len() as u64;
+                    placed(place);
+                    sealer.seal(to, place, value);
+                }
+            }
+        }
         let (id, before) = (self.id, self.before);
-        self.before = frame::finish(&mut self.buffer, start, before, id, sequence, durable);
+        self.before = frame::finish(to, start, before, id, sequence, durable);
     }
 
     /// Hands the buffer to the system.

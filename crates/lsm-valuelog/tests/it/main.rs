@@ -13,6 +13,7 @@
 mod collection;
 mod conformance;
 mod crash;
+mod encryption;
 mod expiry;
 mod figures;
 mod modes;
