@@ -66,8 +66,9 @@ impl Checking<'_> {
             );
         }
         self.summary.units += table.blocks()? as u64;
+        table.verify_all()?;
         let run = std::slice::from_ref(table);
-        let mut cursor = RunCursor::new(run);
+        let mut cursor = RunCursor::in_passing(run);
         cursor.first()?;
         let mut counts = Counts::default();
         while let Some(entry) = cursor.entry() {

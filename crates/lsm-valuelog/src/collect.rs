@@ -117,7 +117,7 @@ impl Shared {
                 continue;
             }
             let run = std::slice::from_ref(table);
-            let mut cursor = RunCursor::new(run);
+            let mut cursor = RunCursor::in_passing(run);
             cursor.first()?;
             while let Some(entry) = cursor.entry() {
                 if entry.kind == Kind::Pointer
@@ -142,7 +142,7 @@ impl Shared {
             value_bytes,
             is_sealed: true,
         };
-        let file = ValueFile::open(&self.reading, (id, physical), len, moves)?;
+        let file = ValueFile::open(&self.reading, (id, physical), (len, len), moves)?;
         Ok((Arc::new(file), state))
     }
 

@@ -155,7 +155,7 @@ impl Shared {
             vec![&job.top]
         };
         let runs = top.into_iter().chain([job.bottom.as_slice()]);
-        let mut merge = Merge::new(runs.map(Child::run).collect());
+        let mut merge = Merge::new(runs.map(Child::run_in_passing).collect());
         merge.first()?;
         let mut kept = Kept::default();
         let mut last_key = Vec::new();

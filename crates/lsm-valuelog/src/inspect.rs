@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use kv_api::{KeyRange, Result};
 
+use crate::caches::CacheSizes;
 use crate::db::Db;
 use crate::error::locked;
 use crate::id::{FileId, Sequence};
@@ -105,6 +106,28 @@ pub struct Metrics {
     pub stall_ns: u64,
     /// Steps behind the scenes that failed and were or will be tried again.
     pub background_failures: u64,
+    /// Bytes of memory that memtables have reserved, now.
+    pub memtable_bytes: u64,
+    /// Bytes of blocks in the cache, now.
+    pub block_cache_bytes: u64,
+    /// Blocks that were found in the cache, and that were not.
+    pub block_cache_hits: u64,
+    /// Blocks that were made because the cache did not have them.
+    pub block_cache_misses: u64,
+    /// Bytes of indexes in the cache, now; 0 where each table keeps its own.
+    pub index_cache_bytes: u64,
+    /// Indexes that were found in the cache.
+    pub index_cache_hits: u64,
+    /// Indexes that were read because the cache did not have them.
+    pub index_cache_misses: u64,
+}
+
+impl Metrics {
+    /// Bytes of memory for memtables and caches, now: what
+    /// [`memory_bytes_max`](crate::Options::memory_bytes_max) limits.
+    pub fn memory_bytes(&self) -> u64 {
+        self.memtable_bytes + self.block_cache_bytes + self.index_cache_bytes
+    }
 }
 
 impl Db {
@@ -168,7 +191,19 @@ impl Db {
     pub fn metrics(&self) -> Metrics {
         let counters = &self.shared.counters;
         let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let caches = &self.shared.reading.caches;
+        let [blocks, indexes] = caches.hits();
+        let state = self.shared.state.load();
+        let memtables = state.memtables();
+        let memtable_bytes = memtables.map(|memtable| memtable.list().capacity_bytes() as u64);
         Metrics {
+            memtable_bytes: memtable_bytes.sum(),
+            block_cache_bytes: caches.block_bytes(),
+            block_cache_hits: blocks.0,
+            block_cache_misses: blocks.1,
+            index_cache_bytes: caches.index_bytes(),
+            index_cache_hits: indexes.0,
+            index_cache_misses: indexes.1,
             commits: read(&counters.commits),
             groups: read(&counters.groups),
             conflicts: read(&counters.conflicts),
@@ -199,6 +234,16 @@ impl Db {
             })
             .map(|meta| meta.bytes + meta.referenced_bytes())
             .sum()
+    }
+
+    /// Gives the caches other sizes, in bytes, and evicts what no longer fits. A cache that the
+    /// store was opened without stays away, and a limit of all memory goes on limiting.
+    pub fn resize_caches(&self, block_bytes: u64, index_bytes: u64) {
+        let limit = self.shared.options.memory_bytes_max.unwrap_or(u64::MAX);
+        self.shared.reading.caches.resize(CacheSizes {
+            block_bytes: block_bytes.min(limit / 4),
+            index_bytes: index_bytes.min(limit / 8),
+        });
     }
 
     /// Writes what is only in memory to tables.

@@ -10,7 +10,10 @@
 
 mod alone;
 mod backup;
+mod caches;
+mod chain;
 mod check;
+mod checksum;
 mod collect;
 mod commit;
 mod commit_queue;
@@ -66,6 +69,7 @@ mod wire;
 mod work;
 mod write_set;
 
+pub use checksum::ChecksumMode;
 pub use cursor::Cursor;
 pub use db::Db;
 pub use id::{FileId, Sequence};

@@ -89,7 +89,10 @@ impl Shared {
             .value_file_bytes
             .max(bytes.saturating_add(HEADER_BYTES as u64));
         let made = self.make_values_file(id).and_then(|log| {
-            let file = ValueFile::open(&self.reading, (id, id), capacity, Box::default());
+            let file = {
+                let bytes = (HEADER_BYTES as u64, capacity);
+                ValueFile::open(&self.reading, (id, id), bytes, Box::default())
+            };
             Ok((log, Arc::new(file?)))
         });
         let (log, file) = made.inspect_err(|_| self.reading.discard(&values_name(id)))?;
@@ -163,6 +166,12 @@ impl Shared {
         // From now on only the new log may have anything unsynced in it; and the table that the
         // sealed memtable becomes must not point at values that a crash may take.
         self.write_and_sync(core)?;
+        // Within a limit of memory, whoever needs another memtable writes an older one out first.
+        let waits = self.options.sealed_memtables_max.max(1);
+        while self.options.memory_bytes_max.is_some()
+            && self.state.load().sealed.len() >= waits
+            && self.flush_one()?
+        {}
         let wal = self.new_file_id();
         // Where no file is open, the next one will have a number that is still to be given.
         let values = match &core.values {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use disk::{Disk, OpenOptions};
 use kv_api::{Error, Place, Result};
 
+use crate::caches::{CacheSizes, Caches};
 use crate::crypt::ring::KeyRing;
 use crate::db::Db;
 use crate::described::Described;
@@ -80,6 +81,7 @@ impl Options {
 }
 
 fn open(path: &Path, options: Options) -> Result<Db> {
+    let options = options.within_memory();
     options.validate()?;
     let span = tracing::debug_span!("open", path = %path.display());
     let _entered = span.enter();
@@ -95,6 +97,11 @@ fn open(path: &Path, options: Options) -> Result<Db> {
         directory: path.to_path_buf(),
         is_mapped: !options.reads_without_mapping,
         keys: ring.map(Arc::new),
+        checks: options.checksums,
+        caches: Arc::new(Caches::new(CacheSizes {
+            block_bytes: options.block_cache_bytes,
+            index_bytes: options.index_cache_bytes,
+        })),
         retired: Retired::default(),
     };
     if options.is_read_only {
@@ -193,15 +200,27 @@ fn assemble(
         ..Version::default()
     };
     for (level, meta) in described.tables.into_values() {
-        version.add(level, Arc::new(Table::open(&reading, meta)?));
+        let table = Table::open(&reading, meta)?;
+        if options.checksums.is_on_open() {
+            table.verify_all()?;
+        }
+        version.add(level, Arc::new(table));
     }
     if let Some(what) = version.disorder() {
         return Err(Error::corrupt(Place::Store, what));
     }
     for (id, state) in &described.values {
-        let capacity = options.value_file_bytes.max(state.len);
+        let capacity = match state.is_sealed {
+            true => state.len,
+            false => options.value_file_bytes.max(state.len),
+        };
         let moved = crate::moves::read(&reading, *id, state)?;
-        let file = ValueFile::open(&reading, (*id, state.physical), capacity, moved)?;
+        let file = ValueFile::open(
+            &reading,
+            (*id, state.physical),
+            (state.len, capacity),
+            moved,
+        )?;
         version.values.insert(*id, Arc::new(file));
     }
     version.value_states = described.values;

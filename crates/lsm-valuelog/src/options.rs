@@ -7,8 +7,10 @@ use disk::{Disk, OsDisk};
 use kv_api::{Error, Result};
 use zeroize::Zeroizing;
 
+use crate::checksum::ChecksumMode;
 use crate::table::Compression;
 use crate::version::LEVELS;
+use crate::wire::to_usize;
 
 /// Where the time of day comes from: seconds since 1970.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -60,6 +62,10 @@ pub struct Options {
     pub(crate) encryption_key: Option<Zeroizing<Vec<u8>>>,
     pub(crate) data_key_period: Duration,
     pub(crate) entropy: Entropy,
+    pub(crate) checksums: ChecksumMode,
+    pub(crate) block_cache_bytes: u64,
+    pub(crate) index_cache_bytes: u64,
+    pub(crate) memory_bytes_max: Option<u64>,
 }
 
 /// Where random bytes come from.
@@ -107,6 +113,10 @@ impl Default for Options {
             encryption_key: None,
             data_key_period: Duration::from_secs(10 * 24 * 60 * 60),
             entropy: Arc::new(system_entropy),
+            checksums: ChecksumMode::default(),
+            block_cache_bytes: 64 << 20,
+            index_cache_bytes: 0,
+            memory_bytes_max: None,
         }
     }
 }
@@ -289,6 +299,54 @@ impl Options {
         self
     }
 
+    /// When the checksums of blocks are verified. Default: when they are read.
+    pub fn checksums(mut self, mode: ChecksumMode) -> Options {
+        self.checksums = mode;
+        self
+    }
+
+    /// Bytes of blocks that are kept in memory where they cannot be read as they stand: packed,
+    /// encrypted, or in files that are not mapped. 0 for none. Default: 64 MiB.
+    pub fn block_cache_bytes(mut self, bytes: u64) -> Options {
+        self.block_cache_bytes = bytes;
+        self
+    }
+
+    /// Bytes of tables' indexes and filters that are kept in memory; what is not is read again
+    /// when it is asked for. 0 keeps those of all open tables. Default: 0.
+    pub fn index_cache_bytes(mut self, bytes: u64) -> Options {
+        self.index_cache_bytes = bytes;
+        self
+    }
+
+    /// Bytes of memory for memtables, cached blocks and cached indexes together: five eighths for
+    /// memtables, a quarter for blocks and an eighth for indexes, where the options for each do
+    /// not ask for less. What snapshots and cursors hold comes on top, and so do commits on their
+    /// way and tables being written. [`memory_bytes`](crate::Metrics::memory_bytes) counts it.
+    /// Default: no limit but those of the parts.
+    pub fn memory_bytes_max(mut self, bytes: u64) -> Options {
+        self.memory_bytes_max = Some(bytes);
+        self
+    }
+
+    /// The same options with each part cut to its share of the memory.
+    pub(crate) fn within_memory(mut self) -> Options {
+        let Some(bytes) = self.memory_bytes_max else {
+            return self;
+        };
+        // One is being filled while the others wait; the arena of each is a quarter larger than
+        // what it is filled with.
+        let memtables = self.sealed_memtables_max as u64 + 1;
+        let share = to_usize((bytes / 8 * 5 / memtables).saturating_sub(64 << 10) / 5 * 4);
+        self.memtable_bytes = self.memtable_bytes.min(share);
+        self.block_cache_bytes = self.block_cache_bytes.min(bytes / 4);
+        self.index_cache_bytes = match self.index_cache_bytes {
+            0 => bytes / 8,
+            asked => asked.min(bytes / 8),
+        };
+        self
+    }
+
     pub(crate) fn validate(&self) -> Result<()> {
         let wrong = |what| Err(Error::Invalid { what });
         match self {
@@ -305,6 +363,9 @@ impl Options {
                 wrong("blocks below 64 bytes or above 1 MiB")
             }
             _ if self.versions_to_keep == 0 => wrong("no versions to keep"),
+            _ if self.memory_bytes_max.is_some_and(|bytes| bytes < 1 << 20) => {
+                wrong("less than 1 MiB of memory")
+            }
             _ if self.is_in_memory && self.is_read_only => {
                 wrong("a new store in memory has nothing to be read")
             }

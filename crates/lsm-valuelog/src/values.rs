@@ -3,12 +3,14 @@
 //! Invariant: a file's values are asked for by the places they were first written to; a file that
 //! collection has made knows where each of its values has gone.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use disk::{File, OpenOptions};
 use kv_api::{Error, Result};
 
+use crate::checksum::ChecksumMode;
 use crate::crypt::cipher::{Opener, UNIT_EXTRA_BYTES};
 use crate::crypt::envelope::{Envelope, FileKind};
 use crate::crypt::ring::{KeyRing, open_file};
@@ -73,6 +75,10 @@ pub(crate) struct ValueFile {
     pub name: String,
     reading: Reading,
     source: Source,
+    /// Bytes that the file is known to have: a map may reach further than its file.
+    len: AtomicU64,
+    /// The file, while it may still grow.
+    growing: Option<Arc<dyn File>>,
     /// Where values have gone: places they were first written to, ascending, and places now.
     moved: Box<[(u64, u64)]>,
     /// Opens the values of a file that is encrypted.
@@ -88,12 +94,12 @@ pub(crate) fn values_name(id: FileId) -> String {
 }
 
 impl ValueFile {
-    /// Opens the file called by `physical`, mapping `capacity` bytes, of which some may still be
-    /// to be written.
+    /// Opens the file called by `physical`, which has at least `known` bytes, mapping `capacity` of
+    /// them, of which some may still be to be written.
     pub fn open(
         reading: &Reading,
         (id, physical): (FileId, FileId),
-        capacity: u64,
+        (known, capacity): (u64, u64),
         moved: Box<[(u64, u64)]>,
     ) -> Result<ValueFile> {
         let name = values_name(physical);
@@ -111,8 +117,13 @@ impl ValueFile {
         let keys = reading.keys.as_deref();
         let opener = open_header(&*file, &name, FileKind::Values, physical, keys)?;
         let len = file.len();
-        let capacity =
-            capacity.max(len.map_err(|error| Error::io("opening a value-log file", error))?);
+        let len = len.map_err(|error| Error::io("opening a value-log file", error))?;
+        if len < known {
+            let what = format!("the file has {len} bytes instead of {known} or more");
+            return Err(damage(&name, len, what));
+        }
+        let capacity = capacity.max(len);
+        let growing = (capacity > len).then(|| Arc::clone(&file));
         let source = Source::new(file, capacity, reading.is_mapped)
             .map_err(|error| Error::io("mapping a value-log file", error))?;
         let words = to_usize(capacity.div_ceil(VERIFIED_BYTES * 64));
@@ -123,6 +134,8 @@ impl ValueFile {
             name,
             reading: reading.clone(),
             source,
+            len: AtomicU64::new(len),
+            growing,
             moved,
             opener,
             verified: (0..words).map(|_| AtomicU64::new(0)).collect(),
@@ -151,6 +164,21 @@ impl ValueFile {
             .map(|(_, new)| *new)
     }
 
+    /// Whether the file has `len` bytes at `place`.
+    #[inline]
+    fn has(&self, place: u64, len: usize) -> bool {
+        let Some(end) = place.checked_add(len as u64) else {
+            return false;
+        };
+        if end <= self.len.load(Ordering::Relaxed) {
+            return true;
+        }
+        let grown = self.growing.as_ref().and_then(|file| file.len().ok());
+        let grown = grown.unwrap_or(0);
+        self.len.fetch_max(grown, Ordering::Relaxed);
+        end <= grown
+    }
+
     /// The value that `pointer` points at.
     pub fn get(&self, pointer: &Pointer) -> Result<Slice<'_>> {
         let wrong = |what: &str| damage(&self.name, pointer.offset, what);
@@ -163,6 +191,9 @@ impl ValueFile {
         } else {
             0
         };
+        if !self.has(place, len.saturating_add(extra)) {
+            return Err(wrong("a value lies behind the file's end"));
+        }
         let value = match self.source.slice(place, len.saturating_add(extra)) {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                 return Err(wrong("a value lies behind the file's end"));
@@ -179,7 +210,7 @@ impl ValueFile {
         let (word, bit) = (self.verified.get(slot / 64), 1 << (slot % 64));
         let known = pointer.len >= VERIFIED_BYTES
             && word.is_some_and(|word| word.load(Ordering::Relaxed) & bit != 0);
-        if !known {
+        if !known && self.reading.checks != ChecksumMode::Never {
             if value_checksum(&value) != pointer.checksum {
                 return Err(wrong("a value's checksum does not hold"));
             }

@@ -40,6 +40,9 @@ const EDIT_HEADER_BYTES: usize = 12;
 /// larger itself.
 const EDITS_BYTES_MAX: u64 = 1 << 20;
 
+/// The longest manifest that is believed: several million tables.
+const BYTES_MAX: usize = 1 << 30;
+
 /// The manifest of an open store.
 #[derive(Debug)]
 pub(crate) struct Manifest {
@@ -129,6 +132,10 @@ fn image(edit: &[Part], external: u16, sealer: Option<&Sealer>, envelope: &Envel
 
 fn read_whole(file: &dyn File) -> std::io::Result<Vec<u8>> {
     let len = to_usize(file.len()?);
+    if len > BYTES_MAX {
+        let what = "a manifest beyond belief";
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, what));
+    }
     let mut bytes = Vec::new();
     bytes
         .try_reserve_exact(len)

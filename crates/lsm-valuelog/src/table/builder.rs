@@ -11,6 +11,7 @@ use kv_api::{Error, Result};
 use crate::crypt::cipher::Sealer;
 use crate::crypt::envelope::Envelope;
 use crate::entry::{Entry, Kind};
+use crate::error::damage;
 use crate::id::{FileId, Sequence};
 use crate::pointer::Pointer;
 use crate::table::block_builder::BlockBuilder;
@@ -100,8 +101,17 @@ impl TableBuilder {
     }
 
     pub fn add(&mut self, entry: &Entry<'_>) -> Result<()> {
-        let is_new_key = self.meta.entries == 0 || self.block.last_key() != entry.key;
+        let last_key = match self.block.is_empty() {
+            true => self.meta.biggest.as_slice(),
+            false => self.block.last_key(),
+        };
+        let is_new_key = self.meta.entries == 0 || last_key != entry.key;
         if is_new_key {
+            if self.meta.entries > 0 && last_key > entry.key {
+                // What was read was not in the order that tables are in.
+                let name = format!("{}.sst", self.meta.id);
+                return Err(damage(&name, 0, "records to be written are out of order"));
+            }
             let grown = self.block.bytes() + entry.key.len() + entry.value.len();
             if !self.block.is_empty() && grown > self.shape.block_bytes {
                 self.finish_block()?;

@@ -7,6 +7,7 @@
 //!   first needed, a block when first read.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -15,6 +16,8 @@ use bytes::Bytes;
 use disk::{Disk, OpenOptions};
 use kv_api::{Error, Result};
 
+use crate::caches::{Caches, Counted};
+use crate::checksum::ChecksumMode;
 use crate::crypt::cipher::{Opener, Sealer};
 use crate::crypt::envelope::{Envelope, FileKind};
 use crate::crypt::ring::{KeyRing, new_file, open_file};
@@ -30,17 +33,46 @@ use crate::table::index::Index;
 use crate::table::meta::TableMeta;
 use crate::wire::{Read, to_usize};
 
-/// What is read once, when the table is first asked for something.
+/// What is read when the table is first asked for something, and kept by it or by the cache.
 #[derive(Debug)]
-struct Loaded {
+pub(crate) struct Loaded {
     index: Index,
     index_part: Part,
     filter: FilterBits,
     /// The index as it is in the file, where that must be unsealed or read to be looked into.
     index_bytes: Option<Bytes>,
     opener: Option<Opener>,
-    /// One bit per block: its checksum was found right.
-    verified: Box<[AtomicU64]>,
+}
+
+impl Counted for Arc<Loaded> {
+    fn counted_bytes(&self) -> u64 {
+        let filter = match &self.filter {
+            FilterBits::Mapped(_) => 0,
+            FilterBits::Held(bits) => bits.len(),
+        };
+        let index_bytes = self.index_bytes.as_ref().map_or(0, Bytes::len);
+        // An opener has two dozen expanded round keys.
+        let opener = if self.opener.is_some() { 1024 } else { 0 };
+        (size_of::<Loaded>() + self.index.held_bytes() + index_bytes + filter + opener) as u64
+    }
+}
+
+/// What was loaded, lent by the table that keeps it or shared by the cache.
+enum LoadedRef<'a> {
+    Lent(&'a Loaded),
+    Shared(Arc<Loaded>),
+}
+
+impl Deref for LoadedRef<'_> {
+    type Target = Loaded;
+
+    #[inline]
+    fn deref(&self) -> &Loaded {
+        match self {
+            LoadedRef::Lent(loaded) => loaded,
+            LoadedRef::Shared(loaded) => loaded,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -56,7 +88,10 @@ pub(crate) struct Table {
     pub name: String,
     reading: Reading,
     source: Source,
-    loaded: OnceLock<Box<Loaded>>,
+    /// Empty where the cache keeps it.
+    loaded: OnceLock<Arc<Loaded>>,
+    /// One bit per block: its checksum was found right.
+    verified: OnceLock<Box<[AtomicU64]>>,
     /// No version after the newest names this table any more.
     is_obsolete: AtomicBool,
 }
@@ -69,6 +104,8 @@ pub(crate) struct Reading {
     pub is_mapped: bool,
     /// The keys of an encrypted store.
     pub keys: Option<Arc<KeyRing>>,
+    pub checks: ChecksumMode,
+    pub caches: Arc<Caches<Arc<Loaded>>>,
     /// Files that no version names any more, but somebody still reads.
     pub retired: Retired,
 }
@@ -122,6 +159,7 @@ impl Table {
             reading: reading.clone(),
             source,
             loaded: OnceLock::new(),
+            verified: OnceLock::new(),
             is_obsolete: AtomicBool::new(false),
         })
     }
@@ -186,15 +224,29 @@ impl Table {
     }
 
     #[inline]
-    fn loaded(&self) -> Result<&Loaded> {
-        match self.loaded.get() {
-            Some(loaded) => Ok(loaded),
-            None => self.load(),
+    fn loaded(&self) -> Result<LoadedRef<'_>> {
+        if let Some(loaded) = self.loaded.get() {
+            return Ok(LoadedRef::Lent(loaded));
         }
+        self.loaded_by_cache()
     }
 
     #[cold]
-    fn load(&self) -> Result<&Loaded> {
+    fn loaded_by_cache(&self) -> Result<LoadedRef<'_>> {
+        let caches = &self.reading.caches;
+        if !caches.keeps_indexes() {
+            let loaded = Arc::new(self.load()?);
+            return Ok(LoadedRef::Lent(self.loaded.get_or_init(|| loaded)));
+        }
+        if let Some(loaded) = caches.index(self.meta.id) {
+            return Ok(LoadedRef::Shared(loaded));
+        }
+        let loaded = Arc::new(self.load()?);
+        caches.keep_index(self.meta.id, &loaded);
+        Ok(LoadedRef::Shared(loaded))
+    }
+
+    fn load(&self) -> Result<Loaded> {
         let footer = self.footer()?;
         let opener = self.opener(&footer)?;
         let what = "the index's checksum does not hold";
@@ -212,15 +264,15 @@ impl Table {
         };
         let is_lent = index_bytes.lent_bytes().is_some();
         let words = index.blocks().div_ceil(64);
-        let loaded = Loaded {
+        self.verified
+            .get_or_init(|| (0..words).map(|_| AtomicU64::new(0)).collect());
+        Ok(Loaded {
             index,
             index_part: footer.index,
             index_bytes: (!is_lent).then(|| index_bytes.into_bytes()),
             filter,
             opener,
-            verified: (0..words).map(|_| AtomicU64::new(0)).collect(),
-        };
-        Ok(self.loaded.get_or_init(|| Box::new(loaded)))
+        })
     }
 
     /// The meta as the file itself has it, for whoever checks the manifest against it.
@@ -258,32 +310,104 @@ impl Table {
         found.ok_or_else(|| self.damaged(part.offset, "the index is malformed"))
     }
 
-    /// Block `number`, whose checksum was found right.
+    /// Block `number`, whose checksum was found right where that is asked for.
+    #[inline]
     pub fn block(&self, number: usize) -> Result<Block<'_>> {
+        self.block_by(number, true)
+    }
+
+    /// The same for whoever reads every block once: what the cache holds stays there.
+    pub fn block_in_passing(&self, number: usize) -> Result<Block<'_>> {
+        self.block_by(number, false)
+    }
+
+    #[inline]
+    fn block_by(&self, number: usize, is_kept: bool) -> Result<Block<'_>> {
         let loaded = self.loaded()?;
         let place = loaded.index.place(number);
         let (offset, len) =
             place.ok_or_else(|| self.damaged(0, "a block is asked for that is not there"))?;
-        let stored = self.slice(offset, len as u64)?;
-        if let Some(opener) = &loaded.opener {
-            let opened = opener.open(offset, &stored).map(Bytes::from);
-            let what = "a block is not what was sealed there";
-            let opened = opened.ok_or_else(|| self.damaged(offset, what))?;
-            return self.unpack(&Slice::shared(opened), offset);
-        }
-        let (word, bit) = (number / 64, 1 << (number % 64));
-        let word = loaded.verified.get(word);
-        // A table that is not mapped is read anew, so it is also checked anew.
-        let is_verified = matches!(self.source, Source::Mapped(_))
-            && word.is_some_and(|word| word.load(Ordering::Relaxed) & bit != 0);
-        if !is_verified {
-            self.verify(&stored, offset)?;
-            if let Some(word) = word {
-                word.fetch_or(bit, Ordering::Relaxed);
+        if loaded.opener.is_none() && matches!(self.source, Source::Mapped(_)) {
+            let stored = self.slice(offset, len as u64)?;
+            self.verify_once(&stored, number, offset)?;
+            let covered = stored.len().saturating_sub(CHECKSUM_BYTES);
+            let end = covered.saturating_sub(METHOD_BYTES);
+            if stored.get(end) == Some(&0) {
+                let block = Block::new(stored.part(0, end));
+                return block.ok_or_else(|| self.damaged(offset, "a block is malformed"));
             }
         }
-        let covered = stored.len().saturating_sub(CHECKSUM_BYTES);
-        self.unpack(&stored.part(0, covered), offset)
+        self.made_block(&loaded, number, (offset, len), is_kept)
+    }
+
+    /// A block that does not stand in the file as it is read: out of the cache, or made now.
+    fn made_block(
+        &self,
+        loaded: &Loaded,
+        number: usize,
+        (offset, len): (u64, usize),
+        is_kept: bool,
+    ) -> Result<Block<'_>> {
+        let malformed = || self.damaged(offset, "a block is malformed");
+        let (caches, key) = (&self.reading.caches, (self.meta.id, number as u64));
+        if let Some(block) = caches.block(&key) {
+            return Block::new(Slice::shared(block)).ok_or_else(malformed);
+        }
+        let stored = self.slice(offset, len as u64)?;
+        let content = match &loaded.opener {
+            Some(opener) => {
+                let opened = opener.open(offset, &stored).map(Bytes::from);
+                let what = "a block is not what was sealed there";
+                Slice::shared(opened.ok_or_else(|| self.damaged(offset, what))?)
+            }
+            None => {
+                if self.reading.checks.is_on_read() && matches!(self.source, Source::Read(_)) {
+                    self.verify(&stored, offset)?;
+                }
+                stored.part(0, stored.len().saturating_sub(CHECKSUM_BYTES))
+            }
+        };
+        let block = self.unpack(content, offset)?;
+        if is_kept {
+            caches.keep_block(key, &block);
+        }
+        Block::new(Slice::shared(block)).ok_or_else(malformed)
+    }
+
+    /// Finds the checksum of a block of a mapped table right, once.
+    #[inline]
+    fn verify_once(&self, stored: &[u8], number: usize, offset: u64) -> Result<()> {
+        let (word, bit) = (number / 64, 1 << (number % 64));
+        let word = self.verified.get().and_then(|words| words.get(word));
+        if word.is_some_and(|word| word.load(Ordering::Relaxed) & bit != 0)
+            || !self.reading.checks.is_on_read()
+        {
+            return Ok(());
+        }
+        self.verify(stored, offset)?;
+        if let Some(word) = word {
+            word.fetch_or(bit, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Finds the checksums of all blocks right.
+    pub fn verify_all(&self) -> Result<()> {
+        let loaded = self.loaded()?;
+        for number in 0..loaded.index.blocks() {
+            let place = loaded.index.place(number);
+            let (offset, len) = place.ok_or_else(|| self.malformed(number))?;
+            let stored = self.slice(offset, len as u64)?;
+            match &loaded.opener {
+                None => self.verify(&stored, offset)?,
+                Some(opener) => {
+                    let what = "a block is not what was sealed there";
+                    let opened = opener.open(offset, &stored);
+                    opened.ok_or_else(|| self.damaged(offset, what))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn verify(&self, stored: &[u8], offset: u64) -> Result<()> {
@@ -296,30 +420,26 @@ impl Table {
         Err(self.damaged(offset, "a block's checksum does not hold"))
     }
 
-    #[inline]
-    fn unpack<'a>(&self, stored: &Slice<'a>, offset: u64) -> Result<Block<'a>> {
+    /// The bytes of a block out of what is stored: the block, packed or not, and the method.
+    fn unpack(&self, content: Slice<'_>, offset: u64) -> Result<Bytes> {
         let malformed = || self.damaged(offset, "a block is malformed");
-        let end = stored
-            .len()
-            .checked_sub(METHOD_BYTES)
-            .ok_or_else(malformed)?;
-        let code = stored.get(end).copied().ok_or_else(malformed)?;
+        let end = content.len().checked_sub(METHOD_BYTES);
+        let end = end.ok_or_else(malformed)?;
+        let code = content.get(end).copied().ok_or_else(malformed)?;
         if code == 0 {
-            return Block::new(stored.part(0, end)).ok_or_else(malformed);
+            return Ok(content.part(0, end).into_bytes());
         }
-        let packed = stored.get(..end).unwrap_or_default();
+        let packed = content.get(..end).unwrap_or_default();
         let (packed, len) = packed.split_last_chunk().ok_or_else(malformed)?;
         let unpacked =
             decompress(code, packed, u32::from_le_bytes(*len) as usize).map_err(|_| malformed())?;
-        Block::new(Slice::shared(Bytes::from(unpacked))).ok_or_else(malformed)
+        Ok(Bytes::from(unpacked))
     }
 
     pub fn malformed(&self, number: usize) -> Error {
-        let offset = self
-            .loaded
-            .get()
-            .and_then(|loaded| loaded.index.place(number))
-            .map_or(0, |(offset, _)| offset);
+        let loaded = self.loaded().ok();
+        let place = loaded.and_then(|loaded| loaded.index.place(number));
+        let offset = place.map_or(0, |(offset, _)| offset);
         self.damaged(offset, "a block is malformed")
     }
 }
@@ -327,6 +447,10 @@ impl Table {
 impl Drop for Table {
     fn drop(&mut self) {
         if self.is_obsolete.load(Ordering::Acquire) {
+            let (caches, id) = (&self.reading.caches, self.meta.id);
+            let blocks = self.verified.get().map_or(0, |words| words.len() * 64);
+            (0..blocks).for_each(|number| caches.forget_block(&(id, number as u64)));
+            caches.forget_index(id);
             self.reading.discard(&self.name);
         }
     }

@@ -10,6 +10,8 @@
     reason = "tests fail by panicking"
 )]
 
+mod caches;
+mod checksums;
 mod collection;
 mod conformance;
 mod crash;

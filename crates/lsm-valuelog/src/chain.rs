@@ -1,0 +1,174 @@
+//! Log files one behind the other, read as one row of commits.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use disk::File;
+use kv_api::{Error, Place, Result};
+
+use crate::crypt::cipher::Opener;
+use crate::crypt::envelope::FileKind;
+use crate::crypt::ring::KeyRing;
+use crate::error::damage;
+use crate::id::{FileId, Sequence};
+use crate::log::commit::is_commit;
+use crate::log::record::Record;
+use crate::log::scan::{Scan, Tail};
+use crate::values::open_header;
+
+/// A log file to be read.
+pub(crate) struct LogFile {
+    pub file: Arc<dyn File>,
+    pub id: FileId,
+    pub name: String,
+    pub from: u64,
+}
+
+/// A commit's record, read.
+pub(crate) struct Next {
+    pub sequence: Sequence,
+    pub file: FileId,
+    pub offset: u64,
+    pub record: Record,
+}
+
+/// How the records of a log are read.
+pub(crate) enum Opening {
+    Clear,
+    Sealed(Arc<Opener>),
+    /// The header, which is written with the first frames, is not there.
+    Lost,
+}
+
+impl Opening {
+    fn of(log: &LogFile, keys: Option<&KeyRing>) -> Result<Opening> {
+        let kind = if log.name.ends_with("vlog") {
+            FileKind::Values
+        } else {
+            FileKind::WriteAhead
+        };
+        match open_header(&*log.file, &log.name, kind, log.id, keys) {
+            Ok(Some(opener)) => Ok(Opening::Sealed(Arc::new(opener))),
+            Ok(None) => Ok(Opening::Clear),
+            // Its header says nothing that the frames of a log in clear do not say themselves.
+            Err(Error::Corrupt { place, .. }) if is_in(&place, &log.name) => Ok(match keys {
+                Some(_) => Opening::Lost,
+                None => Opening::Clear,
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub fn opener(&self) -> Option<Arc<Opener>> {
+        match self {
+            Opening::Sealed(opener) => Some(Arc::clone(opener)),
+            Opening::Clear | Opening::Lost => None,
+        }
+    }
+}
+
+fn is_in(place: &Place, name: &str) -> bool {
+    matches!(place, Place::Offset { file, .. } if file == name)
+}
+
+/// Log files one behind the other, with the next commit in sight.
+pub(crate) struct Chain {
+    waiting: VecDeque<LogFile>,
+    scan: Option<Scan>,
+    keys: Option<Arc<KeyRing>>,
+    /// What opens the records of the current file; none if its header is lost.
+    pub opener: Opening,
+    pub name: String,
+    pub next: Option<Next>,
+    pub durable: Sequence,
+    pub newest: Sequence,
+    pub torn_bytes: u64,
+    /// Where the whole records of each file end.
+    pub ends: Vec<(FileId, u64)>,
+    current: FileId,
+}
+
+impl Chain {
+    pub fn new(files: Vec<LogFile>, keys: Option<Arc<KeyRing>>) -> Result<Chain> {
+        let mut chain = Chain {
+            waiting: files.into(),
+            scan: None,
+            keys,
+            opener: Opening::Clear,
+            name: String::new(),
+            next: None,
+            durable: Sequence(0),
+            newest: Sequence(0),
+            torn_bytes: 0,
+            ends: Vec::new(),
+            current: FileId(0),
+        };
+        chain.advance()?;
+        Ok(chain)
+    }
+
+    /// Brings the next commit in sight.
+    pub fn advance(&mut self) -> Result<()> {
+        self.next = None;
+        loop {
+            let Some(scan) = &mut self.scan else {
+                let Some(next) = self.waiting.pop_front() else {
+                    return Ok(());
+                };
+                self.opener = Opening::of(&next, self.keys.as_deref())?;
+                self.name = next.name;
+                self.current = next.id;
+                self.scan = Some(Scan::new(next.file, next.id, next.from, None)?);
+                continue;
+            };
+            while let Some((frame, offset, bytes)) = scan.next()? {
+                self.durable = self.durable.max(frame.durable);
+                if matches!(self.opener, Opening::Lost) {
+                    // Neither were its frames ever durable, or one behind them says so.
+                    self.newest = self.newest.max(frame.sequence);
+                    break;
+                }
+                let opener = self.opener.opener();
+                let record = Record::open(bytes, offset, opener.as_deref());
+                let record = record
+                    .ok_or_else(|| damage(&self.name, offset, "a record is not what was sealed"))?;
+                if is_commit(&record) {
+                    self.newest = self.newest.max(frame.sequence);
+                    self.next = Some(Next {
+                        sequence: frame.sequence,
+                        file: self.current,
+                        offset,
+                        record,
+                    });
+                    return Ok(());
+                }
+            }
+            if let Some(scan) = self.scan.take() {
+                let Tail {
+                    end,
+                    torn_bytes,
+                    durable,
+                    newest,
+                } = scan.tail()?;
+                self.ends.push((self.current, end));
+                self.torn_bytes += torn_bytes;
+                self.durable = self.durable.max(durable);
+                self.newest = self.newest.max(newest);
+            }
+        }
+    }
+
+    pub fn sequence(&self) -> Option<Sequence> {
+        self.next.as_ref().map(|record| record.sequence)
+    }
+
+    /// Reads on to the end, for what the rest says about durability.
+    pub fn exhaust(&mut self) -> Result<u64> {
+        let mut left = 0;
+        while self.next.is_some() {
+            left += 1;
+            self.advance()?;
+        }
+        Ok(left)
+    }
+}
