@@ -234,7 +234,7 @@ mod tests {
         let directory = tempfile::tempdir()?;
         let file = new_file(directory.path())?;
         for len in [0, 80, 3 * WRITE_BYTES_MAX + 5] {
-            let bytes: Vec<u8> = (0..len).map(|at| (at % 251) as u8).collect();
+            let bytes: Vec<u8> = (0..=250).cycle().take(len).collect();
             file.write_durable_at(&bytes, 4096)?;
             let mut read = vec![0; len];
             read_exact_at(&*file, &mut read, 4096)?;

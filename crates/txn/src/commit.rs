@@ -223,7 +223,7 @@ fn stage_freelist(set: &mut WriteSet<'_>, storage: FreelistStorage) -> pager::Re
         .flat_map(|(start, pages)| start.0..start.0 + pages);
     let overflow = u32::try_from(pages - 1)
         .map_err(|_| pager::Error::page(id, "a freelist longer than 2^32 pages"))?;
-    FreelistImage::write(set.image(id, pages)?, id, overflow, count, ids);
+    FreelistImage::write(set.image(id, pages, &[])?, id, overflow, count, ids);
     Ok(id)
 }
 
