@@ -30,14 +30,14 @@ impl Weighter<BlockKey, Bytes> for BlockBytes {
 }
 
 /// What a cache of indexes holds counts its own bytes.
-pub(crate) trait Counted: Clone {
+pub(crate) trait Weighed: Clone {
     fn counted_bytes(&self) -> u64;
 }
 
 #[derive(Clone)]
 struct IndexBytes;
 
-impl<T: Counted> Weighter<FileId, T> for IndexBytes {
+impl<T: Weighed> Weighter<FileId, T> for IndexBytes {
     fn weight(&self, _: &FileId, index: &T) -> u64 {
         index.counted_bytes() + ENTRY_BYTES
     }
@@ -52,7 +52,7 @@ pub(crate) struct CacheSizes {
 
 /// The caches of an open store. Without one for indexes, a table keeps its own for as long as it
 /// is open.
-pub(crate) struct Caches<T: Counted> {
+pub(crate) struct Caches<T: Weighed> {
     blocks: Option<Cache<BlockKey, Bytes, BlockBytes>>,
     indexes: Option<Cache<FileId, T, IndexBytes>>,
 }
@@ -83,7 +83,7 @@ where
     ))
 }
 
-impl<T: Counted> Caches<T> {
+impl<T: Weighed> Caches<T> {
     pub fn new(sizes: CacheSizes) -> Caches<T> {
         Caches {
             blocks: cache(sizes.block_bytes, 4 << 10, BlockBytes),
@@ -162,7 +162,7 @@ impl<T: Counted> Caches<T> {
     }
 }
 
-impl<T: Counted> fmt::Debug for Caches<T> {
+impl<T: Weighed> fmt::Debug for Caches<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Caches")
     }

@@ -11,7 +11,7 @@ use crate::crypt::envelope::FileKind;
 use crate::crypt::ring::KeyRing;
 use crate::error::damage;
 use crate::id::{FileId, Sequence};
-use crate::log::commit::is_commit;
+use crate::log::commit::predecessor;
 use crate::log::record::Record;
 use crate::log::scan::{Scan, Tail};
 use crate::values::open_header;
@@ -27,6 +27,8 @@ pub(crate) struct LogFile {
 /// A commit's record, read.
 pub(crate) struct Next {
     pub sequence: Sequence,
+    /// The version of the commit before it.
+    pub behind: Sequence,
     pub file: FileId,
     pub offset: u64,
     pub record: Record,
@@ -132,10 +134,11 @@ impl Chain {
                 let record = Record::open(bytes, offset, opener.as_deref());
                 let record = record
                     .ok_or_else(|| damage(&self.name, offset, "a record is not what was sealed"))?;
-                if is_commit(&record) {
+                if let Some(behind) = predecessor(&record, frame.sequence) {
                     self.newest = self.newest.max(frame.sequence);
                     self.next = Some(Next {
                         sequence: frame.sequence,
+                        behind,
                         file: self.current,
                         offset,
                         record,
@@ -160,6 +163,12 @@ impl Chain {
 
     pub fn sequence(&self) -> Option<Sequence> {
         self.next.as_ref().map(|record| record.sequence)
+    }
+
+    /// Whether the commit in sight is the one that follows `last`.
+    pub fn follows(&self, last: Sequence) -> bool {
+        let next = self.next.as_ref();
+        next.is_some_and(|next| next.behind == last && next.sequence > last)
     }
 
     /// Reads on to the end, for what the rest says about durability.

@@ -142,7 +142,7 @@ impl Shared {
             value_bytes,
             is_sealed: true,
         };
-        let file = ValueFile::open(&self.reading, (id, physical), (len, len), moves)?;
+        let file = ValueFile::open(&self.reading, (id, physical), len, moves)?;
         Ok((Arc::new(file), state))
     }
 

@@ -10,6 +10,8 @@
 //!    so a commit is only durable with all before it;
 //! 4. the records go to the memtable, and only then does the version become visible.
 
+use std::sync::atomic::Ordering;
+
 use kv_api::{Durability, Error, Result};
 
 use crate::commit_queue::Commit;
@@ -90,7 +92,7 @@ impl Shared {
         let done = core.write_out().and_then(|()| core.sync());
         match done {
             Ok(syncs) => {
-                Counters::add(&self.counters.syncs, syncs);
+                self.note_syncs(core, syncs);
                 Ok(())
             }
             Err(error) => {
@@ -112,18 +114,21 @@ impl Shared {
         let mut accepted: Vec<usize> = Vec::new();
         let (mut pending_bytes, mut pending_value_bytes) = (0, 0);
         for (at, commit) in group.iter().enumerate() {
-            let pending = accepted.iter().filter_map(|at| group.get(*at));
+            let pending = || {
+                let pending = accepted.iter().filter_map(|at| group.get(*at));
+                pending.map(|commit| &**commit)
+            };
             let checked = self
                 .refuse_closed()
                 .and_then(|()| self.refuse_poisoned())
-                .and_then(|()| {
-                    self.check_conflicts(&core, commit, pending.map(|commit| &**commit))
-                });
+                .and_then(|()| self.refuse_old_version(&core, commit, pending()))
+                .and_then(|()| self.refuse_banned(commit))
+                .and_then(|()| self.check_conflicts(&core, commit, pending()));
             outcomes.push(checked.map(|()| Sequence(0)));
             if matches!(outcomes.last(), Some(Err(_))) {
                 continue;
             }
-            let bytes = memtable_bytes(commit, self.options.value_threshold_bytes);
+            let bytes = memtable_bytes(commit, self.threshold.bytes());
             if bytes > self.options.memtable_bytes / 2 {
                 self.write_accepted(&mut core, group, &mut accepted, &mut outcomes);
                 (pending_bytes, pending_value_bytes) = (0, 0);
@@ -152,12 +157,37 @@ impl Shared {
             accepted.push(at);
         }
         self.write_accepted(&mut core, group, &mut accepted, &mut outcomes);
+        self.note_written(group, &outcomes);
         outcomes
+    }
+
+    fn note_syncs(&self, core: &mut Core, syncs: u64) {
+        Counters::add(&self.counters.syncs, syncs);
+        let sync_ns = std::mem::take(&mut core.sync_ns);
+        Counters::add(&self.counters.sync_ns, sync_ns);
+        self.counters
+            .sync_ns_max
+            .fetch_max(sync_ns, Ordering::Relaxed);
+    }
+
+    /// Counts what users have written, and lets the threshold follow the sizes of values.
+    fn note_written(&self, group: &[Box<Commit>], outcomes: &[Result<Sequence>]) {
+        let written = group.iter().zip(outcomes);
+        let written = written.filter(|(_, outcome)| outcome.is_ok());
+        for (commit, _) in written {
+            let writes = &commit.writes;
+            Counters::add(&self.counters.changes, writes.len() as u64);
+            Counters::add(&self.counters.changed_bytes, writes.bytes());
+            if self.threshold.is_dynamic() {
+                let values = writes.changes().filter_map(|change| change.value);
+                self.threshold.observe(values.map(<[u8]>::len));
+            }
+        }
     }
 
     /// Bytes that `commit` takes in the value log; 0 if it goes elsewhere.
     fn value_log_bytes(&self, commit: &Commit) -> u64 {
-        if commit.writes.value_bytes_max() < self.options.value_threshold_bytes {
+        if commit.writes.value_bytes_max() < self.threshold.bytes() {
             return 0;
         }
         commit.writes.log_bytes_max()
@@ -177,8 +207,10 @@ impl Shared {
     fn rotate_if_full(&self, core: &mut Core) -> Result<()> {
         let state = self.state.load();
         let separated = state.memtable.separated_bytes();
-        let is_full = state.memtable.used_bytes() >= self.options.memtable_bytes
-            || separated >= 2 * self.options.value_file_bytes;
+        let used = state.memtable.used_bytes();
+        self.want_log(used);
+        let is_full =
+            used >= self.options.memtable_bytes || separated >= 2 * self.options.value_file_bytes;
         if is_full && !state.memtable.is_empty() && self.poisoned().is_none() {
             self.rotate(core)?;
         }
@@ -200,19 +232,20 @@ impl Shared {
             .iter()
             .filter_map(|at| group.get(*at).map(|commit| &**commit))
             .collect();
+        let before = core.last;
         let written = self.write(core, &commits);
-        for (nth, at) in accepted.drain(..).enumerate() {
+        let mut last = before;
+        for at in accepted.drain(..) {
+            let version = group.get(at).and_then(|commit| commit.version);
+            last = version.unwrap_or(last.next());
             if let Some(slot) = outcomes.get_mut(at) {
-                *slot = match &written {
-                    Ok(first) => Ok(Sequence(first.0 + nth as u64)),
-                    Err(error) => Err(error.clone()),
-                };
+                *slot = written.clone().map(|()| last);
             }
         }
     }
 
-    /// Writes commits to the logs and the memtable; answers the first one's version.
-    fn write(&self, core: &mut Core, commits: &[&Commit]) -> Result<Sequence> {
+    /// Writes commits to the logs and the memtable.
+    fn write(&self, core: &mut Core, commits: &[&Commit]) -> Result<()> {
         let checkpoint = core.checkpoint();
         let placed = match self.append_all(core, commits) {
             Ok(placed) => placed,
@@ -238,13 +271,13 @@ impl Shared {
         }
         if is_synced {
             match core.sync() {
-                Ok(syncs) => Counters::add(&self.counters.syncs, syncs),
+                Ok(syncs) => self.note_syncs(core, syncs),
                 Err(error) => return Err(self.in_doubt(core, Error::io("syncing a commit", error))),
             }
         }
         self.apply(core, &placed)?;
         Counters::add(&self.counters.commits, commits.len() as u64);
-        Ok(checkpoint.last.next())
+        Ok(())
     }
 
     /// Takes back what was appended. What the disk may hold of it is made void first, so that the

@@ -8,10 +8,14 @@ use crate::entry::{Extra, Kind};
 use crate::id::Sequence;
 use crate::key::{StoredRange, after, space_code_bytes};
 use crate::merge::{Child, Merge};
+use crate::read_counters::Counted;
 use crate::read_set::ReadSet;
 use crate::slice::Slice;
 use crate::state::State;
 use crate::write_set::WriteSet;
+
+/// Records newer than the snapshot that a cursor passes one by one before it searches.
+const NEWER_MAX: usize = 8;
 
 type Pair<'a> = (Slice<'a>, Slice<'a>);
 
@@ -62,6 +66,7 @@ impl<'a> Cursor<'a> {
         (at, now): (Sequence, u64),
         own: Option<(&'a WriteSet, &'a RefCell<ReadSet>)>,
     ) -> Cursor<'a> {
+        state.version.counts.add(Counted::Cursors, 1);
         let mut children = Vec::with_capacity(4);
         if let Some((writes, _)) = own
             && !writes.is_empty()
@@ -129,23 +134,36 @@ impl<'a> Cursor<'a> {
     /// The next visible pair at or behind the sources' place, but not of the key `last`.
     fn forward(&mut self, mut last: Option<Slice<'a>>) -> Result<Option<Pair<'a>>> {
         self.facing = Facing::Forward;
+        let mut newer = 0;
         while let Some(entry) = self.merge.entry() {
             if entry.key >= self.space.end.as_slice() {
                 break;
             }
-            // A transaction's own change has no number yet and is visible to it.
-            let is_visible = entry.sequence <= self.at || entry.sequence == Sequence(u64::MAX);
-            if is_visible && last.as_deref() != Some(entry.key) {
-                let (kind, shown) = (entry.kind, self.visible(entry.kind, &entry.extra));
-                let pair = self.merge.top().and_then(Child::lend);
-                if let Some(pair) = pair {
-                    if shown {
-                        return self.finish(kind, pair).map(Some);
-                    }
-                    last = Some(pair.0);
-                }
+            if last.as_deref() == Some(entry.key) {
+                self.merge.advance_key()?;
+                continue;
             }
-            self.merge.advance()?;
+            // A transaction's own change has no number yet and is visible to it.
+            if entry.sequence > self.at && entry.sequence != Sequence(u64::MAX) {
+                newer += 1;
+                if newer < NEWER_MAX {
+                    self.merge.advance()?;
+                } else {
+                    newer = 0;
+                    self.merge.pass_newer(self.at)?;
+                }
+                continue;
+            }
+            let is_hidden = self.state.version.hides(entry.key);
+            let shown = !is_hidden && self.visible(entry.kind, &entry.extra);
+            let kind = entry.kind;
+            let Some(pair) = self.merge.top().and_then(Child::lend) else {
+                break;
+            };
+            if shown {
+                return self.finish(kind, pair).map(Some);
+            }
+            last = Some(pair.0);
         }
         Ok(None)
     }
@@ -169,7 +187,8 @@ impl<'a> Cursor<'a> {
                 continue;
             }
             // Versions come oldest first, so the last one not too new is the one that counts.
-            if entry.sequence <= self.at || entry.sequence == Sequence(u64::MAX) {
+            let is_visible = entry.sequence <= self.at || entry.sequence == Sequence(u64::MAX);
+            if is_visible && !self.state.version.hides(entry.key) {
                 let (kind, extra) = (entry.kind, entry.extra);
                 newest = self
                     .merge

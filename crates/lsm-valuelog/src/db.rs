@@ -88,6 +88,7 @@ impl Db {
             true => Ok(()),
             false => self.shared.finish(),
         };
+        self.shared.subscribers.close();
         self.shared.release_lease();
         closed
     }
@@ -105,6 +106,7 @@ impl Drop for Db {
     fn drop(&mut self) {
         self.shared.shut();
         self.join();
+        self.shared.subscribers.close();
     }
 }
 

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use kv_api::Result;
 
+use crate::banned::Banned;
 use crate::error::damage;
 use crate::id::{FileId, Sequence};
 use crate::manifest::edit::{Edit, Part};
 use crate::manifest::file::{self as manifest, Found};
 use crate::memtable::LogPlace;
+use crate::shared::bans;
 use crate::table::meta::TableMeta;
 use crate::version::{LEVELS, ValueFileState};
 
@@ -20,6 +22,10 @@ pub(crate) struct Described {
     pub flushed: Sequence,
     pub logs: LogPlace,
     pub next_file: FileId,
+    pub discarded: Sequence,
+    pub dropped: Sequence,
+    pub banned: Option<Banned>,
+    pub threshold: Option<u64>,
 }
 
 impl Described {
@@ -42,7 +48,24 @@ impl Described {
         base.push(Part::Flushed(self.flushed));
         base.push(Part::Logs(self.logs));
         base.push(Part::NextFile(self.next_file));
+        base.push(Part::Discarded(self.discarded));
+        base.push(Part::Dropped(self.dropped));
+        base.extend(self.threshold.map(Part::Threshold));
+        base.extend(self.banned.iter().flat_map(bans));
         base
+    }
+
+    fn ban(&mut self, offset: usize, namespace: u64) -> Result<()> {
+        let banned = self.banned.get_or_insert_with(|| Banned {
+            offset,
+            ..Banned::default()
+        });
+        if banned.offset != offset {
+            let what = "namespaces are banned at two places of keys";
+            return Err(damage(manifest::NAME, 0, what));
+        }
+        banned.namespaces.insert(namespace);
+        Ok(())
     }
 
     fn take(&mut self, edit: Edit) -> Result<()> {
@@ -68,6 +91,10 @@ impl Described {
                 Part::NextFile(id) => self.next_file = id,
                 Part::Values(id, state) => drop(self.values.insert(id, state)),
                 Part::RemoveValues(id) => drop(self.values.remove(&id)),
+                Part::Discarded(sequence) => self.discarded = self.discarded.max(sequence),
+                Part::Threshold(bytes) => self.threshold = Some(bytes),
+                Part::Dropped(sequence) => self.dropped = sequence,
+                Part::Ban(offset, namespace) => self.ban(offset, namespace)?,
             }
         }
         Ok(())

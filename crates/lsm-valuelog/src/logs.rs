@@ -1,6 +1,7 @@
 //! Beginning and ending the files that commits are appended to.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use disk::{File, OpenOptions, write_all_at};
 use kv_api::{Error, Result};
@@ -43,8 +44,32 @@ impl Shared {
         (self.options.memtable_bytes / 8).min(AHEAD_BYTES_MAX)
     }
 
-    /// The write-ahead log with this number: a needless one taken again, or a new file.
+    /// The write-ahead log with this number: the one made ready, or one made now.
     pub fn new_wal(&self, id: FileId) -> Result<LogWriter> {
+        let ready = locked(&self.ready_log).take_if(|log| log.id == id);
+        ready.map_or_else(|| self.make_wal(id), Ok)
+    }
+
+    /// Makes the next memtable's log ready if that is wanted; answers whether it was.
+    pub fn make_log_ready(&self) -> Result<bool> {
+        if !self.wants_log.load(Ordering::Acquire) || locked(&self.ready_log).is_some() {
+            return Ok(false);
+        }
+        let log = self.make_wal(self.new_file_id())?;
+        *locked(&self.ready_log) = Some(log);
+        Ok(true)
+    }
+
+    /// Asks for the next memtable's log once this one is half full.
+    pub fn want_log(&self, used_bytes: usize) {
+        let is_wanted = self.options.background && used_bytes >= self.options.memtable_bytes / 2;
+        if is_wanted && !self.wants_log.swap(true, Ordering::AcqRel) {
+            self.work.wake();
+        }
+    }
+
+    /// A log made of a needless one, or a new file.
+    fn make_wal(&self, id: FileId) -> Result<LogWriter> {
         let failed = |error| Error::io("beginning a log", error);
         let (sealer, envelope) = self.reading.new_file_key(FileKind::WriteAhead, id)?;
         let name = wal_name(id);
@@ -89,10 +114,7 @@ impl Shared {
             .value_file_bytes
             .max(bytes.saturating_add(HEADER_BYTES as u64));
         let made = self.make_values_file(id).and_then(|log| {
-            let file = {
-                let bytes = (HEADER_BYTES as u64, capacity);
-                ValueFile::open(&self.reading, (id, id), bytes, Box::default())
-            };
+            let file = ValueFile::open(&self.reading, (id, id), capacity, Box::default());
             Ok((log, Arc::new(file?)))
         });
         let (log, file) = made.inspect_err(|_| self.reading.discard(&values_name(id)))?;
@@ -119,7 +141,7 @@ impl Shared {
         Ok(())
     }
 
-    fn make_values_file(&self, id: FileId) -> Result<LogWriter> {
+    pub fn make_values_file(&self, id: FileId) -> Result<LogWriter> {
         let failed = |error| Error::io("beginning a value-log file", error);
         let (sealer, envelope) = self.reading.new_file_key(FileKind::Values, id)?;
         let file = self.new_file(&values_name(id))?;
@@ -172,7 +194,14 @@ impl Shared {
             && self.state.load().sealed.len() >= waits
             && self.flush_one()?
         {}
-        let wal = self.new_file_id();
+        // Logs are replayed by their numbers, so one made ready before this one is of no use.
+        self.wants_log.store(false, Ordering::Release);
+        let mut ready = locked(&self.ready_log);
+        drop(ready.take_if(|log| log.id < core.wal_id));
+        let wal = ready
+            .as_ref()
+            .map_or_else(|| self.new_file_id(), |log| log.id);
+        drop(ready);
         // Where no file is open, the next one will have a number that is still to be given.
         let values = match &core.values {
             Some(values) => (values.log.id, values.log.end()),
@@ -197,6 +226,7 @@ impl Shared {
                 sealed,
                 version: Arc::clone(&state.version),
                 lease: Arc::clone(&state.lease),
+                drops: state.drops,
             }
         });
         self.work.wake();

@@ -98,6 +98,7 @@ fn open(path: &Path, options: Options) -> Result<Db> {
         is_mapped: !options.reads_without_mapping,
         keys: ring.map(Arc::new),
         checks: options.checksums,
+        counts: Arc::default(),
         caches: Arc::new(Caches::new(CacheSizes {
             block_bytes: options.block_cache_bytes,
             index_bytes: options.index_cache_bytes,
@@ -187,6 +188,16 @@ fn create(reading: &Reading, listed: &Listed, external: u16) -> Result<Found> {
     })
 }
 
+/// Bans are about one place of keys; to look at another would unban some keys and ban others.
+fn refuse_other_namespaces(version: &Version, options: &Options) -> Result<()> {
+    match (&version.banned, options.namespace_offset) {
+        (Some(banned), Some(offset)) if banned.offset != offset => Err(Error::Invalid {
+            what: "another place of namespaces than the one that bans were made for",
+        }),
+        _ => Ok(()),
+    }
+}
+
 fn assemble(
     options: Options,
     reading: Reading,
@@ -197,8 +208,14 @@ fn assemble(
     let mut version = Version {
         levels: vec![Vec::new(); LEVELS],
         flushed: described.flushed,
+        counts: Arc::clone(&reading.counts),
+        discarded: described.discarded,
+        dropped: described.dropped,
+        banned: described.banned.map(Arc::new),
         ..Version::default()
     };
+    refuse_other_namespaces(&version, &options)?;
+    let discarded = described.discarded;
     for (level, meta) in described.tables.into_values() {
         let table = Table::open(&reading, meta)?;
         if options.checksums.is_on_open() {
@@ -210,17 +227,13 @@ fn assemble(
         return Err(Error::corrupt(Place::Store, what));
     }
     for (id, state) in &described.values {
+        // What the file has is mapped in any case, whatever the manifest says of it.
         let capacity = match state.is_sealed {
-            true => state.len,
-            false => options.value_file_bytes.max(state.len),
+            true => 0,
+            false => options.value_file_bytes,
         };
         let moved = crate::moves::read(&reading, *id, state)?;
-        let file = ValueFile::open(
-            &reading,
-            (*id, state.physical),
-            (state.len, capacity),
-            moved,
-        )?;
+        let file = ValueFile::open(&reading, (*id, state.physical), capacity, moved)?;
         version.values.insert(*id, Arc::new(file));
     }
     version.value_states = described.values;
@@ -244,6 +257,7 @@ fn assemble(
         wals: Default::default(),
         free_logs: Vec::new(),
         writing: Vec::new(),
+        halts: 0,
     };
     Ok(Shared::new(Parts {
         state: State {
@@ -251,14 +265,17 @@ fn assemble(
             sealed: Vec::new(),
             version: Arc::new(version),
             lease: Arc::new(lease),
+            drops: 0,
         },
         options,
         reading,
         core: Core::default(),
         files,
         visible: described.flushed,
+        discarded,
         next_file,
         next_space: DEFAULT_SPACE + 1,
+        threshold: described.threshold,
     }))
 }
 

@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use disk::{Disk, OsDisk};
-use kv_api::{Error, Result};
 use zeroize::Zeroizing;
 
 use crate::checksum::ChecksumMode;
 use crate::table::Compression;
 use crate::version::LEVELS;
-use crate::wire::to_usize;
 
 /// Where the time of day comes from: seconds since 1970.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -45,6 +43,7 @@ pub struct Options {
     pub(crate) memtable_bytes: usize,
     pub(crate) sealed_memtables_max: usize,
     pub(crate) value_threshold_bytes: usize,
+    pub(crate) value_share: f64,
     pub(crate) value_file_bytes: u64,
     pub(crate) table_bytes: u64,
     pub(crate) base_level_bytes: u64,
@@ -56,6 +55,9 @@ pub struct Options {
     pub(crate) filter_bits_per_key: usize,
     pub(crate) compression: [Compression; LEVELS],
     pub(crate) versions_to_keep: usize,
+    pub(crate) keeps_history: bool,
+    pub(crate) detects_conflicts: bool,
+    pub(crate) namespace_offset: Option<usize>,
     pub(crate) external_magic: u16,
     pub(crate) garbage_percent: u64,
     pub(crate) idle: Duration,
@@ -96,6 +98,7 @@ impl Default for Options {
             memtable_bytes: 64 << 20,
             sealed_memtables_max: 3,
             value_threshold_bytes: 2 << 10,
+            value_share: 0.0,
             value_file_bytes: 128 << 20,
             table_bytes: 32 << 20,
             base_level_bytes: 64 << 20,
@@ -107,6 +110,9 @@ impl Default for Options {
             filter_bits_per_key: 10,
             compression: [Compression::None; LEVELS],
             versions_to_keep: 1,
+            keeps_history: false,
+            detects_conflicts: true,
+            namespace_offset: None,
             external_magic: 0,
             garbage_percent: 12,
             idle: Duration::from_secs(1),
@@ -192,6 +198,17 @@ impl Options {
         self
     }
 
+    /// Lets the threshold of values follow the sizes of those that are committed, so that about
+    /// this share of them stays with their keys and only the largest go to the value log: 0.99
+    /// sends one in a hundred there. It never falls below
+    /// [`value_threshold_bytes`](Options::value_threshold_bytes), nor rises above 1 MiB where that
+    /// is less; sizes long ago count less and less, and what was learned outlives a restart. 0
+    /// keeps it where it is. Default: 0.
+    pub fn value_threshold_percentile(mut self, share: f64) -> Options {
+        self.value_share = share;
+        self
+    }
+
     /// Bytes of a value-log file, beyond which the next is begun. Default: 128 MiB.
     pub fn value_file_bytes(mut self, bytes: u64) -> Options {
         self.value_file_bytes = bytes;
@@ -250,9 +267,35 @@ impl Options {
         self
     }
 
-    /// How many versions of a key compaction keeps. Default: 1.
+    /// How many versions of a key compaction keeps; `usize::MAX` keeps everything, deletions too,
+    /// which backups of what changed must be able to tell. Default: 1.
     pub fn versions_to_keep(mut self, versions: usize) -> Options {
         self.versions_to_keep = versions;
+        self
+    }
+
+    /// Keeps the store as of every version readable, until [`Db::discard_before`] gives history
+    /// up; what lies before that is kept as far as
+    /// [`versions_to_keep`](Options::versions_to_keep) says. Default: off.
+    ///
+    /// [`Db::discard_before`]: crate::Db::discard_before
+    pub fn keep_history(mut self, keep: bool) -> Options {
+        self.keeps_history = keep;
+        self
+    }
+
+    /// Whether a transaction whose reads were overtaken by another one is refused. Without it
+    /// transactions still read one version and commit whole, but of two that cross the later one
+    /// wins. Default: on.
+    pub fn detect_conflicts(mut self, detect: bool) -> Options {
+        self.detects_conflicts = detect;
+        self
+    }
+
+    /// Where in every key the eight bytes of its namespace stand, highest first, so that
+    /// namespaces can be banned. Default: nowhere.
+    pub fn namespace_offset(mut self, offset: usize) -> Options {
+        self.namespace_offset = Some(offset);
         self
     }
 
@@ -327,56 +370,6 @@ impl Options {
     pub fn memory_bytes_max(mut self, bytes: u64) -> Options {
         self.memory_bytes_max = Some(bytes);
         self
-    }
-
-    /// The same options with each part cut to its share of the memory.
-    pub(crate) fn within_memory(mut self) -> Options {
-        let Some(bytes) = self.memory_bytes_max else {
-            return self;
-        };
-        // One is being filled while the others wait; the arena of each is a quarter larger than
-        // what it is filled with.
-        let memtables = self.sealed_memtables_max as u64 + 1;
-        let share = to_usize((bytes / 8 * 5 / memtables).saturating_sub(64 << 10) / 5 * 4);
-        self.memtable_bytes = self.memtable_bytes.min(share);
-        self.block_cache_bytes = self.block_cache_bytes.min(bytes / 4);
-        self.index_cache_bytes = match self.index_cache_bytes {
-            0 => bytes / 8,
-            asked => asked.min(bytes / 8),
-        };
-        self
-    }
-
-    pub(crate) fn validate(&self) -> Result<()> {
-        let wrong = |what| Err(Error::Invalid { what });
-        match self {
-            _ if self.memtable_bytes < 4 << 10 || self.memtable_bytes > 1 << 30 => {
-                wrong("a memtable below 4 KiB or above 1 GiB")
-            }
-            _ if self.value_file_bytes < 4 << 10 => wrong("value-log files below 4 KiB"),
-            _ if self.value_threshold_bytes == 0 => wrong("a value threshold of 0"),
-            _ if self.table_bytes < 1 << 10 || self.table_bytes > 1 << 30 => {
-                wrong("tables below 1 KiB or above 1 GiB")
-            }
-            _ if self.level_multiplier < 2 => wrong("a level multiplier below 2"),
-            _ if self.block_bytes < 64 || self.block_bytes > 1 << 20 => {
-                wrong("blocks below 64 bytes or above 1 MiB")
-            }
-            _ if self.versions_to_keep == 0 => wrong("no versions to keep"),
-            _ if self.memory_bytes_max.is_some_and(|bytes| bytes < 1 << 20) => {
-                wrong("less than 1 MiB of memory")
-            }
-            _ if self.is_in_memory && self.is_read_only => {
-                wrong("a new store in memory has nothing to be read")
-            }
-            _ if self.level_zero_tables == 0
-                || self.level_zero_tables_slow < self.level_zero_tables
-                || self.level_zero_tables_max <= self.level_zero_tables_slow =>
-            {
-                wrong("limits of level 0 that do not ascend")
-            }
-            _ => Ok(()),
-        }
     }
 }
 

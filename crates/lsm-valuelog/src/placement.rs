@@ -26,10 +26,10 @@ impl Shared {
         core: &mut Core,
         commits: &[&'c Commit],
     ) -> Result<Vec<Placed<'c>>> {
-        let threshold = self.options.value_threshold_bytes;
+        let threshold = self.threshold.bytes();
         let mut placed = Vec::with_capacity(commits.len());
         for commit in commits {
-            let sequence = core.last.next();
+            let sequence = commit.version.unwrap_or(core.last.next());
             let mut pointers = Vec::new();
             if commit.writes.value_bytes_max() >= threshold {
                 self.append_values(core, commit, sequence, &mut pointers)?;
@@ -57,11 +57,11 @@ impl Shared {
                 }
             }
         }
-        let durable = core.durable;
+        let (durable, last) = (core.durable, core.last);
         if let Some(wal) = &mut core.wal {
             let before = wal.buffered_bytes();
             let head = |to: &mut Vec<u8>| {
-                begin(to, commit.writes.len());
+                begin(to, (last, sequence), commit.writes.len());
                 for change in commit.writes.sorted().iter() {
                     put(to, &change, false);
                 }
@@ -80,8 +80,8 @@ impl Shared {
         sequence: Sequence,
         pointers: &mut Vec<(usize, Pointer)>,
     ) -> Result<()> {
-        let threshold = self.options.value_threshold_bytes;
-        let durable = core.durable;
+        let threshold = self.threshold.bytes();
+        let (durable, last) = (core.durable, core.last);
         let Some(values) = &mut core.values else {
             return Err(Error::NoSpace {
                 what: "there is no value-log file".to_owned(),
@@ -97,7 +97,7 @@ impl Shared {
             })
         };
         let head = |to: &mut Vec<u8>| {
-            begin(to, commit.writes.len());
+            begin(to, (last, sequence), commit.writes.len());
             for change in sorted.iter() {
                 let stays = change.value.is_some_and(|value| value.len() >= threshold);
                 put(to, &change, stays);
@@ -155,6 +155,12 @@ impl Shared {
             }
         }
         self.publish(core.last);
+        if !self.subscribers.is_empty() {
+            for one in placed {
+                let sorted = one.commit.writes.sorted();
+                self.subscribers.tell(one.sequence, || sorted.iter());
+            }
+        }
         Ok(())
     }
 }

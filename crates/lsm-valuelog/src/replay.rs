@@ -180,9 +180,9 @@ impl Shared {
             while values.sequence().is_some_and(|sequence| sequence <= last) {
                 values.advance()?;
             }
-            let chain = if wal.sequence() == Some(last.next()) {
+            let chain = if wal.follows(last) {
                 &mut *wal
-            } else if values.sequence() == Some(last.next()) {
+            } else if values.follows(last) {
                 &mut *values
             } else {
                 break;

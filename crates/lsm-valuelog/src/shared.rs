@@ -14,17 +14,21 @@ use std::sync::{Arc, Mutex, OnceLock};
 use arc_swap::ArcSwap;
 use kv_api::{Error, Result};
 
+use crate::banned::Banned;
 use crate::commit_queue::CommitQueue;
 use crate::counters::Counters;
 use crate::error::locked;
 use crate::id::{FileId, Sequence};
+use crate::log::wal::LogWriter;
 use crate::manifest::edit::{Edit, Part};
 use crate::manifest::file::Manifest;
 use crate::memtable::LogPlace;
 use crate::open_logs::Core;
 use crate::options::Options;
 use crate::state::State;
+use crate::subscribers::Subscribers;
 use crate::table::reader::Reading;
+use crate::threshold::Threshold;
 use crate::version::Version;
 use crate::work::Work;
 
@@ -46,6 +50,8 @@ pub(crate) struct Files {
     pub free_logs: Vec<FileId>,
     /// Ranges of keys that compactions under way are writing.
     pub writing: Vec<(FileId, Vec<u8>, Vec<u8>)>,
+    /// How many ask that no compaction begin.
+    pub halts: usize,
 }
 
 /// An open store.
@@ -62,14 +68,27 @@ pub(crate) struct Shared {
     /// Whoever collects the value log.
     pub collecting: Mutex<()>,
     pub files: Mutex<Files>,
+    /// The log that the next memtable will have, made ready ahead so that no commit waits for it;
+    /// taken after `files` if with it.
+    pub ready_log: Mutex<Option<LogWriter>>,
+    /// Whether it is wanted or there.
+    pub wants_log: AtomicBool,
     next_file: AtomicU64,
     pub next_space: AtomicU64,
+    /// The newest version at which everything older was replaced: transactions that read before
+    /// it and commit behind it are in conflict with it.
+    pub replaced_at: AtomicU64,
     /// Versions that open transactions read at, with how many do.
     open: Mutex<BTreeMap<Sequence, usize>>,
+    /// Where history is kept: the oldest version that may still be asked for.
+    pub discard_at: AtomicU64,
+    pub subscribers: Subscribers,
     poison: OnceLock<Arc<Error>>,
     is_closed: AtomicBool,
     pub work: Work,
     pub counters: Counters,
+    /// What decides which values go to the value log.
+    pub threshold: Threshold,
 }
 
 /// What a store is made of when it is opened.
@@ -80,13 +99,19 @@ pub(crate) struct Parts {
     pub core: Core,
     pub files: Files,
     pub visible: Sequence,
+    pub discarded: Sequence,
     pub next_file: FileId,
     pub next_space: u64,
+    /// The threshold of values that an earlier opening has learned.
+    pub threshold: Option<u64>,
 }
 
 impl Shared {
     pub fn new(parts: Parts) -> Shared {
+        let options = &parts.options;
+        let (bytes, share) = (options.value_threshold_bytes, options.value_share);
         Shared {
+            threshold: Threshold::new(bytes, share, parts.threshold),
             options: parts.options,
             reading: parts.reading,
             state: ArcSwap::from_pointee(parts.state),
@@ -96,9 +121,14 @@ impl Shared {
             flushing: Mutex::default(),
             collecting: Mutex::default(),
             files: Mutex::new(parts.files),
+            ready_log: Mutex::default(),
+            wants_log: AtomicBool::new(false),
             next_file: AtomicU64::new(parts.next_file.0),
             next_space: AtomicU64::new(parts.next_space),
+            replaced_at: AtomicU64::new(0),
             open: Mutex::default(),
+            discard_at: AtomicU64::new(parts.discarded.0),
+            subscribers: Subscribers::default(),
             poison: OnceLock::new(),
             is_closed: AtomicBool::new(false),
             work: Work::default(),
@@ -216,8 +246,28 @@ impl Shared {
         let version = Arc::clone(&self.state.load().version);
         let mut base = base_of(&version, files.logs_durable);
         base.push(Part::NextFile(self.next_file()));
+        base.extend(self.threshold.learned().map(Part::Threshold));
         files.must_rewrite = files.manifest.rewrite(&base).is_err();
         !files.must_rewrite
+    }
+
+    /// Up to where history is no longer whole once `edit` is done, which it is told to say.
+    fn discarded_by(&self, edit: &mut Edit) -> Sequence {
+        let before = self.state.load().version.discarded;
+        let discarded = if self.options.keeps_history {
+            Sequence(self.discard_at.load(Ordering::Acquire))
+        } else {
+            // Whatever goes to tables may lose all but its newest versions.
+            let flushed = edit.iter().filter_map(|part| match part {
+                Part::Flushed(sequence) => Some(*sequence),
+                _ => None,
+            });
+            flushed.max().unwrap_or(before)
+        };
+        if discarded > before {
+            edit.push(Part::Discarded(discarded));
+        }
+        discarded.max(before)
     }
 
     /// Makes `edit` durable and then the version that `change` makes current.
@@ -230,6 +280,12 @@ impl Shared {
         self.refuse_read_only()?;
         self.refuse_poisoned()?;
         edit.push(Part::NextFile(self.next_file()));
+        edit.extend(self.threshold.learned().map(Part::Threshold));
+        let discarded = self.discarded_by(&mut edit);
+        let change = |state: &mut State, version: &mut Version| {
+            change(state, version);
+            version.discarded = version.discarded.max(discarded);
+        };
         let written =
             if files.must_rewrite || files.manifest.is_foreign() || files.manifest.is_long() {
                 let mut state = State::clone(&self.state.load());
@@ -237,6 +293,7 @@ impl Shared {
                 change(&mut state, &mut version);
                 let mut base = base_of(&version, files.logs);
                 base.push(Part::NextFile(self.next_file()));
+                base.extend(self.threshold.learned().map(Part::Threshold));
                 files.manifest.rewrite(&base)
             } else {
                 files.manifest.append(&edit)
@@ -273,5 +330,15 @@ pub(crate) fn base_of(version: &Version, logs: LogPlace) -> Edit {
     base.extend(tables.map(|(level, table)| Part::AddTable(level, table.meta.clone())));
     base.push(Part::Flushed(version.flushed));
     base.push(Part::Logs(logs));
+    base.push(Part::Discarded(version.discarded));
+    base.push(Part::Dropped(version.dropped));
+    base.extend(version.banned.iter().flat_map(|banned| bans(banned)));
     base
+}
+
+/// Bans as parts of an edit.
+pub(crate) fn bans(banned: &Banned) -> impl Iterator<Item = Part> {
+    let offset = banned.offset;
+    let namespaces = banned.namespaces.iter();
+    namespaces.map(move |namespace| Part::Ban(offset, *namespace))
 }

@@ -118,7 +118,9 @@ impl Shared {
 
     /// Writes memtables to tables until the store is closed.
     pub fn flush_until_closed(&self) {
-        self.keep_doing("flushing", || self.flush_one());
+        self.keep_doing("flushing", || {
+            Ok(self.flush_one()? || self.make_log_ready()?)
+        });
     }
 
     /// Compacts and collects until the store is closed.

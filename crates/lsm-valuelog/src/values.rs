@@ -94,12 +94,12 @@ pub(crate) fn values_name(id: FileId) -> String {
 }
 
 impl ValueFile {
-    /// Opens the file called by `physical`, which has at least `known` bytes, mapping `capacity` of
-    /// them, of which some may still be to be written.
+    /// Opens the file called by `physical`, mapping `capacity` bytes, of which some may still be
+    /// to be written, or all that the file has, if that is more.
     pub fn open(
         reading: &Reading,
         (id, physical): (FileId, FileId),
-        (known, capacity): (u64, u64),
+        capacity: u64,
         moved: Box<[(u64, u64)]>,
     ) -> Result<ValueFile> {
         let name = values_name(physical);
@@ -118,10 +118,6 @@ impl ValueFile {
         let opener = open_header(&*file, &name, FileKind::Values, physical, keys)?;
         let len = file.len();
         let len = len.map_err(|error| Error::io("opening a value-log file", error))?;
-        if len < known {
-            let what = format!("the file has {len} bytes instead of {known} or more");
-            return Err(damage(&name, len, what));
-        }
         let capacity = capacity.max(len);
         let growing = (capacity > len).then(|| Arc::clone(&file));
         let source = Source::new(file, capacity, reading.is_mapped)

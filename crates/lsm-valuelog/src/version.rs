@@ -10,8 +10,10 @@ use std::sync::Arc;
 
 use kv_api::{Place, Result};
 
+use crate::banned::Banned;
 use crate::id::{FileId, Sequence};
 use crate::pointer::Pointer;
+use crate::read_counters::{Counted, ReadCounters};
 use crate::slice::Slice;
 use crate::table::meta::TableMeta;
 use crate::table::reader::Table;
@@ -42,6 +44,12 @@ pub(crate) struct Version {
     pub value_states: BTreeMap<FileId, ValueFileState>,
     /// Every commit up to this one is in tables.
     pub flushed: Sequence,
+    pub counts: Arc<ReadCounters>,
+    /// The store as of any version before this one may be lost in part.
+    pub discarded: Sequence,
+    /// Keys were dropped without deletions being written up to this version.
+    pub dropped: Sequence,
+    pub banned: Option<Arc<Banned>>,
 }
 
 impl Version {
@@ -69,6 +77,21 @@ impl Version {
         bytes
     }
 
+    /// Whether the stored key is of a banned namespace.
+    #[inline]
+    pub fn hides(&self, stored: &[u8]) -> bool {
+        let banned = self.banned.as_ref();
+        banned.is_some_and(|banned| banned.hides(stored))
+    }
+
+    /// Adds a ban.
+    pub fn ban(&mut self, offset: usize, namespace: u64) {
+        let mut banned = self.banned.as_deref().cloned().unwrap_or_default();
+        banned.offset = offset;
+        banned.namespaces.insert(namespace);
+        self.banned = Some(Arc::new(banned));
+    }
+
     /// The tables of `level` that overlap `start..=end`.
     pub fn overlapping(&self, level: usize, start: &[u8], end: &[u8]) -> Vec<Arc<Table>> {
         let tables = self.level(level).iter();
@@ -90,6 +113,8 @@ impl Version {
         let lost = |what: String| kv_api::Error::corrupt(Place::Store, what);
         let pointer = Pointer::read(code)
             .ok_or_else(|| lost("a pointer into the value log is malformed".to_owned()))?;
+        self.counts.add(Counted::ValueReads, 1);
+        self.counts.add(Counted::ValueBytes, pointer.len);
         match self.values.get(&pointer.file) {
             Some(file) => file.get(&pointer),
             None => Err(lost(format!(

@@ -13,6 +13,8 @@ const STAYS: u8 = 0x80;
 /// What a record in a log is, by its first byte.
 const COMMIT: u8 = 1;
 const VALUES: u8 = 2;
+/// A commit that says which one it follows: not the one with the number before its own.
+const COMMIT_BEHIND: u8 = 3;
 
 /// A change to one key, as a transaction made it.
 #[derive(Clone, Copy, Debug)]
@@ -23,9 +25,14 @@ pub(crate) struct Change<'a> {
     pub extra: Extra,
 }
 
-/// Begins the record of a commit of `count` changes.
-pub(crate) fn begin(to: &mut Vec<u8>, count: usize) {
-    to.push(COMMIT);
+/// Begins the record of a commit of `count` changes, with the version before it and its own.
+pub(crate) fn begin(to: &mut Vec<u8>, (last, sequence): (Sequence, Sequence), count: usize) {
+    if sequence == last.next() {
+        to.push(COMMIT);
+    } else {
+        to.push(COMMIT_BEHIND);
+        to.put_varint(last.0);
+    }
     to.put_varint(count as u64);
 }
 
@@ -85,7 +92,9 @@ fn tell<'a>(read: &mut Read<'a>) -> Option<Told<'a>> {
 /// Bytes of the head of a commit's record, which `bytes` begin with.
 fn head_len(bytes: &[u8]) -> Option<usize> {
     let mut read = Read::new(bytes);
-    read.u8()?;
+    if read.u8()? == COMMIT_BEHIND {
+        read.varint()?;
+    }
     for _ in 0..read.varint()? {
         tell(&mut read)?;
     }
@@ -104,6 +113,7 @@ pub(crate) fn replay(
     let mut read = Read::new(record.head());
     match read.u8()? {
         COMMIT => {}
+        COMMIT_BEHIND => drop(read.varint()?),
         VALUES => return Some(0),
         _ => return None,
     }
@@ -137,7 +147,12 @@ pub(crate) fn replay(
     values.is_empty().then_some(count)
 }
 
-/// Whether a record is a commit.
-pub(crate) fn is_commit(record: &Record) -> bool {
-    record.head().first() == Some(&COMMIT)
+/// The version that the commit with `sequence` follows; none for a record that is no commit.
+pub(crate) fn predecessor(record: &Record, sequence: Sequence) -> Option<Sequence> {
+    let mut read = Read::new(record.head());
+    match read.u8()? {
+        COMMIT => sequence.0.checked_sub(1).map(Sequence),
+        COMMIT_BEHIND => read.varint().map(Sequence),
+        _ => None,
+    }
 }

@@ -6,23 +6,19 @@
 //! * no byte is used before the checksum over it was found right: footer, index and filter when
 //!   first needed, a block when first read.
 
-use std::collections::BTreeSet;
-use std::ops::Deref;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use disk::{Disk, OpenOptions};
+use disk::OpenOptions;
 use kv_api::{Error, Result};
 
-use crate::caches::{Caches, Counted};
-use crate::checksum::ChecksumMode;
-use crate::crypt::cipher::{Opener, Sealer};
-use crate::crypt::envelope::{Envelope, FileKind};
-use crate::crypt::ring::{KeyRing, new_file, open_file};
+use crate::crypt::cipher::Opener;
+use crate::crypt::envelope::FileKind;
+use crate::crypt::ring::open_file;
 use crate::error::{damage, locked};
-use crate::id::{FileId, Sequence};
+use crate::id::Sequence;
+use crate::read_counters::Counted;
 use crate::slice::Slice;
 use crate::source::Source;
 use crate::table::block::Block;
@@ -30,56 +26,10 @@ use crate::table::compression::decompress;
 use crate::table::filter;
 use crate::table::footer::{CHECKSUM_BYTES, FOOTER_BYTES, Footer, METHOD_BYTES, Part};
 use crate::table::index::Index;
+use crate::table::loaded::{FilterBits, Loaded, LoadedRef};
 use crate::table::meta::TableMeta;
+pub(crate) use crate::table::reading::{Reading, Retired};
 use crate::wire::{Read, to_usize};
-
-/// What is read when the table is first asked for something, and kept by it or by the cache.
-#[derive(Debug)]
-pub(crate) struct Loaded {
-    index: Index,
-    index_part: Part,
-    filter: FilterBits,
-    /// The index as it is in the file, where that must be unsealed or read to be looked into.
-    index_bytes: Option<Bytes>,
-    opener: Option<Opener>,
-}
-
-impl Counted for Arc<Loaded> {
-    fn counted_bytes(&self) -> u64 {
-        let filter = match &self.filter {
-            FilterBits::Mapped(_) => 0,
-            FilterBits::Held(bits) => bits.len(),
-        };
-        let index_bytes = self.index_bytes.as_ref().map_or(0, Bytes::len);
-        // An opener has two dozen expanded round keys.
-        let opener = if self.opener.is_some() { 1024 } else { 0 };
-        (size_of::<Loaded>() + self.index.held_bytes() + index_bytes + filter + opener) as u64
-    }
-}
-
-/// What was loaded, lent by the table that keeps it or shared by the cache.
-enum LoadedRef<'a> {
-    Lent(&'a Loaded),
-    Shared(Arc<Loaded>),
-}
-
-impl Deref for LoadedRef<'_> {
-    type Target = Loaded;
-
-    #[inline]
-    fn deref(&self) -> &Loaded {
-        match self {
-            LoadedRef::Lent(loaded) => loaded,
-            LoadedRef::Shared(loaded) => loaded,
-        }
-    }
-}
-
-#[derive(Debug)]
-enum FilterBits {
-    Mapped(Part),
-    Held(Bytes),
-}
 
 /// A table of one version or several.
 #[derive(Debug)]
@@ -94,42 +44,6 @@ pub(crate) struct Table {
     verified: OnceLock<Box<[AtomicU64]>>,
     /// No version after the newest names this table any more.
     is_obsolete: AtomicBool,
-}
-
-/// How files are opened for reading.
-#[derive(Clone, Debug)]
-pub(crate) struct Reading {
-    pub disk: Arc<dyn Disk>,
-    pub directory: PathBuf,
-    pub is_mapped: bool,
-    /// The keys of an encrypted store.
-    pub keys: Option<Arc<KeyRing>>,
-    pub checks: ChecksumMode,
-    pub caches: Arc<Caches<Arc<Loaded>>>,
-    /// Files that no version names any more, but somebody still reads.
-    pub retired: Retired,
-}
-
-/// Names of files that are removed once they are let go.
-pub(crate) type Retired = Arc<Mutex<BTreeSet<String>>>;
-
-impl Reading {
-    /// The key of a file that is being made, if the store is encrypted, and what its header says.
-    pub fn new_file_key(&self, kind: FileKind, id: FileId) -> Result<(Option<Sealer>, Envelope)> {
-        new_file(self.keys.as_deref(), kind, id)
-    }
-
-    /// Removes a file that nothing names any more. One that cannot be removed is remembered, and
-    /// the next opening removes it.
-    pub fn discard(&self, name: &str) {
-        match self.disk.remove(&self.directory.join(name)) {
-            Ok(()) => drop(locked(&self.retired).remove(name)),
-            Err(error) => {
-                tracing::warn!(name, %error, "a file that nothing names stays behind");
-                locked(&self.retired).insert(name.to_owned());
-            }
-        }
-    }
 }
 
 impl Table {
@@ -327,6 +241,10 @@ impl Table {
         let place = loaded.index.place(number);
         let (offset, len) =
             place.ok_or_else(|| self.damaged(0, "a block is asked for that is not there"))?;
+        if is_kept {
+            self.reading.counts.add(Counted::BlockReads, 1);
+            self.reading.counts.add(Counted::BlockBytes, len as u64);
+        }
         if loaded.opener.is_none() && matches!(self.source, Source::Mapped(_)) {
             let stored = self.slice(offset, len as u64)?;
             self.verify_once(&stored, number, offset)?;

@@ -167,10 +167,12 @@ fn memtables_and_caches_together_stay_within_the_limit_of_memory() {
     });
     let (highest, metrics) = (highest.into_inner(), db.metrics());
     assert!(metrics.flushes > 10, "{metrics:?}");
-    assert!(metrics.block_cache_bytes > 0 && metrics.index_cache_bytes > 0);
     assert!(highest <= limit, "{highest} bytes of {limit}");
     assert!(highest > limit / 2, "{highest} bytes: the limit is used");
     for thread in 0..4 {
         assert_all(&db, thread * 10_000..thread * 10_000 + 6_000);
     }
+    let metrics = db.metrics();
+    assert!(metrics.block_cache_bytes > 0 && metrics.index_cache_bytes > 0);
+    assert!(metrics.memory_bytes() <= limit, "{metrics:?}");
 }

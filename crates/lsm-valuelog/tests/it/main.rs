@@ -10,12 +10,25 @@
     reason = "tests fail by panicking"
 )]
 
+mod badger;
+mod batches;
+mod bulk;
 mod caches;
 mod checksums;
 mod collection;
+mod conflicts;
 mod conformance;
 mod crash;
+mod drops;
 mod encryption;
 mod expiry;
 mod figures;
+mod history;
+mod isolation;
+mod items;
+mod merging;
 mod modes;
+mod numbers;
+mod sizes;
+mod stream;
+mod watching;

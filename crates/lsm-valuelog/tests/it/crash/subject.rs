@@ -46,12 +46,13 @@ impl Profile {
             other_ends: 15,
             large: 20,
             bulk: 0,
+            drops: 0,
         },
     };
 }
 
 /// Every way that is explored.
-pub const PROFILES: [Profile; 7] = [
+pub const PROFILES: [Profile; 8] = [
     Profile::PLAIN,
     Profile {
         name: "value log",
@@ -109,6 +110,16 @@ pub const PROFILES: [Profile; 7] = [
             large: 45,
             other_ends: 25,
             bulk: 4,
+            ..Profile::PLAIN.mix
+        },
+        ..Profile::PLAIN
+    },
+    Profile {
+        name: "drops",
+        threshold: 150,
+        mix: Mix {
+            drops: 25,
+            large: 30,
             ..Profile::PLAIN.mix
         },
         ..Profile::PLAIN
@@ -290,6 +301,7 @@ impl Subject for Lsm {
                 store.db.flatten()?;
                 store.db.collect().map(|_| Durability::Sync)
             }
+            Deed::Drop => work.changes[0].drop_from(&store.db),
             Deed::Sync => store.db.sync().map(|()| Durability::Sync),
             _ => self.transact(&store.db, &work),
         }
@@ -297,7 +309,7 @@ impl Subject for Lsm {
 
     fn expect(&self, model: &mut Model, step: Step) {
         let work = Work::of(step, &self.0.mix);
-        if matches!(work.deed, Deed::Commit(_)) {
+        if matches!(work.deed, Deed::Commit(_) | Deed::Drop) {
             work.changes.iter().for_each(|change| change.make_in(model));
         }
     }
