@@ -1,6 +1,6 @@
 //! Log files one behind the other, read as one row of commits.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use disk::File;
@@ -12,6 +12,7 @@ use crate::crypt::ring::KeyRing;
 use crate::error::damage;
 use crate::id::{FileId, Sequence};
 use crate::log::commit::predecessor;
+use crate::log::frame::FRAME_BYTES;
 use crate::log::record::Record;
 use crate::log::scan::{Scan, Tail};
 use crate::values::open_header;
@@ -32,6 +33,8 @@ pub(crate) struct Next {
     pub file: FileId,
     pub offset: u64,
     pub record: Record,
+    /// Bytes of the record as stored.
+    pub stored_bytes: u64,
 }
 
 /// How the records of a log are read.
@@ -85,6 +88,8 @@ pub(crate) struct Chain {
     pub durable: Sequence,
     pub newest: Sequence,
     pub torn_bytes: u64,
+    /// By file, from where to where it holds what is cut off.
+    pub cuts: BTreeMap<String, (u64, u64)>,
     /// Where the whole records of each file end.
     pub ends: Vec<(FileId, u64)>,
     current: FileId,
@@ -102,6 +107,7 @@ impl Chain {
             durable: Sequence(0),
             newest: Sequence(0),
             torn_bytes: 0,
+            cuts: BTreeMap::new(),
             ends: Vec::new(),
             current: FileId(0),
         };
@@ -131,6 +137,7 @@ impl Chain {
                     break;
                 }
                 let opener = self.opener.opener();
+                let stored_bytes = bytes.len() as u64;
                 let record = Record::open(bytes, offset, opener.as_deref());
                 let record = record
                     .ok_or_else(|| damage(&self.name, offset, "a record is not what was sealed"))?;
@@ -142,6 +149,7 @@ impl Chain {
                         file: self.current,
                         offset,
                         record,
+                        stored_bytes,
                     });
                     return Ok(());
                 }
@@ -154,11 +162,20 @@ impl Chain {
                     newest,
                 } = scan.tail()?;
                 self.ends.push((self.current, end));
+                if torn_bytes > 0 {
+                    self.cut(end, end + torn_bytes);
+                }
                 self.torn_bytes += torn_bytes;
                 self.durable = self.durable.max(durable);
                 self.newest = self.newest.max(newest);
             }
         }
+    }
+
+    /// Notes that what the current file holds there is not brought back.
+    fn cut(&mut self, from: u64, to: u64) {
+        let (first, last) = self.cuts.entry(self.name.clone()).or_insert((from, to));
+        (*first, *last) = (from.min(*first), to.max(*last));
     }
 
     pub fn sequence(&self) -> Option<Sequence> {
@@ -174,8 +191,10 @@ impl Chain {
     /// Reads on to the end, for what the rest says about durability.
     pub fn exhaust(&mut self) -> Result<u64> {
         let mut left = 0;
-        while self.next.is_some() {
+        while let Some(next) = &self.next {
             left += 1;
+            let from = next.offset - FRAME_BYTES as u64;
+            self.cut(from, next.offset + next.stored_bytes);
             self.advance()?;
         }
         Ok(left)

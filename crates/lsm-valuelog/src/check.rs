@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kv_api::capability::{CheckSummary, Finding};
 use kv_api::{Error, Place, Result};
 
+use crate::aside;
 use crate::crypt::registry;
 use crate::db::Db;
 use crate::entry::{Entry, Kind};
@@ -161,7 +162,8 @@ impl Shared {
             known.extend([registry::NAME, registry::NEW_NAME].map(str::to_owned));
         }
         let names = names.iter().map(|name| name.to_string_lossy().into_owned());
-        Ok(names.filter(|name| !known.contains(name)).collect())
+        let is_known = |name: &String| known.contains(name) || name.ends_with(aside::SUFFIX);
+        Ok(names.filter(|name| !is_known(name)).collect())
     }
 
     fn check(&self, report: &mut dyn FnMut(Finding)) -> Result<CheckSummary> {

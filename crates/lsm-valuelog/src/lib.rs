@@ -9,6 +9,7 @@
 //! failures in `docs/durability.md`.
 
 mod alone;
+mod aside;
 mod backup;
 mod badger;
 mod ban;
@@ -58,6 +59,7 @@ mod merge;
 mod merge_operator;
 mod metrics;
 mod moves;
+mod nodes;
 mod number_sequence;
 mod open;
 mod open_logs;

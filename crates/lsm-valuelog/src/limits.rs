@@ -2,7 +2,7 @@
 
 use kv_api::{Error, Result};
 
-use crate::options::Options;
+use crate::options::{COMPACTION_THREADS_MAX, Options};
 use crate::threshold::Threshold;
 use crate::wire::to_usize;
 
@@ -40,6 +40,9 @@ impl Options {
             _ if self.level_multiplier < 2 => wrong("a level multiplier below 2"),
             _ if self.block_bytes < 64 || self.block_bytes > 1 << 20 => {
                 wrong("blocks below 64 bytes or above 1 MiB")
+            }
+            _ if !(1..=COMPACTION_THREADS_MAX).contains(&self.compaction_threads) => {
+                wrong("other than 1 or 2 threads that merge tables")
             }
             _ if self.versions_to_keep == 0 => wrong("no versions to keep"),
             _ if self.memory_bytes_max.is_some_and(|bytes| bytes < 1 << 20) => {

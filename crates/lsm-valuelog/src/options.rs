@@ -68,6 +68,16 @@ pub struct Options {
     pub(crate) block_cache_bytes: u64,
     pub(crate) index_cache_bytes: u64,
     pub(crate) memory_bytes_max: Option<u64>,
+    pub(crate) compaction_threads: usize,
+}
+
+/// The most threads that merge tables: more would take the disk from those who commit.
+pub(crate) const COMPACTION_THREADS_MAX: usize = 2;
+
+/// One thread for each two cores: one more than there is work for only takes turns with commits.
+fn compaction_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    (cores / 2).clamp(1, COMPACTION_THREADS_MAX)
 }
 
 /// Where random bytes come from.
@@ -123,6 +133,7 @@ impl Default for Options {
             block_cache_bytes: 64 << 20,
             index_cache_bytes: 0,
             memory_bytes_max: None,
+            compaction_threads: compaction_threads(),
         }
     }
 }
@@ -369,6 +380,13 @@ impl Options {
     /// Default: no limit but those of the parts.
     pub fn memory_bytes_max(mut self, bytes: u64) -> Options {
         self.memory_bytes_max = Some(bytes);
+        self
+    }
+
+    /// Threads that merge tables, 1 or 2: two merge tables that have nothing to do with each
+    /// other at the same time. Default: half as many as there are cores, but 1 at least.
+    pub fn compaction_threads(mut self, threads: usize) -> Options {
+        self.compaction_threads = threads;
         self
     }
 }

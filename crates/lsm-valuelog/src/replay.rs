@@ -10,8 +10,8 @@ use std::sync::Arc;
 use disk::{OpenOptions, read_exact_at, write_all_at};
 use kv_api::{Error, Result};
 
+use crate::aside;
 use crate::chain::{Chain, LogFile, Next};
-
 use crate::crypt::cipher::Opener;
 use crate::error::{damage, locked};
 use crate::id::{FileId, Sequence};
@@ -35,6 +35,8 @@ pub struct Recovery {
     pub torn_bytes: u64,
     /// Commits written whole, but behind one that was not: none of them was durable.
     pub cut_commits: u64,
+    /// Files of the directory in which the beginnings of what was cut off are kept aside.
+    pub kept_aside: Vec<String>,
 }
 
 /// The write-ahead logs from `from` on.
@@ -117,6 +119,11 @@ impl Shared {
                 "commits up to {durable} were durable, but the logs break off behind {last}"
             );
             return Err(damage(name, 0, what));
+        }
+        let cuts = wal.cuts.iter().chain(&values.cuts);
+        for (name, (from, to)) in cuts.filter(|_| !is_read_only) {
+            let kept = aside::keep(&self.reading, name, *from, *to);
+            recovery.kept_aside.extend(kept);
         }
         recovery.torn_bytes = wal.torn_bytes + values.torn_bytes + torn_manifest_bytes;
         let newest = wal.newest.max(values.newest);

@@ -20,8 +20,6 @@ use crate::wire::u16_at;
 
 /// Words per cache line, the unit that slots are made of.
 const LINE_WORDS: usize = 8;
-/// Working a page out costs a few searches, so it is worth it from this visit on.
-const VISITS_WORTH_IT: u64 = 2;
 
 /// So many visits go unnoted: who opens a file for one look pays nothing.
 const WARM_UP_VISITS: u64 = 32;
@@ -56,11 +54,11 @@ impl Tag {
     const PAGE_BITS: u32 = 40;
     const PAGE_MASK: u64 = (1 << Tag::PAGE_BITS) - 1;
     const VISIT: u64 = 1 << Tag::PAGE_BITS;
-    const VISITS_MASK: u64 = 3 << Tag::PAGE_BITS;
-    const FULL: u64 = 1 << (Tag::PAGE_BITS + 2);
-    const BUSY: u64 = 1 << (Tag::PAGE_BITS + 3);
-    const WRITTEN: u64 = 1 << (Tag::PAGE_BITS + 4);
-    const FILLING: u64 = 1 << (Tag::PAGE_BITS + 5);
+    const VISITS_MASK: u64 = 15 << Tag::PAGE_BITS;
+    const FULL: u64 = 1 << (Tag::PAGE_BITS + 4);
+    const BUSY: u64 = 1 << (Tag::PAGE_BITS + 5);
+    const WRITTEN: u64 = 1 << (Tag::PAGE_BITS + 6);
+    const FILLING: u64 = 1 << (Tag::PAGE_BITS + 7);
     const FILLINGS_MASK: u64 = !(Tag::FILLING - 1);
 
     fn is_full_of(self, id: PageId) -> bool {
@@ -95,6 +93,8 @@ pub struct SideTable {
     /// Slots a page has the choice of, and how many chunks they lie apart.
     ways: usize,
     way_chunks: usize,
+    /// Working a page out costs a few searches, so it is worth it from this visit on.
+    visits_worth_it: u64,
 }
 
 impl SideTable {
@@ -115,6 +115,15 @@ impl SideTable {
             slot_words,
             ways: ways.min(chunks_max),
             way_chunks: chunks_max / ways.max(1),
+            visits_worth_it: 2,
+        }
+    }
+
+    /// The same, but words are worth working out from this visit to a page on; 16 at most.
+    fn worth_it_from(self, visits: u64) -> SideTable {
+        SideTable {
+            visits_worth_it: visits.min(Tag::VISITS_MASK / Tag::VISIT + 1),
+            ..self
         }
     }
 
@@ -192,7 +201,7 @@ impl SideTable {
 
     /// What `read` makes of the words kept for page `id`; none if there are none. It may be shown
     /// words that do not belong together, and what it makes of those is dropped.
-    #[inline]
+    #[inline(always)]
     pub fn read<'a, T>(
         &'a self,
         id: PageId,
@@ -227,7 +236,7 @@ impl SideTable {
         } else {
             before.emptied().0 | id.0
         };
-        if (seen & Tag::VISITS_MASK) / Tag::VISIT + 1 >= VISITS_WORTH_IT {
+        if (seen & Tag::VISITS_MASK) / Tag::VISIT + 1 >= self.visits_worth_it {
             return true;
         }
         // Losing the race against another visitor loses one count.
@@ -268,6 +277,43 @@ impl SideTable {
         }
         let written = before.0 & Tag::WRITTEN;
         tag.store(number | written | Tag::FULL | id.0, Ordering::Release);
+    }
+
+    /// Keeps for page `to`, which takes the place of page `from`, what is kept for that one, as
+    /// `change` alters it; or goes on counting its visits.
+    pub fn carry(&self, from: PageId, to: PageId, change: impl FnOnce(&mut [u64])) {
+        let Some((slot, tag)) = self.slot_of(from) else {
+            return;
+        };
+        let before = Tag(tag.load(Ordering::Acquire));
+        let visits = before.0 & Tag::VISITS_MASK;
+        if to.0 > Tag::PAGE_MASK || !before.is_full_of(from) && visits == 0 {
+            return;
+        }
+        let Some(target) = self.tag_or_free(to) else {
+            return;
+        };
+        if before.is_full_of(from) {
+            let kept = slot.words.iter().skip(1);
+            let mut words: Vec<u64> = kept.map(|word| word.load(Ordering::Relaxed)).collect();
+            // The words were loaded before the tag is looked at again.
+            fence(Ordering::Acquire);
+            if tag.load(Ordering::Relaxed) == before.0 {
+                change(&mut words);
+                self.keep(to, &words);
+            }
+            return;
+        }
+        let free = Tag(target.load(Ordering::Relaxed));
+        let written = if free.is_of(to) {
+            free.0 & Tag::WRITTEN
+        } else {
+            0
+        };
+        let after = free.emptied().0 | written | visits | to.0;
+        if !free.is_taken() {
+            let _ = target.compare_exchange(free.0, after, Ordering::Relaxed, Ordering::Relaxed);
+        }
     }
 
     /// Notes that page `id` has just been written, unless its slot is another page's.
@@ -365,6 +411,10 @@ impl SideTables {
     const LEAF_WORDS: usize = 32;
     /// Leaves are neighbours more often than not, branches hardly ever.
     const LEAF_CHUNK_SLOTS: usize = 64;
+    /// A hundred keys take as long as some dozen searches, and while commits follow each other most
+    /// branches are written anew before that many: worked out at once, they made the slowest
+    /// hundredth of reads beside a writer twice as slow.
+    const BRANCH_VISITS: u64 = 12;
     /// There are far fewer branches than slots, but their numbers lie anywhere: with one slot to
     /// choose from, one branch in five of a file of half a gibibyte had none.
     const BRANCH_WAYS: usize = 4;
@@ -380,7 +430,8 @@ impl SideTables {
                 1,
                 SideTables::BRANCH_WAYS,
                 branch_bytes,
-            ),
+            )
+            .worth_it_from(SideTables::BRANCH_VISITS),
             leaves: SideTable::new(
                 SideTables::LEAF_WORDS,
                 SideTables::LEAF_CHUNK_SLOTS,
@@ -426,7 +477,7 @@ mod tests {
         let table = SideTable::new(8, 64, 1, 1 << 20);
         let page = PageId(1000);
         assert!(table.read(page, |words| Some(words.get(0))).is_none());
-        assert_eq!(visit_until_worth_it(&table, page), VISITS_WORTH_IT);
+        assert_eq!(visit_until_worth_it(&table, page), 2);
         table.keep(page, &[7, 8]);
         assert_eq!(
             table.read(page, |words| Some((words.get(0), words.get(1)))),
@@ -435,14 +486,14 @@ mod tests {
         assert!(!table.visit(page), "kept already");
         table.forget(page);
         assert!(table.read(page, |words| Some(words.get(0))).is_none());
-        assert_eq!(visit_until_worth_it(&table, page), VISITS_WORTH_IT);
+        assert_eq!(visit_until_worth_it(&table, page), 2);
     }
 
     #[test]
     fn a_page_does_not_push_another_out_of_a_table_that_is_too_small() {
         let table = SideTable::new(8, 128, 1, 64 * 128);
         let (first, second) = (PageId(5), PageId(5 + 128));
-        assert_eq!(visit_until_worth_it(&table, first), VISITS_WORTH_IT);
+        assert_eq!(visit_until_worth_it(&table, first), 2);
         table.keep(first, &[1]);
         assert_eq!(visit_until_worth_it(&table, second), 0);
         table.keep(second, &[2]);
@@ -453,11 +504,31 @@ mod tests {
     }
 
     #[test]
+    fn words_and_visits_follow_a_page_to_its_new_place() {
+        let table = SideTable::new(8, 64, 1, 1 << 20).worth_it_from(3);
+        let [old, new, newest] = [5, 6, 7].map(PageId);
+        while !table.is_warm() {}
+        assert!(!table.visit(old));
+        table.carry(old, new, |_| unreachable!("nothing is kept yet"));
+        assert!(!table.visit(new), "the second");
+        assert!(table.visit(new), "the third");
+        table.keep(new, &[1, 2]);
+        table.note_written(newest, true);
+        table.carry(new, newest, |words| words[1] = 9);
+        let read = |id| table.read(id, |words| Some((words.get(0), words.get(1))));
+        assert_eq!((read(new), read(newest)), (Some((1, 2)), Some((1, 9))));
+        assert!(table.was_written(newest) && !table.was_written(new));
+        table.forget(new);
+        table.carry(new, old, |_| unreachable!("nothing is kept any more"));
+        assert_eq!(read(old), None);
+    }
+
+    #[test]
     fn a_page_with_a_choice_of_slots_finds_one_and_is_forgotten_in_all() {
         let table = SideTable::new(8, 1, 2, 64 * 8);
         // Pages 3 and 7 have the same two slots.
         let pages = [PageId(3), PageId(7), PageId(11)];
-        for (page, worth_it) in pages.into_iter().zip([VISITS_WORTH_IT, VISITS_WORTH_IT, 0]) {
+        for (page, worth_it) in pages.into_iter().zip([2, 2, 0]) {
             assert_eq!(visit_until_worth_it(&table, page), worth_it);
             table.keep(page, &[page.0]);
         }
@@ -466,7 +537,7 @@ mod tests {
         table.forget(pages[0]);
         table.forget(pages[2]);
         assert_eq!(kept(), [None, Some(7), None]);
-        assert_eq!(visit_until_worth_it(&table, pages[2]), VISITS_WORTH_IT);
+        assert_eq!(visit_until_worth_it(&table, pages[2]), 2);
     }
 
     #[test]
