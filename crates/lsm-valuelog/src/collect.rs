@@ -131,6 +131,12 @@ impl Shared {
                 cursor.next()?;
             }
         }
+        let described = version.referenced().get(&id).copied().unwrap_or(0);
+        if value_bytes != described {
+            // Otherwise the file would look as dead as before, and be moved again for ever.
+            let what = "tables point at other bytes of the file than they say";
+            return Err(crate::error::damage(&values_name(id), 0, what));
+        }
         let (len, moves) = to.finish()?;
         self.reading
             .disk
