@@ -21,7 +21,8 @@ pub fn damage(name: &str, file: &mut Vec<u8>, meta: &[u8], choices: &mut Choices
     }
 }
 
-fn damage_once(file: &mut Vec<u8>, choices: &mut Choices<'_>) {
+/// Changes `file` in one place.
+pub fn damage_once(file: &mut Vec<u8>, choices: &mut Choices<'_>) {
     let at = choices.below(file.len());
     match choices.below(8) {
         0 => file.truncate(at),
@@ -41,13 +42,15 @@ fn damage_once(file: &mut Vec<u8>, choices: &mut Choices<'_>) {
     }
 }
 
-fn set(file: &mut [u8], at: usize, bytes: &[u8]) {
+/// Puts `bytes` at `at`, as far as the file goes.
+pub fn set(file: &mut [u8], at: usize, bytes: &[u8]) {
     for (to, from) in file.iter_mut().skip(at).zip(bytes) {
         *to = *from;
     }
 }
 
-fn u32_at(file: &[u8], at: usize) -> Option<u32> {
+/// The number at `at`.
+pub fn u32_at(file: &[u8], at: usize) -> Option<u32> {
     let bytes = file.get(at..at.checked_add(4)?)?;
     Some(u32::from_le_bytes(bytes.try_into().ok()?))
 }

@@ -7,6 +7,8 @@ pub mod flat_damage;
 #[path = "../../crates/txn/tests/it/hostile/mod.rs"]
 pub mod hostile;
 pub mod hostile_flat;
+pub mod hostile_lsm;
+pub mod lsm_damage;
 mod model;
 mod operations;
 mod queries;
@@ -15,6 +17,7 @@ use hostile::choices::Choices;
 
 pub use badger_backup::badger_backup;
 pub use hostile_flat::hostile_flat;
+pub use hostile_lsm::hostile_lsm;
 pub use operations::operations;
 pub use queries::queries;
 

@@ -135,6 +135,39 @@ fn no_length_in_a_badger_backup_is_allocated_unchecked() {
 }
 
 #[test]
+fn the_corpus_of_hostile_lsm_stores_holds() {
+    replay("hostile_lsm", strata_fuzz::hostile_lsm);
+}
+
+#[test]
+fn mending_the_sums_of_sound_lsm_files_changes_nothing() {
+    for files in strata_fuzz::hostile_lsm::seeds() {
+        assert!(files.keys().any(|name| name.ends_with(".sst")));
+        assert!(files.keys().any(|name| name.ends_with(".vlog")));
+        for (name, sound) in files {
+            let mut mended = sound.clone();
+            if name != "LOCK" {
+                strata_fuzz::lsm_damage::mend(name, &mut mended);
+            }
+            assert!(mended == *sound, "{name}");
+        }
+    }
+}
+
+#[test]
+fn hostile_lsm_stores_from_a_generator_are_errors_or_contents_and_allocate_by_what_they_are() {
+    let mut input = vec![0; 60];
+    strata_fuzz::hostile_lsm(&[]); // makes the sound stores
+    for seed in 0..6_000 {
+        crash_kit::Rng::new(seed).fill(&mut input);
+        LARGEST_BYTES.set(0);
+        strata_fuzz::hostile_lsm(&input);
+        let largest = LARGEST_BYTES.get();
+        assert!(largest <= 4 << 20, "seed {seed}: {largest} bytes at once");
+    }
+}
+
+#[test]
 fn mending_the_sums_of_sound_files_changes_nothing() {
     for (files, stream) in strata_fuzz::hostile_flat::seeds() {
         let meta = &files["meta.state"];

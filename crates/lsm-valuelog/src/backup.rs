@@ -148,10 +148,10 @@ impl Snapshot {
                 .level(0)
                 .iter()
                 .map(std::slice::from_ref)
-                .map(Child::run),
+                .map(Child::run_in_passing),
         );
         let levels = version.levels.iter().skip(1);
-        children.extend(levels.map(|tables| Child::run(tables)));
+        children.extend(levels.map(|tables| Child::run_in_passing(tables)));
         let mut merge = Merge::new(children);
         merge.first()?;
         let mut last: Vec<u8> = Vec::new();

@@ -248,7 +248,7 @@ impl<'d> BulkWriter<'d> {
         let mut code = Vec::new();
         let (kind, held) = match value {
             None => (Kind::Delete, &[][..]),
-            Some(value) if value.len() >= shared.options.value_threshold_bytes => {
+            Some(value) if value.len() >= shared.threshold.bytes() => {
                 self.values.add(value, version)?.put(&mut code);
                 (Kind::Pointer, code.as_slice())
             }

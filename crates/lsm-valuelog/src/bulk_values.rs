@@ -58,11 +58,8 @@ impl<'a> BulkValues<'a> {
             }
         };
         let mut offset = 0;
-        log.append(sequence, Sequence(0), |to, file_offset| {
-            begin_values(to);
-            offset = file_offset + to.len() as u64;
-            to.extend_from_slice(value);
-        });
+        let one = std::iter::once(value);
+        log.append(sequence, Sequence(0), begin_values, one, |at| offset = at);
         let pointer = Pointer {
             file: log.id,
             offset,

@@ -117,7 +117,7 @@ impl Shared {
                 continue;
             }
             let run = std::slice::from_ref(table);
-            let mut cursor = RunCursor::new(run);
+            let mut cursor = RunCursor::in_passing(run);
             cursor.first()?;
             while let Some(entry) = cursor.entry() {
                 if entry.kind == Kind::Pointer
@@ -130,6 +130,12 @@ impl Shared {
                 }
                 cursor.next()?;
             }
+        }
+        let described = version.referenced().get(&id).copied().unwrap_or(0);
+        if value_bytes != described {
+            // Otherwise the file would look as dead as before, and be moved again for ever.
+            let what = "tables point at other bytes of the file than they say";
+            return Err(crate::error::damage(&values_name(id), 0, what));
         }
         let (len, moves) = to.finish()?;
         self.reading

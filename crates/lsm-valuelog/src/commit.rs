@@ -10,6 +10,8 @@
 //!    so a commit is only durable with all before it;
 //! 4. the records go to the memtable, and only then does the version become visible.
 
+use std::sync::atomic::Ordering;
+
 use kv_api::{Durability, Error, Result};
 
 use crate::commit_queue::Commit;
@@ -90,7 +92,7 @@ impl Shared {
         let done = core.write_out().and_then(|()| core.sync());
         match done {
             Ok(syncs) => {
-                Counters::add(&self.counters.syncs, syncs);
+                self.note_syncs(core, syncs);
                 Ok(())
             }
             Err(error) => {
@@ -126,7 +128,7 @@ impl Shared {
             if matches!(outcomes.last(), Some(Err(_))) {
                 continue;
             }
-            let bytes = memtable_bytes(commit, self.options.value_threshold_bytes);
+            let bytes = memtable_bytes(commit, self.threshold.bytes());
             if bytes > self.options.memtable_bytes / 2 {
                 self.write_accepted(&mut core, group, &mut accepted, &mut outcomes);
                 (pending_bytes, pending_value_bytes) = (0, 0);
@@ -155,12 +157,37 @@ impl Shared {
             accepted.push(at);
         }
         self.write_accepted(&mut core, group, &mut accepted, &mut outcomes);
+        self.note_written(group, &outcomes);
         outcomes
+    }
+
+    fn note_syncs(&self, core: &mut Core, syncs: u64) {
+        Counters::add(&self.counters.syncs, syncs);
+        let sync_ns = std::mem::take(&mut core.sync_ns);
+        Counters::add(&self.counters.sync_ns, sync_ns);
+        self.counters
+            .sync_ns_max
+            .fetch_max(sync_ns, Ordering::Relaxed);
+    }
+
+    /// Counts what users have written, and lets the threshold follow the sizes of values.
+    fn note_written(&self, group: &[Box<Commit>], outcomes: &[Result<Sequence>]) {
+        let written = group.iter().zip(outcomes);
+        let written = written.filter(|(_, outcome)| outcome.is_ok());
+        for (commit, _) in written {
+            let writes = &commit.writes;
+            Counters::add(&self.counters.changes, writes.len() as u64);
+            Counters::add(&self.counters.changed_bytes, writes.bytes());
+            if self.threshold.is_dynamic() {
+                let values = writes.changes().filter_map(|change| change.value);
+                self.threshold.observe(values.map(<[u8]>::len));
+            }
+        }
     }
 
     /// Bytes that `commit` takes in the value log; 0 if it goes elsewhere.
     fn value_log_bytes(&self, commit: &Commit) -> u64 {
-        if commit.writes.value_bytes_max() < self.options.value_threshold_bytes {
+        if commit.writes.value_bytes_max() < self.threshold.bytes() {
             return 0;
         }
         commit.writes.log_bytes_max()
@@ -244,7 +271,7 @@ impl Shared {
         }
         if is_synced {
             match core.sync() {
-                Ok(syncs) => Counters::add(&self.counters.syncs, syncs),
+                Ok(syncs) => self.note_syncs(core, syncs),
                 Err(error) => return Err(self.in_doubt(core, Error::io("syncing a commit", error))),
             }
         }

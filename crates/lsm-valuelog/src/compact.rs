@@ -96,6 +96,9 @@ impl Shared {
         let tables = self.merge_tables(job, version)?;
         let written: u64 = tables.iter().map(|table| table.meta.bytes).sum();
         Counters::add(&self.counters.compaction_bytes_written, written);
+        if let Some(counter) = self.counters.written_by_level.get(job.to) {
+            Counters::add(counter, written);
+        }
         let mut edit: Edit = removals(job);
         edit.extend(
             tables
@@ -159,7 +162,7 @@ impl Shared {
             vec![&job.top]
         };
         let runs = top.into_iter().chain([job.bottom.as_slice()]);
-        let mut merge = Merge::new(runs.map(Child::run).collect());
+        let mut merge = Merge::new(runs.map(Child::run_in_passing).collect());
         merge.first()?;
         let mut kept = Kept::default();
         let mut last_key = Vec::new();

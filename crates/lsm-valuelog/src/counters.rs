@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::version::LEVELS;
+
 /// Counters of one store, always on.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -9,6 +11,13 @@ pub(crate) struct Counters {
     pub conflicts: AtomicU64,
     pub groups: AtomicU64,
     pub syncs: AtomicU64,
+    pub sync_ns: AtomicU64,
+    pub sync_ns_max: AtomicU64,
+    /// Changes to keys that were committed, and bytes of their keys and values.
+    pub changes: AtomicU64,
+    pub changed_bytes: AtomicU64,
+    /// Bytes that compactions wrote, by the level they wrote to.
+    pub written_by_level: [AtomicU64; LEVELS],
     pub log_bytes: AtomicU64,
     pub value_bytes: AtomicU64,
     pub flushes: AtomicU64,

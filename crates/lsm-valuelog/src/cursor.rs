@@ -8,6 +8,7 @@ use crate::entry::{Extra, Kind};
 use crate::id::Sequence;
 use crate::key::{StoredRange, after, space_code_bytes};
 use crate::merge::{Child, Merge};
+use crate::read_counters::Counted;
 use crate::read_set::ReadSet;
 use crate::slice::Slice;
 use crate::state::State;
@@ -65,6 +66,7 @@ impl<'a> Cursor<'a> {
         (at, now): (Sequence, u64),
         own: Option<(&'a WriteSet, &'a RefCell<ReadSet>)>,
     ) -> Cursor<'a> {
+        state.version.counts.add(Counted::Cursors, 1);
         let mut children = Vec::with_capacity(4);
         if let Some((writes, _)) = own
             && !writes.is_empty()

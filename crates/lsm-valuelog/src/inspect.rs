@@ -1,14 +1,12 @@
 //! Looking at a store: levels, tables, files of the value log, sizes and counters; and the work
 //! that is otherwise done behind the scenes, on call.
 
-use std::sync::atomic::Ordering;
+use kv_api::Result;
 
-use kv_api::{KeyRange, Result};
-
+use crate::caches::CacheSizes;
 use crate::db::Db;
 use crate::error::locked;
 use crate::id::{FileId, Sequence};
-use crate::key::{DEFAULT_SPACE, StoredRange};
 use crate::levels::{scores, targets};
 
 /// A level of the tree.
@@ -70,42 +68,6 @@ pub struct ValueFileInfo {
     pub is_sealed: bool,
 }
 
-/// What the store has done since it was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Metrics {
-    /// Commits, and groups they were written in.
-    pub commits: u64,
-    /// Groups of commits that were written together.
-    pub groups: u64,
-    /// Commits refused because something they read had changed.
-    pub conflicts: u64,
-    /// Syncs of logs.
-    pub syncs: u64,
-    /// Bytes written to the write-ahead log.
-    pub log_bytes: u64,
-    /// Bytes written to the value log.
-    pub value_bytes: u64,
-    /// Memtables written to tables, and their bytes.
-    pub flushes: u64,
-    /// Bytes of tables that memtables became.
-    pub flush_bytes: u64,
-    /// Compactions done.
-    pub compactions: u64,
-    /// Bytes that compactions read.
-    pub compaction_bytes_read: u64,
-    /// Bytes that compactions wrote.
-    pub compaction_bytes_written: u64,
-    /// Files of the value log that were removed or written anew.
-    pub collections: u64,
-    /// Bytes of dead values that were given back.
-    pub collected_bytes: u64,
-    /// How long writers were held up, in nanoseconds.
-    pub stall_ns: u64,
-    /// Steps behind the scenes that failed and were or will be tried again.
-    pub background_failures: u64,
-}
-
 impl Db {
     /// The levels, from level 0 down.
     pub fn levels(&self) -> Vec<LevelInfo> {
@@ -163,41 +125,14 @@ impl Db {
         files.collect()
     }
 
-    /// What was done since the store was opened.
-    pub fn metrics(&self) -> Metrics {
-        let counters = &self.shared.counters;
-        let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        Metrics {
-            commits: read(&counters.commits),
-            groups: read(&counters.groups),
-            conflicts: read(&counters.conflicts),
-            syncs: read(&counters.syncs),
-            log_bytes: read(&counters.log_bytes),
-            value_bytes: read(&counters.value_bytes),
-            flushes: read(&counters.flushes),
-            flush_bytes: read(&counters.flush_bytes),
-            compactions: read(&counters.compactions),
-            compaction_bytes_read: read(&counters.compaction_bytes_read),
-            compaction_bytes_written: read(&counters.compaction_bytes_written),
-            collections: read(&counters.collections),
-            collected_bytes: read(&counters.collected_bytes),
-            stall_ns: read(&counters.stall_ns),
-            background_failures: read(&counters.background_failures),
-        }
-    }
-
-    /// About how many bytes of tables and of the value log hold the pairs of the default space
-    /// whose keys are in `keys`. Tables that only overlap the range count whole.
-    pub fn estimate_bytes(&self, keys: impl Into<KeyRange>) -> u64 {
-        let range = StoredRange::of(DEFAULT_SPACE, &keys.into());
-        let version = self.shared.state.load().version.clone();
-        let tables = version.tables().map(|(_, table)| &table.meta);
-        tables
-            .filter(|meta| {
-                meta.smallest.as_slice() < range.end.as_slice() && range.start <= meta.biggest
-            })
-            .map(|meta| meta.bytes + meta.referenced_bytes())
-            .sum()
+    /// Gives the caches other sizes, in bytes, and evicts what no longer fits. A cache that the
+    /// store was opened without stays away, and a limit of all memory goes on limiting.
+    pub fn resize_caches(&self, block_bytes: u64, index_bytes: u64) {
+        let limit = self.shared.options.memory_bytes_max.unwrap_or(u64::MAX);
+        self.shared.reading.caches.resize(CacheSizes {
+            block_bytes: block_bytes.min(limit / 4),
+            index_bytes: index_bytes.min(limit / 8),
+        });
     }
 
     /// Writes what is only in memory to tables.

@@ -33,6 +33,11 @@ impl<'a> Child<'a> {
         Child::Run(RunCursor::new(tables))
     }
 
+    /// The same for whoever goes through it once, from end to end.
+    pub fn run_in_passing(tables: &'a [Arc<Table>]) -> Child<'a> {
+        Child::Run(RunCursor::in_passing(tables))
+    }
+
     pub fn own(writes: &'a WriteSet) -> Child<'a> {
         Child::Own(writes.sorted(), None)
     }

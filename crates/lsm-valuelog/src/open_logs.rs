@@ -4,6 +4,8 @@
 //! * `durable` is at most `last`, and everything up to it is synced in its file;
 //! * what was appended since a checkpoint can be taken back as long as nobody was told of it.
 
+use std::time::Instant;
+
 use crate::id::{FileId, Sequence};
 use crate::key::StoredRange;
 use crate::log::wal::{LogWriter, Mark};
@@ -21,6 +23,8 @@ pub(crate) struct Core {
     pub values: Option<ValueWriter>,
     /// What was dropped while transactions that are still open may have read it.
     pub drops: Vec<DroppedRanges>,
+    /// How long syncs took that nobody has counted yet, in nanoseconds.
+    pub sync_ns: u64,
 }
 
 /// Keys that were dropped without deletions being written.
@@ -97,7 +101,7 @@ impl Core {
 
     /// Makes what was written durable; answers how many files had to be synced.
     pub fn sync(&mut self) -> std::io::Result<u64> {
-        let mut syncs = 0;
+        let (mut syncs, began) = (0, Instant::now());
         if let Some(wal) = &mut self.wal {
             syncs += u64::from(wal.is_unsynced);
             wal.sync()?;
@@ -105,6 +109,10 @@ impl Core {
         if let Some(values) = &mut self.values {
             syncs += u64::from(values.log.is_unsynced);
             values.log.sync()?;
+        }
+        if syncs > 0 {
+            let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.sync_ns = self.sync_ns.saturating_add(took);
         }
         self.durable = self.last;
         Ok(syncs)

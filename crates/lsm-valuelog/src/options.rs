@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use disk::{Disk, OsDisk};
-use kv_api::{Error, Result};
+use zeroize::Zeroizing;
 
+use crate::checksum::ChecksumMode;
 use crate::table::Compression;
 use crate::version::LEVELS;
 
@@ -42,6 +43,7 @@ pub struct Options {
     pub(crate) memtable_bytes: usize,
     pub(crate) sealed_memtables_max: usize,
     pub(crate) value_threshold_bytes: usize,
+    pub(crate) value_share: f64,
     pub(crate) value_file_bytes: u64,
     pub(crate) table_bytes: u64,
     pub(crate) base_level_bytes: u64,
@@ -59,16 +61,31 @@ pub struct Options {
     pub(crate) external_magic: u16,
     pub(crate) garbage_percent: u64,
     pub(crate) idle: Duration,
+    pub(crate) encryption_key: Option<Zeroizing<Vec<u8>>>,
+    pub(crate) data_key_period: Duration,
+    pub(crate) entropy: Entropy,
+    pub(crate) checksums: ChecksumMode,
+    pub(crate) block_cache_bytes: u64,
+    pub(crate) index_cache_bytes: u64,
+    pub(crate) memory_bytes_max: Option<u64>,
     pub(crate) compaction_threads: usize,
 }
 
 /// The most threads that merge tables: more would take the disk from those who commit.
-const COMPACTION_THREADS_MAX: usize = 2;
+pub(crate) const COMPACTION_THREADS_MAX: usize = 2;
 
 /// One thread for each two cores: one more than there is work for only takes turns with commits.
 fn compaction_threads() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     (cores / 2).clamp(1, COMPACTION_THREADS_MAX)
+}
+
+/// Where random bytes come from.
+pub type Entropy = Arc<dyn Fn(&mut [u8]) -> std::io::Result<()> + Send + Sync>;
+
+/// The system's random bytes.
+fn system_entropy(bytes: &mut [u8]) -> std::io::Result<()> {
+    getrandom::fill(bytes).map_err(|error| std::io::Error::other(error.to_string()))
 }
 
 /// The time of day of the machine.
@@ -91,6 +108,7 @@ impl Default for Options {
             memtable_bytes: 64 << 20,
             sealed_memtables_max: 3,
             value_threshold_bytes: 2 << 10,
+            value_share: 0.0,
             value_file_bytes: 128 << 20,
             table_bytes: 32 << 20,
             base_level_bytes: 64 << 20,
@@ -108,6 +126,13 @@ impl Default for Options {
             external_magic: 0,
             garbage_percent: 12,
             idle: Duration::from_secs(1),
+            encryption_key: None,
+            data_key_period: Duration::from_secs(10 * 24 * 60 * 60),
+            entropy: Arc::new(system_entropy),
+            checksums: ChecksumMode::default(),
+            block_cache_bytes: 64 << 20,
+            index_cache_bytes: 0,
+            memory_bytes_max: None,
             compaction_threads: compaction_threads(),
         }
     }
@@ -181,6 +206,17 @@ impl Options {
     /// Values of at least so many bytes go to the value log. Default: 2 KiB.
     pub fn value_threshold_bytes(mut self, bytes: usize) -> Options {
         self.value_threshold_bytes = bytes;
+        self
+    }
+
+    /// Lets the threshold of values follow the sizes of those that are committed, so that about
+    /// this share of them stays with their keys and only the largest go to the value log: 0.99
+    /// sends one in a hundred there. It never falls below
+    /// [`value_threshold_bytes`](Options::value_threshold_bytes), nor rises above 1 MiB where that
+    /// is less; sizes long ago count less and less, and what was learned outlives a restart. 0
+    /// keeps it where it is. Default: 0.
+    pub fn value_threshold_percentile(mut self, share: f64) -> Options {
+        self.value_share = share;
         self
     }
 
@@ -294,43 +330,64 @@ impl Options {
         self
     }
 
+    /// Encrypts the store with a master key of 16, 24 or 32 bytes, for AES-128, AES-192 or
+    /// AES-256. It seals the file of data keys, which seal all other files; see
+    /// [`rotate_master_key`](crate::Db::rotate_master_key). A store that was made without one is
+    /// encrypted from now on: files that are there stay as they are until they are written anew.
+    /// Backups are in clear. Default: none.
+    pub fn encryption_key(mut self, key: &[u8]) -> Options {
+        self.encryption_key = Some(Zeroizing::new(key.to_vec()));
+        self
+    }
+
+    /// How old a data key may be before the next file gets a new one. Default: 10 days.
+    pub fn data_key_period(mut self, period: Duration) -> Options {
+        self.data_key_period = period;
+        self
+    }
+
+    /// Where random bytes for keys come from. Anything but the system's makes encryption
+    /// worthless; it is for tests that must do the same every time. Default: the system.
+    pub fn entropy(mut self, entropy: Entropy) -> Options {
+        self.entropy = entropy;
+        self
+    }
+
+    /// When the checksums of blocks are verified. Default: when they are read.
+    pub fn checksums(mut self, mode: ChecksumMode) -> Options {
+        self.checksums = mode;
+        self
+    }
+
+    /// Bytes of blocks that are kept in memory where they cannot be read as they stand: packed,
+    /// encrypted, or in files that are not mapped. 0 for none. Default: 64 MiB.
+    pub fn block_cache_bytes(mut self, bytes: u64) -> Options {
+        self.block_cache_bytes = bytes;
+        self
+    }
+
+    /// Bytes of tables' indexes and filters that are kept in memory; what is not is read again
+    /// when it is asked for. 0 keeps those of all open tables. Default: 0.
+    pub fn index_cache_bytes(mut self, bytes: u64) -> Options {
+        self.index_cache_bytes = bytes;
+        self
+    }
+
+    /// Bytes of memory for memtables, cached blocks and cached indexes together: five eighths for
+    /// memtables, a quarter for blocks and an eighth for indexes, where the options for each do
+    /// not ask for less. What snapshots and cursors hold comes on top, and so do commits on their
+    /// way and tables being written. [`memory_bytes`](crate::Metrics::memory_bytes) counts it.
+    /// Default: no limit but those of the parts.
+    pub fn memory_bytes_max(mut self, bytes: u64) -> Options {
+        self.memory_bytes_max = Some(bytes);
+        self
+    }
+
     /// Threads that merge tables, 1 or 2: two merge tables that have nothing to do with each
     /// other at the same time. Default: half as many as there are cores, but 1 at least.
     pub fn compaction_threads(mut self, threads: usize) -> Options {
         self.compaction_threads = threads;
         self
-    }
-
-    pub(crate) fn validate(&self) -> Result<()> {
-        let wrong = |what| Err(Error::Invalid { what });
-        match self {
-            _ if self.memtable_bytes < 4 << 10 || self.memtable_bytes > 1 << 30 => {
-                wrong("a memtable below 4 KiB or above 1 GiB")
-            }
-            _ if self.value_file_bytes < 4 << 10 => wrong("value-log files below 4 KiB"),
-            _ if self.value_threshold_bytes == 0 => wrong("a value threshold of 0"),
-            _ if self.table_bytes < 1 << 10 || self.table_bytes > 1 << 30 => {
-                wrong("tables below 1 KiB or above 1 GiB")
-            }
-            _ if self.level_multiplier < 2 => wrong("a level multiplier below 2"),
-            _ if self.block_bytes < 64 || self.block_bytes > 1 << 20 => {
-                wrong("blocks below 64 bytes or above 1 MiB")
-            }
-            _ if !(1..=COMPACTION_THREADS_MAX).contains(&self.compaction_threads) => {
-                wrong("other than 1 or 2 threads that merge tables")
-            }
-            _ if self.versions_to_keep == 0 => wrong("no versions to keep"),
-            _ if self.is_in_memory && self.is_read_only => {
-                wrong("a new store in memory has nothing to be read")
-            }
-            _ if self.level_zero_tables == 0
-                || self.level_zero_tables_slow < self.level_zero_tables
-                || self.level_zero_tables_max <= self.level_zero_tables_slow =>
-            {
-                wrong("limits of level 0 that do not ascend")
-            }
-            _ => Ok(()),
-        }
     }
 }
 

@@ -28,6 +28,7 @@ use crate::options::Options;
 use crate::state::State;
 use crate::subscribers::Subscribers;
 use crate::table::reader::Reading;
+use crate::threshold::Threshold;
 use crate::version::Version;
 use crate::work::Work;
 
@@ -86,6 +87,8 @@ pub(crate) struct Shared {
     is_closed: AtomicBool,
     pub work: Work,
     pub counters: Counters,
+    /// What decides which values go to the value log.
+    pub threshold: Threshold,
 }
 
 /// What a store is made of when it is opened.
@@ -99,11 +102,16 @@ pub(crate) struct Parts {
     pub discarded: Sequence,
     pub next_file: FileId,
     pub next_space: u64,
+    /// The threshold of values that an earlier opening has learned.
+    pub threshold: Option<u64>,
 }
 
 impl Shared {
     pub fn new(parts: Parts) -> Shared {
+        let options = &parts.options;
+        let (bytes, share) = (options.value_threshold_bytes, options.value_share);
         Shared {
+            threshold: Threshold::new(bytes, share, parts.threshold),
             options: parts.options,
             reading: parts.reading,
             state: ArcSwap::from_pointee(parts.state),
@@ -238,6 +246,7 @@ impl Shared {
         let version = Arc::clone(&self.state.load().version);
         let mut base = base_of(&version, files.logs_durable);
         base.push(Part::NextFile(self.next_file()));
+        base.extend(self.threshold.learned().map(Part::Threshold));
         files.must_rewrite = files.manifest.rewrite(&base).is_err();
         !files.must_rewrite
     }
@@ -271,21 +280,24 @@ impl Shared {
         self.refuse_read_only()?;
         self.refuse_poisoned()?;
         edit.push(Part::NextFile(self.next_file()));
+        edit.extend(self.threshold.learned().map(Part::Threshold));
         let discarded = self.discarded_by(&mut edit);
         let change = |state: &mut State, version: &mut Version| {
             change(state, version);
             version.discarded = version.discarded.max(discarded);
         };
-        let written = if files.must_rewrite || files.manifest.is_long() {
-            let mut state = State::clone(&self.state.load());
-            let mut version = Version::clone(&state.version);
-            change(&mut state, &mut version);
-            let mut base = base_of(&version, files.logs);
-            base.push(Part::NextFile(self.next_file()));
-            files.manifest.rewrite(&base)
-        } else {
-            files.manifest.append(&edit)
-        };
+        let written =
+            if files.must_rewrite || files.manifest.is_foreign() || files.manifest.is_long() {
+                let mut state = State::clone(&self.state.load());
+                let mut version = Version::clone(&state.version);
+                change(&mut state, &mut version);
+                let mut base = base_of(&version, files.logs);
+                base.push(Part::NextFile(self.next_file()));
+                base.extend(self.threshold.learned().map(Part::Threshold));
+                files.manifest.rewrite(&base)
+            } else {
+                files.manifest.append(&edit)
+            };
         files.must_rewrite = written.is_err();
         if let Err(failure) = written {
             let is_refusal = matches!(failure.error, Error::NoSpace { .. });

@@ -8,6 +8,9 @@ use disk::{File, MapOptions, View, read_exact_at};
 
 use crate::slice::Slice;
 
+/// Lengths above this are held against the file's before memory is asked for.
+const CHECKED_BYTES: usize = 64 << 10;
+
 /// Where bytes are lent from.
 #[derive(Debug)]
 pub(crate) enum Source {
@@ -44,6 +47,11 @@ impl Source {
         match self {
             Source::Mapped(view) => view.bytes(offset, len).map(Slice::lent),
             Source::Read(file) => {
+                // A length that was read is believed as far as there is a file for it.
+                let end = offset.checked_add(len as u64);
+                if len > CHECKED_BYTES && end.is_none_or(|end| end > file.len().unwrap_or(0)) {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
                 let mut bytes = Vec::new();
                 bytes
                     .try_reserve_exact(len)

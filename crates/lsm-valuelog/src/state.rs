@@ -15,6 +15,7 @@ use crate::entry::{Entry, Extra, Kind};
 use crate::id::Sequence;
 use crate::lease::Lease;
 use crate::memtable::Memtable;
+use crate::read_counters::{Counted, ReadCounters};
 use crate::slice::Slice;
 use crate::table::filter::key_hash;
 use crate::table::reader::Table;
@@ -59,10 +60,16 @@ fn in_table<'a>(
     key: &[u8],
     hash: u64,
     at: Sequence,
+    (counts, level): (&ReadCounters, usize),
 ) -> Result<Option<Found<'a>>> {
-    if !table.meta.covers(key) || !table.may_hold(hash)? {
+    if !table.meta.covers(key) {
         return Ok(None);
     }
+    if !table.may_hold(hash)? {
+        counts.add(Counted::Excused(level), 1);
+        return Ok(None);
+    }
+    counts.add(Counted::Searched(level), 1);
     let number = table.find_block(key)?;
     let block = table.block(number)?;
     let record = block.get(key, hash, at, table.base());
@@ -95,6 +102,7 @@ impl State {
         }
         for memtable in self.memtables() {
             if let Some(entry) = memtable.get(key, at) {
+                self.version.counts.add(Counted::InMemory, 1);
                 return Ok(Some(Found::of(entry)));
             }
         }
@@ -108,17 +116,17 @@ impl State {
         at: Sequence,
         since: Sequence,
     ) -> Result<Option<Found<'_>>> {
-        let hash = key_hash(key);
+        let (hash, counts) = (key_hash(key), &*self.version.counts);
         let newer = |table: &Table| table.meta.max_sequence > since;
         for table in self.version.level(0).iter().filter(|table| newer(table)) {
-            if let Some(found) = in_table(table, key, hash, at)? {
+            if let Some(found) = in_table(table, key, hash, at, (counts, 0))? {
                 return Ok(Some(found));
             }
         }
-        for tables in self.version.levels.iter().skip(1) {
+        for (level, tables) in self.version.levels.iter().enumerate().skip(1) {
             let place = tables.partition_point(|table| table.meta.biggest.as_slice() < key);
             if let Some(table) = tables.get(place).filter(|table| newer(table))
-                && let Some(found) = in_table(table, key, hash, at)?
+                && let Some(found) = in_table(table, key, hash, at, (counts, level))?
             {
                 return Ok(Some(found));
             }
@@ -128,11 +136,16 @@ impl State {
 
     /// The value of the stored key `key` as of `at`, at the time `now`.
     pub fn get(&self, key: &[u8], at: Sequence, now: u64) -> Result<Option<Slice<'_>>> {
+        let counts = &self.version.counts;
+        counts.add(Counted::Gets, 1);
         let Some(found) = self.find(key, at)? else {
             return Ok(None);
         };
         if found.extra.is_expired(now) {
             return Ok(None);
+        }
+        if found.kind != Kind::Delete {
+            counts.add(Counted::Found, 1);
         }
         match found.kind {
             Kind::Put => Ok(Some(found.value)),

@@ -13,6 +13,7 @@ use kv_api::{Place, Result};
 use crate::banned::Banned;
 use crate::id::{FileId, Sequence};
 use crate::pointer::Pointer;
+use crate::read_counters::{Counted, ReadCounters};
 use crate::slice::Slice;
 use crate::table::meta::TableMeta;
 use crate::table::reader::Table;
@@ -43,6 +44,7 @@ pub(crate) struct Version {
     pub value_states: BTreeMap<FileId, ValueFileState>,
     /// Every commit up to this one is in tables.
     pub flushed: Sequence,
+    pub counts: Arc<ReadCounters>,
     /// The store as of any version before this one may be lost in part.
     pub discarded: Sequence,
     /// Keys were dropped without deletions being written up to this version.
@@ -111,6 +113,8 @@ impl Version {
         let lost = |what: String| kv_api::Error::corrupt(Place::Store, what);
         let pointer = Pointer::read(code)
             .ok_or_else(|| lost("a pointer into the value log is malformed".to_owned()))?;
+        self.counts.add(Counted::ValueReads, 1);
+        self.counts.add(Counted::ValueBytes, pointer.len);
         match self.values.get(&pointer.file) {
             Some(file) => file.get(&pointer),
             None => Err(lost(format!(

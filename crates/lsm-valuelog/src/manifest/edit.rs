@@ -24,6 +24,8 @@ pub(crate) enum Part {
     Discarded(Sequence),
     /// Keys were dropped without deletions being written up to this version.
     Dropped(Sequence),
+    /// From which size on values were last sent to the value log.
+    Threshold(u64),
     /// A namespace is banned: its place in keys and its number.
     Ban(usize, u64),
 }
@@ -43,6 +45,7 @@ fn code(part: &Part) -> u8 {
         Part::Discarded(_) => 16,
         Part::Dropped(_) => 17,
         Part::Ban(..) => 18,
+        Part::Threshold(_) => 32,
     }
 }
 
@@ -66,6 +69,7 @@ pub(crate) fn put(to: &mut Vec<u8>, edit: &[Part]) {
                 to.put_varint(*offset as u64);
                 to.put_varint(*namespace);
             }
+            Part::Threshold(bytes) => to.put_varint(*bytes),
             Part::Logs(place) => {
                 to.put_varint(place.wal.0);
                 let (file, offset) = place.values.unwrap_or_default();
@@ -109,6 +113,7 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Edit> {
                     is_sealed: from.u8()? != 0,
                 },
             ),
+            32 => Part::Threshold(from.varint()?),
             7 => Part::RemoveValues(FileId(from.varint()?)),
             16 => Part::Discarded(Sequence(from.varint()?)),
             17 => Part::Dropped(Sequence(from.varint()?)),

@@ -22,6 +22,7 @@ pub(crate) struct RunCursor<'a> {
     /// The key, where the block has taken a prefix out of it.
     joined: Vec<u8>,
     has_prefix: bool,
+    is_passing: bool,
 }
 
 impl<'a> RunCursor<'a> {
@@ -36,6 +37,15 @@ impl<'a> RunCursor<'a> {
             base: Sequence(0),
             joined: Vec::new(),
             has_prefix: false,
+            is_passing: false,
+        }
+    }
+
+    /// The same for whoever goes through the whole run once: it leaves the cache as it is.
+    pub fn in_passing(tables: &'a [Arc<Table>]) -> RunCursor<'a> {
+        RunCursor {
+            is_passing: true,
+            ..RunCursor::new(tables)
         }
     }
 
@@ -54,7 +64,11 @@ impl<'a> RunCursor<'a> {
             self.clear();
             return Ok(());
         };
-        let block = table.block(number)?;
+        let block = if self.is_passing {
+            table.block_in_passing(number)?
+        } else {
+            table.block(number)?
+        };
         self.base = table.base();
         self.number = number;
         self.has_prefix = !block.prefix().is_empty();

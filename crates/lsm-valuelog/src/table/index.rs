@@ -104,6 +104,11 @@ impl Index {
         bytes.get(self.keys..)?.get(start..end)
     }
 
+    /// Bytes of memory that it takes.
+    pub fn held_bytes(&self) -> usize {
+        8 * self.places.len() + 8 * self.heads.len() + 4 * self.ends.len() + self.common.len()
+    }
+
     pub fn blocks(&self) -> usize {
         self.heads.len()
     }

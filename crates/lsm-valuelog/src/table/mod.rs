@@ -8,7 +8,9 @@ pub(crate) mod cursor;
 pub(crate) mod filter;
 pub(crate) mod footer;
 pub(crate) mod index;
+pub(crate) mod loaded;
 pub(crate) mod meta;
 pub(crate) mod reader;
+pub(crate) mod reading;
 
 pub use compression::Compression;

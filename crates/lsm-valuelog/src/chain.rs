@@ -1,15 +1,21 @@
-//! Log files read one behind the other, commit by commit.
+//! Log files one behind the other, read as one row of commits.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use disk::File;
-use kv_api::Result;
+use kv_api::{Error, Place, Result};
 
+use crate::crypt::cipher::Opener;
+use crate::crypt::envelope::FileKind;
+use crate::crypt::ring::KeyRing;
+use crate::error::damage;
 use crate::id::{FileId, Sequence};
 use crate::log::commit::predecessor;
 use crate::log::frame::FRAME_BYTES;
+use crate::log::record::Record;
 use crate::log::scan::{Scan, Tail};
+use crate::values::open_header;
 
 /// A log file to be read.
 pub(crate) struct LogFile {
@@ -20,21 +26,65 @@ pub(crate) struct LogFile {
 }
 
 /// A commit's record, read.
-pub(crate) struct Record {
+pub(crate) struct Next {
     pub sequence: Sequence,
     /// The version of the commit before it.
     pub behind: Sequence,
     pub file: FileId,
     pub offset: u64,
-    pub bytes: Vec<u8>,
+    pub record: Record,
+    /// Bytes of the record as stored.
+    pub stored_bytes: u64,
+}
+
+/// How the records of a log are read.
+pub(crate) enum Opening {
+    Clear,
+    Sealed(Arc<Opener>),
+    /// The header, which is written with the first frames, is not there.
+    Lost,
+}
+
+impl Opening {
+    fn of(log: &LogFile, keys: Option<&KeyRing>) -> Result<Opening> {
+        let kind = if log.name.ends_with("vlog") {
+            FileKind::Values
+        } else {
+            FileKind::WriteAhead
+        };
+        match open_header(&*log.file, &log.name, kind, log.id, keys) {
+            Ok(Some(opener)) => Ok(Opening::Sealed(Arc::new(opener))),
+            Ok(None) => Ok(Opening::Clear),
+            // Its header says nothing that the frames of a log in clear do not say themselves.
+            Err(Error::Corrupt { place, .. }) if is_in(&place, &log.name) => Ok(match keys {
+                Some(_) => Opening::Lost,
+                None => Opening::Clear,
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub fn opener(&self) -> Option<Arc<Opener>> {
+        match self {
+            Opening::Sealed(opener) => Some(Arc::clone(opener)),
+            Opening::Clear | Opening::Lost => None,
+        }
+    }
+}
+
+fn is_in(place: &Place, name: &str) -> bool {
+    matches!(place, Place::Offset { file, .. } if file == name)
 }
 
 /// Log files one behind the other, with the next commit in sight.
 pub(crate) struct Chain {
     waiting: VecDeque<LogFile>,
     scan: Option<Scan>,
+    keys: Option<Arc<KeyRing>>,
+    /// What opens the records of the current file; none if its header is lost.
+    pub opener: Opening,
     pub name: String,
-    pub next: Option<Record>,
+    pub next: Option<Next>,
     pub durable: Sequence,
     pub newest: Sequence,
     pub torn_bytes: u64,
@@ -46,11 +96,12 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    /// All of them, with the first commit in sight.
-    pub fn new(files: Vec<LogFile>) -> Result<Chain> {
+    pub fn new(files: Vec<LogFile>, keys: Option<Arc<KeyRing>>) -> Result<Chain> {
         let mut chain = Chain {
             waiting: files.into(),
             scan: None,
+            keys,
+            opener: Opening::Clear,
             name: String::new(),
             next: None,
             durable: Sequence(0),
@@ -72,6 +123,7 @@ impl Chain {
                 let Some(next) = self.waiting.pop_front() else {
                     return Ok(());
                 };
+                self.opener = Opening::of(&next, self.keys.as_deref())?;
                 self.name = next.name;
                 self.current = next.id;
                 self.scan = Some(Scan::new(next.file, next.id, next.from, None)?);
@@ -79,14 +131,25 @@ impl Chain {
             };
             while let Some((frame, offset, bytes)) = scan.next()? {
                 self.durable = self.durable.max(frame.durable);
-                if let Some(behind) = predecessor(bytes, frame.sequence) {
+                if matches!(self.opener, Opening::Lost) {
+                    // Neither were its frames ever durable, or one behind them says so.
                     self.newest = self.newest.max(frame.sequence);
-                    self.next = Some(Record {
+                    break;
+                }
+                let opener = self.opener.opener();
+                let stored_bytes = bytes.len() as u64;
+                let record = Record::open(bytes, offset, opener.as_deref());
+                let record = record
+                    .ok_or_else(|| damage(&self.name, offset, "a record is not what was sealed"))?;
+                if let Some(behind) = predecessor(&record, frame.sequence) {
+                    self.newest = self.newest.max(frame.sequence);
+                    self.next = Some(Next {
                         sequence: frame.sequence,
                         behind,
                         file: self.current,
                         offset,
-                        bytes: bytes.to_vec(),
+                        record,
+                        stored_bytes,
                     });
                     return Ok(());
                 }
@@ -115,7 +178,6 @@ impl Chain {
         (*first, *last) = (from.min(*first), to.max(*last));
     }
 
-    /// The number of the commit in sight.
     pub fn sequence(&self) -> Option<Sequence> {
         self.next.as_ref().map(|record| record.sequence)
     }
@@ -123,16 +185,16 @@ impl Chain {
     /// Whether the commit in sight is the one that follows `last`.
     pub fn follows(&self, last: Sequence) -> bool {
         let next = self.next.as_ref();
-        next.is_some_and(|record| record.behind == last && record.sequence > last)
+        next.is_some_and(|next| next.behind == last && next.sequence > last)
     }
 
     /// Reads on to the end, for what the rest says about durability.
     pub fn exhaust(&mut self) -> Result<u64> {
         let mut left = 0;
-        while let Some(record) = &self.next {
+        while let Some(next) = &self.next {
             left += 1;
-            let from = record.offset - FRAME_BYTES as u64;
-            self.cut(from, record.offset + record.bytes.len() as u64);
+            let from = next.offset - FRAME_BYTES as u64;
+            self.cut(from, next.offset + next.stored_bytes);
             self.advance()?;
         }
         Ok(left)
