@@ -142,7 +142,7 @@ impl Teller {
             transaction.seek(&key)?
         };
         match found {
-            None if account % CLOSABLE == 0 => Ok(None),
+            None if account.is_multiple_of(CLOSABLE) => Ok(None),
             None => Err(Violation::Missing { account }),
             Some(value) => {
                 let balance = account::balance(&value);

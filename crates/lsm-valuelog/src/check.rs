@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kv_api::capability::{CheckSummary, Finding};
 use kv_api::{Error, Place, Result};
 
+use crate::crypt::registry;
 use crate::db::Db;
 use crate::entry::{Entry, Kind};
 use crate::error::locked;
@@ -154,6 +155,10 @@ impl Shared {
         let logs = files.wals.iter().chain(&files.free_logs);
         known.extend(logs.map(|id| crate::logs::wal_name(*id)));
         known.extend([manifest::NAME.to_owned(), lease::NAME.to_owned()]);
+        if self.reading.keys.is_some() {
+            // A registry that was refused may still stand beside the one that counts.
+            known.extend([registry::NAME, registry::NEW_NAME].map(str::to_owned));
+        }
         let names = names.iter().map(|name| name.to_string_lossy().into_owned());
         Ok(names.filter(|name| !known.contains(name)).collect())
     }

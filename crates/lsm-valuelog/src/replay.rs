@@ -9,11 +9,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use disk::{File, OpenOptions, read_exact_at, write_all_at};
-use kv_api::{Error, Result};
+use kv_api::{Error, Place, Result};
 
+use crate::crypt::cipher::Opener;
+use crate::crypt::envelope::FileKind;
+use crate::crypt::ring::KeyRing;
 use crate::error::{damage, locked};
 use crate::id::{FileId, Sequence};
 use crate::log::commit::{predecessor, replay};
+use crate::log::record::Record;
 use crate::log::scan::{Scan, Tail};
 use crate::logs::{memtable_capacity, wal_name};
 use crate::manifest::edit::Part;
@@ -21,7 +25,7 @@ use crate::memtable::{LogPlace, Memtable};
 use crate::shared::Shared;
 use crate::skiplist::record_bytes_max;
 use crate::table::reader::Reading;
-use crate::values::{HEADER_BYTES, values_name};
+use crate::values::{HEADER_BYTES, open_header, values_name};
 use crate::version::ValueFileState;
 use crate::wire::to_usize;
 
@@ -45,21 +49,63 @@ struct LogFile {
 }
 
 /// A commit's record, read.
-struct Record {
+struct Next {
     sequence: Sequence,
     /// The version of the commit before it.
     behind: Sequence,
     file: FileId,
     offset: u64,
-    bytes: Vec<u8>,
+    record: Record,
+}
+
+/// How the records of a log are read.
+enum Opening {
+    Clear,
+    Sealed(Arc<Opener>),
+    /// The header, which is written with the first frames, is not there.
+    Lost,
+}
+
+impl Opening {
+    fn of(log: &LogFile, keys: Option<&KeyRing>) -> Result<Opening> {
+        let kind = if log.name.ends_with("vlog") {
+            FileKind::Values
+        } else {
+            FileKind::WriteAhead
+        };
+        match open_header(&*log.file, &log.name, kind, log.id, keys) {
+            Ok(Some(opener)) => Ok(Opening::Sealed(Arc::new(opener))),
+            Ok(None) => Ok(Opening::Clear),
+            // Its header says nothing that the frames of a log in clear do not say themselves.
+            Err(Error::Corrupt { place, .. }) if is_in(&place, &log.name) => Ok(match keys {
+                Some(_) => Opening::Lost,
+                None => Opening::Clear,
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn opener(&self) -> Option<Arc<Opener>> {
+        match self {
+            Opening::Sealed(opener) => Some(Arc::clone(opener)),
+            Opening::Clear | Opening::Lost => None,
+        }
+    }
+}
+
+fn is_in(place: &Place, name: &str) -> bool {
+    matches!(place, Place::Offset { file, .. } if file == name)
 }
 
 /// Log files one behind the other, with the next commit in sight.
 struct Chain {
     waiting: VecDeque<LogFile>,
     scan: Option<Scan>,
+    keys: Option<Arc<KeyRing>>,
+    /// What opens the records of the current file; none if its header is lost.
+    opener: Opening,
     name: String,
-    next: Option<Record>,
+    next: Option<Next>,
     durable: Sequence,
     newest: Sequence,
     torn_bytes: u64,
@@ -69,10 +115,12 @@ struct Chain {
 }
 
 impl Chain {
-    fn new(files: Vec<LogFile>) -> Result<Chain> {
+    fn new(files: Vec<LogFile>, keys: Option<Arc<KeyRing>>) -> Result<Chain> {
         let mut chain = Chain {
             waiting: files.into(),
             scan: None,
+            keys,
+            opener: Opening::Clear,
             name: String::new(),
             next: None,
             durable: Sequence(0),
@@ -93,6 +141,7 @@ impl Chain {
                 let Some(next) = self.waiting.pop_front() else {
                     return Ok(());
                 };
+                self.opener = Opening::of(&next, self.keys.as_deref())?;
                 self.name = next.name;
                 self.current = next.id;
                 self.scan = Some(Scan::new(next.file, next.id, next.from, None)?);
@@ -100,14 +149,23 @@ impl Chain {
             };
             while let Some((frame, offset, bytes)) = scan.next()? {
                 self.durable = self.durable.max(frame.durable);
-                if let Some(behind) = predecessor(bytes, frame.sequence) {
+                if matches!(self.opener, Opening::Lost) {
+                    // Neither were its frames ever durable, or one behind them says so.
                     self.newest = self.newest.max(frame.sequence);
-                    self.next = Some(Record {
+                    break;
+                }
+                let opener = self.opener.opener();
+                let record = Record::open(bytes, offset, opener.as_deref());
+                let record = record
+                    .ok_or_else(|| damage(&self.name, offset, "a record is not what was sealed"))?;
+                if let Some(behind) = predecessor(&record, frame.sequence) {
+                    self.newest = self.newest.max(frame.sequence);
+                    self.next = Some(Next {
                         sequence: frame.sequence,
                         behind,
                         file: self.current,
                         offset,
-                        bytes: bytes.to_vec(),
+                        record,
                     });
                     return Ok(());
                 }
@@ -163,7 +221,6 @@ fn wal_files(reading: &Reading, ids: &[FileId]) -> Result<Vec<LogFile>> {
             name,
             from: HEADER_BYTES as u64,
         };
-        // Its header says nothing that its frames do not say themselves.
         files.push(log);
     }
     Ok(files)
@@ -207,8 +264,8 @@ impl Shared {
         let logs = locked(&self.files).logs;
         let values = self.values_to_replay(logs)?;
         let starts: Vec<(FileId, u64)> = values.iter().map(|file| (file.id, file.from)).collect();
-        let mut values = Chain::new(values)?;
-        let mut wal = Chain::new(wal_files(&self.reading, wals)?)?;
+        let mut values = Chain::new(values, self.reading.keys.clone())?;
+        let mut wal = Chain::new(wal_files(&self.reading, wals)?, self.reading.keys.clone())?;
         let has_values = values.next.is_some();
         let is_read_only = self.options.is_read_only;
         if has_values && !is_read_only {
@@ -234,9 +291,12 @@ impl Shared {
         let newest = wal.newest.max(values.newest);
         // A file that goes on behind what the manifest knows of it must not be appended to there.
         let version = Arc::clone(&self.state.load().version);
+        // Nor must an encrypted file, of which an earlier opening may have lost units whose
+        // numbers would be given again.
+        let is_encrypted = self.reading.keys.is_some();
         let goes_on = values.ends.iter().any(|(id, end)| {
             let state = version.value_states.get(id);
-            state.is_some_and(|state| !state.is_sealed && state.len != *end)
+            state.is_some_and(|state| !state.is_sealed && (is_encrypted || state.len != *end))
         });
         let is_touched = recovery != Recovery::default() || newest > last || has_values || goes_on;
         if !is_read_only {
@@ -299,7 +359,7 @@ impl Shared {
             let Some(record) = chain.next.take() else {
                 break;
             };
-            let needed = record.bytes.len() + record.bytes.len() / 2 * record_bytes_max(0, 0);
+            let needed = record.record.len() + record.record.len() / 2 * record_bytes_max(0, 0);
             if memtable.room_bytes() < needed && !memtable.is_empty() {
                 let full = std::mem::replace(&mut memtable, Memtable::new(capacity, logs)?);
                 self.install_replayed(full, last)?;
@@ -307,7 +367,8 @@ impl Shared {
             if memtable.room_bytes() < needed {
                 memtable = Memtable::new(capacity + needed, logs)?;
             }
-            self.replay_record(&memtable, &record, &chain.name)?;
+            let opener = chain.opener.opener();
+            self.replay_record(&memtable, &record, opener.as_deref(), &chain.name)?;
             last = record.sequence;
             recovery.commits += 1;
             chain.advance()?;
@@ -318,22 +379,23 @@ impl Shared {
         Ok(())
     }
 
-    fn replay_record(&self, memtable: &Memtable, record: &Record, name: &str) -> Result<()> {
+    fn replay_record(
+        &self,
+        memtable: &Memtable,
+        next: &Next,
+        opener: Option<&Opener>,
+        name: &str,
+    ) -> Result<()> {
         let mut refused = None;
-        let replayed = replay(
-            &record.bytes,
-            record.file,
-            record.offset,
-            record.sequence,
-            |entry| {
-                if let Err(error) = memtable.insert(record.sequence, [*entry]) {
-                    refused = Some(error);
-                }
-            },
-        );
+        let (record, sequence) = (&next.record, next.sequence);
+        let replayed = replay(record, opener, next.file, sequence, |entry| {
+            if let Err(error) = memtable.insert(sequence, [*entry]) {
+                refused = Some(error);
+            }
+        });
         match (replayed, refused) {
             (_, Some(error)) => Err(error),
-            (None, _) => Err(damage(name, record.offset, "a commit is malformed")),
+            (None, _) => Err(damage(name, next.offset, "a commit is malformed")),
             (Some(_), None) => Ok(()),
         }
     }

@@ -2,5 +2,6 @@
 
 pub(crate) mod commit;
 pub(crate) mod frame;
+pub(crate) mod record;
 pub(crate) mod scan;
 pub(crate) mod wal;

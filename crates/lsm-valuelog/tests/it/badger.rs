@@ -175,7 +175,7 @@ fn bytes_that_badger_wrote_mean_what_badger_means() {
     let snapshot = db.snapshot().unwrap();
     let item = snapshot.get_item(Space::DEFAULT, b"k").unwrap().unwrap();
     assert_eq!(
-        (&*item.value, item.user_meta, item.version),
+        (&*item.value().unwrap(), item.user_meta(), item.version()),
         (&b"v"[..], 7, Sequence(300))
     );
     assert!(snapshot.get(Space::DEFAULT, b"d").unwrap().is_none());
