@@ -35,3 +35,9 @@ pub trait SearchFixture: Fixture {
     /// A text that they do not take for a query.
     fn not_a_query() -> &'static str;
 }
+
+/// A fixture whose stores take the time of day from it.
+pub trait ClockFixture: Fixture {
+    /// Sets what the clock of its stores shows: seconds since 1970.
+    fn set_seconds(&self, now: u64);
+}

@@ -7,10 +7,9 @@ use kv_api::Result;
 use crate::banned::Banned;
 use crate::error::damage;
 use crate::id::{FileId, Sequence};
-use crate::manifest::edit::{Edit, Part};
+use crate::manifest::edit::{Edit, Part, bans};
 use crate::manifest::file::{self as manifest, Found};
 use crate::memtable::LogPlace;
-use crate::shared::bans;
 use crate::table::meta::TableMeta;
 use crate::version::{LEVELS, ValueFileState};
 

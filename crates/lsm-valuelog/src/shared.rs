@@ -14,13 +14,12 @@ use std::sync::{Arc, Mutex, OnceLock};
 use arc_swap::ArcSwap;
 use kv_api::{Error, Result};
 
-use crate::banned::Banned;
 use crate::commit_queue::CommitQueue;
 use crate::counters::Counters;
 use crate::error::locked;
 use crate::id::{FileId, Sequence};
 use crate::log::wal::LogWriter;
-use crate::manifest::edit::{Edit, Part};
+use crate::manifest::edit::{Edit, Part, bans};
 use crate::manifest::file::Manifest;
 use crate::memtable::LogPlace;
 use crate::open_logs::Core;
@@ -334,11 +333,4 @@ pub(crate) fn base_of(version: &Version, logs: LogPlace) -> Edit {
     base.push(Part::Dropped(version.dropped));
     base.extend(version.banned.iter().flat_map(|banned| bans(banned)));
     base
-}
-
-/// Bans as parts of an edit.
-pub(crate) fn bans(banned: &Banned) -> impl Iterator<Item = Part> {
-    let offset = banned.offset;
-    let namespaces = banned.namespaces.iter();
-    namespaces.map(move |namespace| Part::Ban(offset, *namespace))
 }

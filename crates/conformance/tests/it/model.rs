@@ -1,6 +1,8 @@
 //! The model keeps every law, whether its writers take turns or meet conflicts.
 
-use conformance::{BackupFixture, Fixture, MemoryModel, Question, SearchFixture, Writers};
+use conformance::{
+    BackupFixture, ClockFixture, Fixture, MemoryModel, Question, SearchFixture, Writers,
+};
 use kv_api::Result;
 
 /// A model whose writers take turns.
@@ -34,6 +36,27 @@ impl SearchFixture for TakingTurns {
     }
 }
 
+impl ClockFixture for TakingTurns {
+    fn set_seconds(&self, now: u64) {
+        self.0.set_seconds(now);
+    }
+}
+
+/// A model that remembers every version.
+struct Remembering(MemoryModel);
+
+impl Fixture for Remembering {
+    type Store = MemoryModel;
+
+    fn new() -> Self {
+        Remembering(MemoryModel::new(Writers::Optimistic).remember())
+    }
+
+    fn open(&self) -> Result<MemoryModel> {
+        Ok(self.0.reopen())
+    }
+}
+
 /// A model whose writers run side by side and meet conflicts.
 struct Optimistic(MemoryModel);
 
@@ -57,8 +80,12 @@ conformance::laws!(
     nested,
     commit_indexes,
     snapshot_stream,
-    search
+    search,
+    expiry,
+    watch,
+    compact
 );
+conformance::laws!(only remembering, Remembering, versions, watch);
 conformance::laws!(
     optimistic,
     Optimistic,

@@ -428,3 +428,26 @@ fn flattening_drops_what_has_expired_in_the_last_level() {
     db.flatten().unwrap();
     assert_eq!(db.tables()[0].entries, 1);
 }
+
+#[test]
+fn flattening_drops_deletions_from_the_last_level_once_nobody_needs_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = small().open(directory.path().join("store")).unwrap();
+    fill(&db, 5);
+    db.flatten().unwrap();
+    let reader = db.begin().unwrap();
+    db.update(|tx| tx.delete_range(Space::DEFAULT, "a".."b"))
+        .unwrap();
+    db.flatten().unwrap();
+    let tombstones = || {
+        db.tables()
+            .iter()
+            .map(|table| table.tombstones)
+            .sum::<u64>()
+    };
+    assert!(tombstones() > 0, "an open transaction may have to be told");
+    drop(reader);
+    db.flatten().unwrap();
+    assert_eq!(tombstones(), 0);
+    assert_sound(&db);
+}

@@ -267,6 +267,40 @@ fn a_transaction_at_an_older_version_meets_whatever_was_changed_since() {
 }
 
 #[test]
+fn of_two_who_chose_one_version_beforehand_the_second_is_refused() {
+    use kv_api::capability::SetCommitIndex;
+    let directory = tempfile::tempdir().unwrap();
+    let db = small().open(directory.path().join("store")).unwrap();
+    let begin = |version: u64, key: &[u8]| {
+        let mut tx = db.begin().unwrap();
+        tx.set_commit_index(version).unwrap();
+        tx.put(Space::DEFAULT, key, b"").unwrap();
+        tx
+    };
+    let (one, same, lower, higher) = (
+        begin(10, b"1"),
+        begin(10, b"2"),
+        begin(9, b"3"),
+        begin(11, b"4"),
+    );
+    one.commit(Durability::Sync).unwrap();
+    for late in [same, lower] {
+        let refused = late.commit(Durability::Sync).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::AlreadyApplied);
+    }
+    higher.commit(Durability::Sync).unwrap();
+    assert_eq!(db.newest_version(), Sequence(11));
+    assert_eq!(
+        db.snapshot()
+            .unwrap()
+            .range(Space::DEFAULT, ..)
+            .unwrap()
+            .count(),
+        2
+    );
+}
+
+#[test]
 fn of_many_who_want_one_version_one_gets_it_and_the_order_is_theirs() {
     let directory = tempfile::tempdir().unwrap();
     let db = small()
