@@ -1,7 +1,8 @@
 //! Files, mappings, locks and directories: the only door to bytes that outlive the process.
 //!
 //! No other crate of the workspace touches the file system. Engines take an `Arc<dyn Disk>`, so a
-//! test can put a recorder, a fault injector or memory in its place; [`OsDisk`] is the real one.
+//! test can put a recorder or a fault injector in its place; [`OsDisk`] is the real one,
+//! [`MemoryDisk`] holds files that nobody needs to outlive the process.
 //!
 //! Unsafe code lives in [`mapping`](crate::View) only.
 
@@ -12,6 +13,7 @@ mod claim;
 mod file;
 mod machine;
 mod mapping;
+mod memory;
 mod os;
 mod read_view;
 mod view;
@@ -22,6 +24,7 @@ pub use file::{
     write_all_at, write_all_vectored_at,
 };
 pub use machine::os_page_bytes;
+pub use memory::MemoryDisk;
 pub use os::OsDisk;
 pub use read_view::ReadView;
 pub use view::{MapOptions, View};

@@ -28,7 +28,7 @@ impl Shared {
     /// older record lies above its own.
     pub fn commit_alone(&self, core: &mut Core, commit: &Commit) -> Result<Sequence> {
         self.flush_all(core)?;
-        let sequence = core.last.next();
+        let sequence = commit.version.unwrap_or(core.last.next());
         let tables = self.write_alone(core, commit, sequence)?;
         let values = match &core.values {
             Some(values) => (values.log.id, values.log.end()),
@@ -69,6 +69,10 @@ impl Shared {
         core.last = sequence;
         core.durable = sequence;
         self.publish(sequence);
+        if !self.subscribers.is_empty() {
+            let sorted = commit.writes.sorted();
+            self.subscribers.tell(sequence, || sorted.iter());
+        }
         self.work.wake();
         Ok(sequence)
     }
@@ -183,7 +187,7 @@ impl Shared {
 
 /// The deepest level that new tables may go to: they meet nothing there or above, nor anything
 /// that a compaction under way is writing.
-fn deepest(version: &Version, files: &Files, tables: &[Arc<Table>]) -> usize {
+pub(crate) fn deepest(version: &Version, files: &Files, tables: &[Arc<Table>]) -> usize {
     let (Some(first), Some(last)) = (tables.first(), tables.last()) else {
         return 0;
     };

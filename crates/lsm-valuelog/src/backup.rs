@@ -8,12 +8,13 @@ use std::io::{Read as IoRead, Write};
 
 use kv_api::{Durability, Error, Place, Result};
 
+use crate::bulk::{BulkLoaded, BulkMode};
 use crate::commit_queue::Commit;
 use crate::db::Db;
 use crate::entry::{Extra, Kind};
 use crate::error::damage;
 use crate::id::Sequence;
-use crate::key::stored;
+use crate::key::{MEMORY_SPACE, stored};
 use crate::merge::{Child, Merge};
 use crate::read_set::ReadSet;
 use crate::snapshot::Snapshot;
@@ -35,9 +36,6 @@ const FRAME_BYTES: usize = 256 << 10;
 
 /// The longest frame that is believed: one record of the largest value and its key.
 const FRAME_BYTES_MAX: u64 = (1 << 30) + (1 << 20);
-
-/// The space of what the engine remembers about itself.
-const MEMORY_SPACE: u64 = u64::MAX - 1;
 
 /// The name it is reported by.
 const NAME: &str = "backup";
@@ -81,7 +79,20 @@ impl Snapshot {
     /// Writes what changed after `since` and up to this snapshot, everything if `since` is 0, and
     /// answers the number of bytes. The next copy's `since` is this snapshot's
     /// [`sequence`](Snapshot::sequence): the range is open below and closed above.
+    ///
+    /// A deletion that compaction has dropped is not told any more. Whoever copies changes and
+    /// deletes keys, opens the store with
+    /// [`versions_to_keep(usize::MAX)`](crate::Options::versions_to_keep).
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` where keys were dropped after `since`: no deletions tell of that.
     pub fn backup_since(&self, since: Sequence, to: &mut dyn Write) -> Result<u64> {
+        if since > Sequence(0) && since < self.state().version.dropped {
+            return Err(Error::Invalid {
+                what: "a copy of changes since before keys were dropped",
+            });
+        }
         let mut sink = Sink { to, bytes: 0 };
         let mut header = Vec::with_capacity(HEADER_BYTES);
         header.put_u64(MAGIC);
@@ -146,7 +157,9 @@ impl Snapshot {
         let mut last: Vec<u8> = Vec::new();
         let memory = stored(MEMORY_SPACE, b"");
         while let Some(entry) = merge.entry() {
-            let is_seen = entry.sequence <= self.sequence() && entry.key < memory.as_slice();
+            let is_seen = entry.sequence <= self.sequence()
+                && entry.key < memory.as_slice()
+                && !version.hides(entry.key);
             if is_seen && last != entry.key {
                 last.clear();
                 last.extend_from_slice(entry.key);
@@ -235,19 +248,33 @@ impl Source<'_> {
     }
 }
 
-/// Adds a frame's records to `writes`; answers how many.
-fn take_records(body: &[u8], writes: &mut WriteSet) -> Option<u64> {
+/// Shows `each` a frame's records; none if they are not what a copy is made of.
+fn each_record(
+    body: &[u8],
+    mut each: impl FnMut(&[u8], Option<&[u8]>, Extra) -> Result<()>,
+) -> Result<Option<()>> {
     let mut read = Read::new(body);
-    let mut records = 0;
-    while !read.is_empty() {
+    let mut next = || {
         let first = read.u8()?;
         let kind = Kind::from_code(first)?;
         let extra = Extra::read(first, &mut read)?;
         let (key, value) = (read.bytes()?, read.bytes()?);
-        writes.set(key, (kind == Kind::Put).then_some(value), extra);
-        records += 1;
+        Some((
+            key,
+            (kind == Kind::Put).then_some(value),
+            extra,
+            read.is_empty(),
+        ))
+    };
+    loop {
+        let Some((key, value, extra, is_last)) = next() else {
+            return Ok(None);
+        };
+        each(key, value, extra)?;
+        if is_last {
+            return Ok(Some(()));
+        }
     }
-    Some(records)
 }
 
 impl Db {
@@ -272,8 +299,12 @@ impl Db {
                 break;
             }
             let mut writes = WriteSet::default();
-            let taken = take_records(&body, &mut writes);
-            records += taken.ok_or_else(|| damage(NAME, source.offset, "a record is malformed"))?;
+            let taken = each_record(&body, |key, value, extra| {
+                writes.set(key, value, extra);
+                records += 1;
+                Ok(())
+            })?;
+            taken.ok_or_else(|| damage(NAME, source.offset, "a record is malformed"))?;
             self.commit_raw(writes, Durability::Deferred)?;
         }
         let trailer = source.frame()?;
@@ -288,6 +319,52 @@ impl Db {
         );
         self.commit_raw(writes, Durability::Sync)?;
         self.shared.find_next_space()
+    }
+
+    /// Replaces everything by what a whole copy holds, which [`Snapshot::backup_since`] wrote, in
+    /// one step: interrupted anywhere, the store is what it was. `report` is told the records read
+    /// so far and the bytes, and answers whether to go on.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` for a copy that is not whole, `Invalid` for one of changes, `Conflict` if the
+    /// store is written to meanwhile, `Io` where `from` fails or `report` answers `false`.
+    pub fn restore(
+        &self,
+        from: &mut dyn IoRead,
+        report: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<BulkLoaded> {
+        let mut source = Source { from, offset: 0 };
+        let (since, up_to) = source.header()?;
+        if since != Sequence(0) {
+            return Err(Error::Invalid {
+                what: "a backup of changes alone; load it into the store that holds those before it",
+            });
+        }
+        let mut load = self.bulk_load(BulkMode::Replace)?;
+        let mut records = 0;
+        loop {
+            let body = source.frame()?;
+            if body.is_empty() {
+                break;
+            }
+            let added = each_record(&body, |key, value, extra| {
+                records += 1;
+                load.add_stored(0, key.to_vec(), value, Sequence(0), extra)
+            })?;
+            added.ok_or_else(|| damage(NAME, source.offset, "a record is malformed"))?;
+            if !report(records, source.offset) {
+                let stopped = std::io::Error::from(std::io::ErrorKind::Interrupted);
+                return Err(Error::io("restoring, which was called off", stopped));
+            }
+        }
+        let trailer = source.frame()?;
+        if Read::new(&trailer).u64() != Some(records) {
+            return Err(damage(NAME, source.offset, "records are missing"));
+        }
+        let mark = up_to.0.to_be_bytes();
+        load.add_stored(1, loaded_key(), Some(&mark), Sequence(0), Extra::default())?;
+        load.finish()
     }
 
     /// The newest commit of the copies this store was made of; 0 for an empty store.
@@ -315,6 +392,8 @@ impl Db {
             writes,
             reads: ReadSet::default(),
             read_at: self.shared.visible(),
+            drops_seen: 0,
+            version: None,
             durability,
         };
         self.shared.commit(commit).map(drop)

@@ -197,8 +197,10 @@ impl Shared {
             }
         }
         // With threads behind the scenes, files come and go that no version names yet or any more.
-        // After a failure, the manifest on disk may name what this handle does not.
-        if !self.options.background && self.poisoned().is_none() {
+        // After a failure, the manifest on disk may name what this handle does not. Whoever only
+        // reads leaves to the next writer what an opening would remove.
+        let is_alone = !self.options.background && !self.options.is_read_only;
+        if is_alone && self.poisoned().is_none() {
             for name in self.strangers(&version)? {
                 checking.find(&name, "nothing accounts for this file");
             }

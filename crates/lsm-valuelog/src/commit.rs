@@ -44,6 +44,7 @@ impl Shared {
     /// Commits; answers the version.
     pub fn commit(&self, commit: Commit) -> Result<Sequence> {
         self.refuse_closed()?;
+        self.refuse_read_only()?;
         self.refuse_poisoned()?;
         if commit.writes.is_empty() {
             match commit.durability {
@@ -111,13 +112,16 @@ impl Shared {
         let mut accepted: Vec<usize> = Vec::new();
         let (mut pending_bytes, mut pending_value_bytes) = (0, 0);
         for (at, commit) in group.iter().enumerate() {
-            let pending = accepted.iter().filter_map(|at| group.get(*at));
+            let pending = || {
+                let pending = accepted.iter().filter_map(|at| group.get(*at));
+                pending.map(|commit| &**commit)
+            };
             let checked = self
                 .refuse_closed()
                 .and_then(|()| self.refuse_poisoned())
-                .and_then(|()| {
-                    self.check_conflicts(&core, commit, pending.map(|commit| &**commit))
-                });
+                .and_then(|()| self.refuse_old_version(&core, commit, pending()))
+                .and_then(|()| self.refuse_banned(commit))
+                .and_then(|()| self.check_conflicts(&core, commit, pending()));
             outcomes.push(checked.map(|()| Sequence(0)));
             if matches!(outcomes.last(), Some(Err(_))) {
                 continue;
@@ -201,19 +205,20 @@ impl Shared {
             .iter()
             .filter_map(|at| group.get(*at).map(|commit| &**commit))
             .collect();
+        let before = core.last;
         let written = self.write(core, &commits);
-        for (nth, at) in accepted.drain(..).enumerate() {
+        let mut last = before;
+        for at in accepted.drain(..) {
+            let version = group.get(at).and_then(|commit| commit.version);
+            last = version.unwrap_or(last.next());
             if let Some(slot) = outcomes.get_mut(at) {
-                *slot = match &written {
-                    Ok(first) => Ok(Sequence(first.0 + nth as u64)),
-                    Err(error) => Err(error.clone()),
-                };
+                *slot = written.clone().map(|()| last);
             }
         }
     }
 
-    /// Writes commits to the logs and the memtable; answers the first one's version.
-    fn write(&self, core: &mut Core, commits: &[&Commit]) -> Result<Sequence> {
+    /// Writes commits to the logs and the memtable.
+    fn write(&self, core: &mut Core, commits: &[&Commit]) -> Result<()> {
         let checkpoint = core.checkpoint();
         let placed = match self.append_all(core, commits) {
             Ok(placed) => placed,
@@ -245,7 +250,7 @@ impl Shared {
         }
         self.apply(core, &placed)?;
         Counters::add(&self.counters.commits, commits.len() as u64);
-        Ok(checkpoint.last.next())
+        Ok(())
     }
 
     /// Takes back what was appended. What the disk may hold of it is made void first, so that the

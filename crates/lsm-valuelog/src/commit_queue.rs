@@ -18,6 +18,10 @@ pub(crate) struct Commit {
     pub reads: ReadSet,
     /// The version it read.
     pub read_at: Sequence,
+    /// How often keys had been dropped in the state that it read.
+    pub drops_seen: u64,
+    /// The version it is to have; none for the next one.
+    pub version: Option<Sequence>,
     pub durability: Durability,
 }
 

@@ -40,6 +40,9 @@ impl Shared {
         choose: impl FnOnce(&Version, &std::collections::BTreeSet<FileId>) -> Option<Job>,
     ) -> Option<(Job, Reserved<'_>, Arc<Version>)> {
         let mut files = locked(&self.files);
+        if files.halts > 0 {
+            return None;
+        }
         let version = Arc::clone(&self.state.load().version);
         let job = choose(&version, &files.busy)?;
         let ids: Vec<FileId> = job.tables().map(|table| table.meta.id).collect();
@@ -57,7 +60,15 @@ impl Shared {
 
     /// Does the most urgent compaction; answers whether there was one.
     pub fn compact_one(&self) -> Result<bool> {
-        let reserved = self.reserve(|version, busy| pick(version, &self.options, busy));
+        self.run_reserved(|version, busy| pick(version, &self.options, busy))
+    }
+
+    /// Does the job that `choose` names; answers whether there was one.
+    pub fn run_reserved(
+        &self,
+        choose: impl FnOnce(&Version, &std::collections::BTreeSet<FileId>) -> Option<Job>,
+    ) -> Result<bool> {
+        let reserved = self.reserve(choose);
         let Some((job, reserved, version)) = reserved else {
             return Ok(false);
         };
@@ -69,22 +80,15 @@ impl Shared {
 
     /// Merges tables of `level` down, urgent or not; answers whether there were any.
     pub fn compact_level(&self, level: usize) -> Result<bool> {
-        let reserved = self.reserve(|version, busy| {
+        self.run_reserved(|version, busy| {
             let targets = targets(version, &self.options);
             job(version, &targets, level, busy)
-        });
-        let Some((job, reserved, version)) = reserved else {
-            return Ok(false);
-        };
-        self.run_job(&job, &version)?;
-        drop(reserved);
-        self.work.wake();
-        Ok(true)
+        })
     }
 
     fn run_job(&self, job: &Job, version: &Version) -> Result<()> {
         Counters::add(&self.counters.compactions, 1);
-        if self.is_trivial(job) {
+        if job.from != job.to && self.is_trivial(job) && version.banned.is_none() {
             return self.move_down(job);
         }
         let read: u64 = job.tables().map(|table| table.meta.bytes).sum();

@@ -153,7 +153,9 @@ impl<'a> Cursor<'a> {
                 }
                 continue;
             }
-            let (kind, shown) = (entry.kind, self.visible(entry.kind, &entry.extra));
+            let is_hidden = self.state.version.hides(entry.key);
+            let shown = !is_hidden && self.visible(entry.kind, &entry.extra);
+            let kind = entry.kind;
             let Some(pair) = self.merge.top().and_then(Child::lend) else {
                 break;
             };
@@ -184,7 +186,8 @@ impl<'a> Cursor<'a> {
                 continue;
             }
             // Versions come oldest first, so the last one not too new is the one that counts.
-            if entry.sequence <= self.at || entry.sequence == Sequence(u64::MAX) {
+            let is_visible = entry.sequence <= self.at || entry.sequence == Sequence(u64::MAX);
+            if is_visible && !self.state.version.hides(entry.key) {
                 let (kind, extra) = (entry.kind, entry.extra);
                 newest = self
                     .merge

@@ -65,6 +65,7 @@ impl Db {
     /// commits.
     pub fn begin(&self) -> Result<Transaction> {
         self.shared.refuse_closed()?;
+        self.shared.refuse_read_only()?;
         self.shared.refuse_poisoned()?;
         Ok(Transaction::begin(&self.shared))
     }
@@ -82,7 +83,12 @@ impl Db {
             return Ok(());
         }
         self.join();
-        let closed = self.shared.finish();
+        let options = &self.shared.options;
+        let closed = match options.is_read_only || options.is_in_memory {
+            true => Ok(()),
+            false => self.shared.finish(),
+        };
+        self.shared.subscribers.close();
         self.shared.release_lease();
         closed
     }
@@ -100,6 +106,7 @@ impl Drop for Db {
     fn drop(&mut self) {
         self.shared.shut();
         self.join();
+        self.shared.subscribers.close();
     }
 }
 

@@ -1,12 +1,13 @@
 //! Writing memtables to tables.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use kv_api::Result;
 
 use crate::counters::Counters;
 use crate::error::locked;
-use crate::id::FileId;
+use crate::id::{FileId, Sequence};
 use crate::logs::wal_name;
 use crate::manifest::edit::Part;
 use crate::memtable::{LogPlace, Memtable};
@@ -21,10 +22,14 @@ const FREE_LOGS_MAX: usize = 1;
 
 impl Shared {
     pub fn retention(&self) -> Retention {
+        // In this order: whoever begins at an older version notes it and then looks at the mark.
+        let mark = Sequence(self.discard_at.load(Ordering::Acquire));
         Retention {
             versions: self.options.versions_to_keep,
+            history_from: self.options.keeps_history.then_some(mark),
             settled: self.settled(),
             now: self.now(),
+            banned: self.state.load().version.banned.clone(),
         }
     }
 

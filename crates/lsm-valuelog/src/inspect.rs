@@ -10,7 +10,6 @@ use crate::error::locked;
 use crate::id::{FileId, Sequence};
 use crate::key::{DEFAULT_SPACE, StoredRange};
 use crate::levels::{scores, targets};
-use crate::version::LEVELS;
 
 /// A level of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,34 +203,10 @@ impl Db {
     /// Writes what is only in memory to tables.
     pub fn flush(&self) -> Result<()> {
         self.shared.refuse_closed()?;
+        self.shared.refuse_read_only()?;
         let mut core = locked(&self.shared.core);
         self.shared.refuse_poisoned()?;
         self.shared.flush_all(&mut core)
-    }
-
-    /// Merges everything into one level, so that each key has one record and nothing deleted is
-    /// kept. Takes as long as writing all tables does.
-    pub fn flatten(&self) -> Result<()> {
-        self.flush()?;
-        loop {
-            let filled = self.levels();
-            let mut filled = filled.iter().filter(|level| level.tables > 0);
-            let (Some(first), second) = (filled.next(), filled.next()) else {
-                return Ok(());
-            };
-            let is_flat = second.is_none() && first.level > 0;
-            if is_flat || first.level + 1 >= LEVELS {
-                return Ok(());
-            }
-            if !self.shared.compact_level(first.level)? {
-                // Somebody else has the tables; when they are done, it is our turn.
-                self.shared.refuse_closed()?;
-                let seen = self.shared.work.rings();
-                self.shared
-                    .work
-                    .wait(seen, std::time::Duration::from_millis(20));
-            }
-        }
     }
 
     /// Gives back the space of dead values, as the threads behind the scenes do by themselves;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use kv_api::{Reader, Result, Space};
+use kv_api::Result;
 
 use crate::entry::{Extra, Kind};
 use crate::id::Sequence;
+use crate::pointer::Pointer;
 use crate::slice::Slice;
-use crate::snapshot::{LookupKey, Snapshot};
-use crate::transaction::Transaction;
+use crate::state::State;
 
 /// What a value is written with.
 ///
@@ -24,7 +24,7 @@ use crate::transaction::Transaction;
 /// db.update(|tx| tx.put_entry(Space::DEFAULT, &entry))?;
 /// let snapshot = db.snapshot()?;
 /// let item = snapshot.get_item(Space::DEFAULT, b"session 9")?.expect("it was just put");
-/// assert_eq!((&*item.value, item.user_meta), (&b"ann"[..], 7));
+/// assert_eq!((&*item.value()?, item.user_meta()), (&b"ann"[..], 7));
 /// # Ok(())
 /// # }
 /// ```
@@ -74,58 +74,164 @@ impl<'e> Entry<'e> {
         self.discards_earlier = true;
         self
     }
-}
 
-/// A value with what was written beside it.
-#[derive(Clone, Debug)]
-pub struct Item<'a> {
+    /// The key.
+    pub fn key(&self) -> &'e [u8] {
+        self.key
+    }
+
     /// The value.
-    pub value: Slice<'a>,
-    /// The commit that wrote it.
-    pub version: Sequence,
-    /// The caller's own byte; 0 where none was given.
-    pub user_meta: u8,
-    /// Seconds since 1970 from which on it is gone; 0 for never.
-    pub expires_at: u64,
-}
+    pub fn value(&self) -> &'e [u8] {
+        self.value
+    }
 
-impl Transaction {
-    /// Puts a value with a time to live or a byte beside it.
-    pub fn put_entry(&mut self, space: Space, entry: &Entry<'_>) -> Result<()> {
-        let expires = match entry.time_to_live {
+    /// What is stored beside the value, if it is put now.
+    pub(crate) fn extra(&self, now: u64) -> Extra {
+        let expires = match self.time_to_live {
             // A second too long rather than too short: time goes by whole seconds.
-            Some(time) => self.now().saturating_add(time.as_secs()).saturating_add(1),
-            None => entry.expires_at,
+            Some(time) => now.saturating_add(time.as_secs()).saturating_add(1),
+            None => self.expires_at,
         };
-        let extra = Extra {
+        Extra {
             expires,
-            meta: entry.user_meta,
-            discards_earlier: entry.discards_earlier,
-        };
-        self.set(space, entry.key, Some(entry.value), extra)
+            meta: self.user_meta,
+            discards_earlier: self.discards_earlier,
+        }
     }
 }
 
-impl Snapshot {
-    /// The value of `key` with what was written beside it.
-    pub fn get_item(&self, space: Space, key: &[u8]) -> Result<Option<Item<'_>>> {
-        // Checks the space, and that there is something to be seen.
-        if self.get(space, key)?.is_none() {
-            return Ok(None);
+/// A version of a key, with what was written beside its value. The value itself is fetched when it
+/// is asked for, or ahead where that was ordered.
+#[derive(Clone)]
+pub struct Item<'a> {
+    state: &'a State,
+    now: u64,
+    key: Slice<'a>,
+    version: Sequence,
+    kind: Kind,
+    extra: Extra,
+    /// The value, or where it is.
+    stored: Slice<'a>,
+    fetched: Option<Slice<'a>>,
+}
+
+/// What an item is made of.
+pub(crate) struct Parts<'a> {
+    pub key: Slice<'a>,
+    pub version: Sequence,
+    pub kind: Kind,
+    pub extra: Extra,
+    pub stored: Slice<'a>,
+}
+
+impl<'a> Item<'a> {
+    pub(crate) fn new(state: &'a State, now: u64, parts: Parts<'a>) -> Item<'a> {
+        Item {
+            state,
+            now,
+            key: parts.key,
+            version: parts.version,
+            kind: parts.kind,
+            extra: parts.extra,
+            stored: parts.stored,
+            fetched: None,
         }
-        let lookup = LookupKey::new(self.number(space)?, key);
-        let Some(found) = self.state().find(lookup.bytes(), self.sequence())? else {
-            return Ok(None);
-        };
-        let value = match found.kind {
-            Kind::Pointer => self.state().version.value(&found.value)?,
-            Kind::Put | Kind::Delete => found.value,
-        };
-        Ok(Some(Item {
-            value,
-            version: found.sequence,
-            user_meta: found.extra.meta,
-            expires_at: found.extra.expires,
-        }))
+    }
+
+    /// The key.
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// The value; empty for a deletion. Where it is in the value log it is read and its checksum
+    /// compared now, unless that was done ahead.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` where the value log does not hold what was written.
+    pub fn value(&self) -> Result<Slice<'a>> {
+        if let Some(value) = &self.fetched {
+            return Ok(value.clone());
+        }
+        match self.kind {
+            Kind::Pointer => self.state.version.value(&self.stored),
+            Kind::Put => Ok(self.stored.clone()),
+            Kind::Delete => Ok(Slice::lent(&[])),
+        }
+    }
+
+    /// Appends the value to `to`.
+    pub fn copy_value(&self, to: &mut Vec<u8>) -> Result<()> {
+        to.extend_from_slice(&self.value()?);
+        Ok(())
+    }
+
+    /// The commit that wrote it; for a change of the transaction's own, the version that the
+    /// transaction reads.
+    pub fn version(&self) -> Sequence {
+        self.version
+    }
+
+    /// The caller's own byte; 0 where none was given.
+    pub fn user_meta(&self) -> u8 {
+        self.extra.meta
+    }
+
+    /// Seconds since 1970 from which on it is gone; 0 for never.
+    pub fn expires_at(&self) -> u64 {
+        self.extra.expires
+    }
+
+    /// Whether it is a deletion, or its time has passed for its reader.
+    pub fn is_deleted_or_expired(&self) -> bool {
+        self.kind == Kind::Delete || self.extra.is_expired(self.now)
+    }
+
+    /// Whether it made all earlier versions of its key garbage.
+    pub fn discards_earlier_versions(&self) -> bool {
+        self.extra.discards_earlier
+    }
+
+    /// Whether its value is in the value log.
+    pub fn is_separated(&self) -> bool {
+        self.kind == Kind::Pointer
+    }
+
+    /// Bytes of the value, which is not read for that.
+    pub fn value_bytes(&self) -> u64 {
+        match self.kind {
+            Kind::Pointer => Pointer::read(&self.stored).map_or(0, |pointer| pointer.len),
+            Kind::Put => self.stored.len() as u64,
+            Kind::Delete => 0,
+        }
+    }
+
+    /// Bytes of key and value.
+    pub fn estimated_bytes(&self) -> u64 {
+        self.key.len() as u64 + self.value_bytes()
+    }
+
+    /// Where in the value log the value is.
+    pub(crate) fn pointer(&self) -> Option<Pointer> {
+        match self.kind {
+            Kind::Pointer => Pointer::read(&self.stored),
+            Kind::Put | Kind::Delete => None,
+        }
+    }
+
+    /// Has the value at hand from now on.
+    pub(crate) fn fetch(&mut self) -> Result<()> {
+        self.fetched = Some(self.value()?);
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Item<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Item")
+            .field("key", &self.key)
+            .field("version", &self.version)
+            .field("value_bytes", &self.value_bytes())
+            .finish_non_exhaustive()
     }
 }

@@ -15,6 +15,12 @@ pub(crate) const SYSTEM_SPACE: u64 = 0;
 /// The space without a name.
 pub(crate) const DEFAULT_SPACE: u64 = 1;
 
+/// Where operands wait that no value was merged with yet.
+pub(crate) const OPERAND_SPACE: u64 = u64::MAX - 2;
+
+/// Where the engine keeps what it remembers about itself.
+pub(crate) const MEMORY_SPACE: u64 = u64::MAX - 1;
+
 /// The largest number whose code is one byte.
 const ONE_BYTE_MAX: u64 = 0xEF;
 
@@ -43,7 +49,12 @@ pub(crate) fn space_code_bytes(stored: &[u8]) -> usize {
     }
 }
 
-#[cfg(test)]
+/// Whether `stored` is a record of the engine's own and nobody's key.
+pub(crate) fn is_reserved(stored: &[u8]) -> bool {
+    // A number of eight bytes that begins with ones is out of reach of those who count spaces.
+    matches!(stored, [0, ..] | [0xF7, 0xFF, ..])
+}
+
 /// The number of the space that `stored` is of, and the caller's key.
 pub(crate) fn split(stored: &[u8]) -> Option<(u64, &[u8])> {
     let (code, key) = stored.split_at_checked(space_code_bytes(stored))?;
@@ -107,6 +118,33 @@ impl StoredRange {
             Bound::Unbounded => all.end,
         };
         StoredRange { start, end }
+    }
+
+    /// The stored keys that begin with `prefix`, which is at least a space's code.
+    pub fn prefix(prefix: &[u8]) -> StoredRange {
+        let end = match KeyRange::prefix(prefix).end() {
+            Bound::Excluded(end) => end.to_vec(),
+            // A code is never all ones.
+            _ => prefix.to_vec(),
+        };
+        StoredRange {
+            start: prefix.to_vec(),
+            end,
+        }
+    }
+
+    pub fn contains(&self, key: &[u8]) -> bool {
+        self.start.as_slice() <= key && key < self.end.as_slice()
+    }
+
+    /// Whether a key may be in both.
+    pub fn meets(&self, other: &StoredRange) -> bool {
+        self.start < other.end && other.start < self.end
+    }
+
+    /// Whether all of `first..=last` is in it.
+    pub fn covers(&self, first: &[u8], last: &[u8]) -> bool {
+        self.contains(first) && self.contains(last)
     }
 }
 

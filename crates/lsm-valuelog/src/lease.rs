@@ -36,12 +36,22 @@ impl Lease {
         kind: LockKind,
         timeout: Option<Duration>,
     ) -> Result<Lease> {
-        let how = OpenOptions {
-            create: Create::IfMissing,
-            ..OpenOptions::READ_WRITE
+        let how = match kind {
+            LockKind::Shared => OpenOptions::READ,
+            LockKind::Exclusive => OpenOptions {
+                create: Create::IfMissing,
+                ..OpenOptions::READ_WRITE
+            },
         };
-        let failed = |error| Error::io("opening the lock file", error);
-        let file = disk.open(&directory.join(NAME), &how).map_err(failed)?;
+        let file = match disk.open(&directory.join(NAME), &how) {
+            // Whoever only reads makes no file. A copy without one has no writer to fear.
+            Err(error)
+                if kind == LockKind::Shared && error.kind() == std::io::ErrorKind::NotFound =>
+            {
+                return Ok(Lease::none());
+            }
+            other => other.map_err(|error| Error::io("opening the lock file", error))?,
+        };
         let identity = file
             .identity()
             .map_err(|error| Error::io("identifying the lock file", error))?;

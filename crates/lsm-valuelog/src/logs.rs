@@ -166,7 +166,7 @@ impl Shared {
         Ok(())
     }
 
-    fn make_values_file(&self, id: FileId) -> Result<LogWriter> {
+    pub fn make_values_file(&self, id: FileId) -> Result<LogWriter> {
         let failed = |error| Error::io("beginning a value-log file", error);
         let file = self.new_file(&values_name(id))?;
         write_all_at(&*file, &header(LogKind::Values, id), 0).map_err(failed)?;
@@ -243,6 +243,7 @@ impl Shared {
                 sealed,
                 version: Arc::clone(&state.version),
                 lease: Arc::clone(&state.lease),
+                drops: state.drops,
             }
         });
         self.work.wake();

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use disk::{LockKind, OpenOptions};
+use disk::{Disk, LockKind, OpenOptions};
 use kv_api::{Error, Place, Result};
 
+use crate::banned::Banned;
 use crate::db::Db;
 use crate::error::{damage, locked};
 use crate::id::{FileId, Sequence};
@@ -19,12 +20,13 @@ use crate::manifest::file::{self as manifest, Found, Manifest};
 use crate::memtable::{LogPlace, Memtable};
 use crate::open_logs::{Core, ValueWriter};
 use crate::options::Options;
-use crate::shared::{Files, Parts, Shared};
+use crate::shared::{Files, Parts, Shared, bans};
 use crate::state::State;
 use crate::table::meta::TableMeta;
 use crate::table::reader::{Reading, Retired, Table};
 use crate::values::{ValueFile, values_name};
 use crate::version::{LEVELS, ValueFileState, Version};
+use crate::volatile::VolatileDisk;
 
 impl Db {
     /// Opens the store in the directory `path` with default [`Options`], making it if it does
@@ -41,9 +43,38 @@ impl Options {
     ///
     /// `AlreadyOpen` if this process has it open, `Locked` if another does and the time to wait
     /// has passed, `Corrupt` for files that are not what this engine wrote, `Invalid` for options
-    /// that contradict each other, `Io` for everything the system refuses.
+    /// that contradict each other, `NotFound` where there is no store and it is to be read only,
+    /// `Io` for everything the system refuses.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Db> {
         open(path.as_ref(), self)
+    }
+
+    /// Opens an empty store that is kept in memory and gone with its last reader. There are no
+    /// files, no lock and no value log, and a sync has nothing to do; all the rest, compaction,
+    /// checks and backups too, works as on a disk.
+    ///
+    /// ```
+    /// # fn main() -> kv_api::Result<()> {
+    /// use kv_api::{Reader, Space, Store, Transaction};
+    /// use lsm_valuelog::Options;
+    ///
+    /// let db = Options::new().open_in_memory()?;
+    /// db.update(|tx| tx.put(Space::DEFAULT, b"answer", b"42"))?;
+    /// assert!(db.snapshot()?.get(Space::DEFAULT, b"answer")?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for options that contradict each other, such as a store in memory for reading
+    /// only.
+    pub fn open_in_memory(mut self) -> Result<Db> {
+        self.disk = Arc::new(VolatileDisk::default());
+        self.is_in_memory = true;
+        self.value_threshold_bytes = usize::MAX;
+        self.reads_without_mapping = false;
+        open(Path::new(""), self)
     }
 }
 
@@ -52,23 +83,19 @@ fn open(path: &Path, options: Options) -> Result<Db> {
     let span = tracing::debug_span!("open", path = %path.display());
     let _entered = span.enter();
     let disk = Arc::clone(&options.disk);
-    match disk.create_directory(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            return Err(Error::io("making the directory", error));
-        }
-        _ => {}
+    if !options.is_read_only {
+        make_directory(&*disk, path)?;
     }
-    let lease = if options.bypasses_lock {
-        Lease::none()
-    } else {
-        Lease::take(&*disk, path, LockKind::Exclusive, options.lock_timeout)?
-    };
+    let lease = claim(path, &options)?;
     let reading = Reading {
         disk,
         directory: path.to_path_buf(),
         is_mapped: !options.reads_without_mapping,
         retired: Retired::default(),
     };
+    if options.is_read_only {
+        return open_to_read(options, reading, lease);
+    }
     // Names that are seen may be in the cache only, if whoever made them failed.
     let parent = path.parent().unwrap_or(Path::new(""));
     for directory in [parent, path] {
@@ -95,7 +122,7 @@ fn open(path: &Path, options: Options) -> Result<Db> {
             .map_err(|failure| failure.error)?;
     }
     let wals = listed.clean(&reading, &described)?;
-    let shared = assemble(options, reading, lease, described, &listed, external)?;
+    let shared = assemble(options, reading, lease, described, &listed)?;
     let mut recovery = shared.recover(&wals, torn_bytes)?;
     recovery.kept_aside.extend(kept);
     shared.begin_logs()?;
@@ -114,6 +141,42 @@ fn keep_torn_manifest(reading: &Reading, torn_bytes: u64) -> Result<Option<Strin
     let len = len.map_err(|error| Error::io("opening the manifest", error))?;
     let from = len.saturating_sub(torn_bytes);
     Ok(crate::aside::keep(reading, manifest::NAME, from, len))
+}
+
+/// Opens what is there and changes nothing: no file is made, removed or cut.
+fn open_to_read(options: Options, reading: Reading, lease: Lease) -> Result<Db> {
+    let listed = Listed::of(&reading)?;
+    let found = manifest::find(&*reading.disk, &reading.directory, options.external_magic)?;
+    let found = found.ok_or(Error::NotFound { what: "a store" })?;
+    let torn_bytes = found.torn_bytes;
+    let described = Described::fold(found)?;
+    let wals = listed.wals.iter().copied();
+    let wals: Vec<FileId> = wals.filter(|id| *id >= described.logs.wal).collect();
+    let shared = assemble(options, reading, lease, described, &listed)?;
+    let recovery = shared.recover(&wals, torn_bytes)?;
+    Ok(Db::start(Arc::new(shared), recovery))
+}
+
+fn make_directory(disk: &dyn Disk, path: &Path) -> Result<()> {
+    match disk.create_directory(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(Error::io("making the directory", error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes the right to use the directory.
+fn claim(path: &Path, options: &Options) -> Result<Lease> {
+    if options.bypasses_lock || options.is_in_memory {
+        return Ok(Lease::none());
+    }
+    let kind = if options.is_read_only {
+        LockKind::Shared
+    } else {
+        LockKind::Exclusive
+    };
+    Lease::take(&*options.disk, path, kind, options.lock_timeout)
 }
 
 /// Files in the directory, by kind.
@@ -212,6 +275,9 @@ struct Described {
     flushed: Sequence,
     logs: LogPlace,
     next_file: FileId,
+    discarded: Sequence,
+    dropped: Sequence,
+    banned: Option<Banned>,
 }
 
 impl Described {
@@ -234,7 +300,23 @@ impl Described {
         base.push(Part::Flushed(self.flushed));
         base.push(Part::Logs(self.logs));
         base.push(Part::NextFile(self.next_file));
+        base.push(Part::Discarded(self.discarded));
+        base.push(Part::Dropped(self.dropped));
+        base.extend(self.banned.iter().flat_map(bans));
         base
+    }
+
+    fn ban(&mut self, offset: usize, namespace: u64) -> Result<()> {
+        let banned = self.banned.get_or_insert_with(|| Banned {
+            offset,
+            ..Banned::default()
+        });
+        if banned.offset != offset {
+            let what = "namespaces are banned at two places of keys";
+            return Err(damage(manifest::NAME, 0, what));
+        }
+        banned.namespaces.insert(namespace);
+        Ok(())
     }
 
     fn take(&mut self, edit: Edit) -> Result<()> {
@@ -260,9 +342,22 @@ impl Described {
                 Part::NextFile(id) => self.next_file = id,
                 Part::Values(id, state) => drop(self.values.insert(id, state)),
                 Part::RemoveValues(id) => drop(self.values.remove(&id)),
+                Part::Discarded(sequence) => self.discarded = self.discarded.max(sequence),
+                Part::Dropped(sequence) => self.dropped = sequence,
+                Part::Ban(offset, namespace) => self.ban(offset, namespace)?,
             }
         }
         Ok(())
+    }
+}
+
+/// Bans are about one place of keys; to look at another would unban some keys and ban others.
+fn refuse_other_namespaces(version: &Version, options: &Options) -> Result<()> {
+    match (&version.banned, options.namespace_offset) {
+        (Some(banned), Some(offset)) if banned.offset != offset => Err(Error::Invalid {
+            what: "another place of namespaces than the one that bans were made for",
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -272,13 +367,17 @@ fn assemble(
     lease: Lease,
     described: Described,
     listed: &Listed,
-    external: u16,
 ) -> Result<Shared> {
     let mut version = Version {
         levels: vec![Vec::new(); LEVELS],
         flushed: described.flushed,
+        discarded: described.discarded,
+        dropped: described.dropped,
+        banned: described.banned.map(Arc::new),
         ..Version::default()
     };
+    refuse_other_namespaces(&version, &options)?;
+    let discarded = described.discarded;
     for (level, meta) in described.tables.into_values() {
         version.add(level, Arc::new(Table::open(&reading, meta)?));
     }
@@ -297,8 +396,14 @@ fn assemble(
     let capacity = memtable_capacity(options.memtable_bytes);
     let memtable = Arc::new(Memtable::new(capacity, wal)?);
     let disk = Arc::clone(&reading.disk);
+    let how = if options.is_read_only {
+        OpenOptions::READ
+    } else {
+        OpenOptions::READ_WRITE
+    };
+    let external = options.external_magic;
     let files = Files {
-        manifest: Manifest::open(disk, &reading.directory, external)?,
+        manifest: Manifest::open(disk, &reading.directory, external, &how)?,
         logs: described.logs,
         logs_durable: described.logs,
         busy: Default::default(),
@@ -306,6 +411,7 @@ fn assemble(
         wals: Default::default(),
         free_logs: Vec::new(),
         writing: Vec::new(),
+        halts: 0,
     };
     Ok(Shared::new(Parts {
         state: State {
@@ -313,12 +419,14 @@ fn assemble(
             sealed: Vec::new(),
             version: Arc::new(version),
             lease: Arc::new(lease),
+            drops: 0,
         },
         options,
         reading,
         core: Core::default(),
         files,
         visible: described.flushed,
+        discarded,
         next_file,
         next_space: DEFAULT_SPACE + 1,
     }))

@@ -5,6 +5,7 @@
 //! * what was appended since a checkpoint can be taken back as long as nobody was told of it.
 
 use crate::id::{FileId, Sequence};
+use crate::key::StoredRange;
 use crate::log::wal::{LogWriter, Mark};
 
 /// The logs, as whoever commits sees them.
@@ -18,6 +19,18 @@ pub(crate) struct Core {
     pub wal_id: FileId,
     pub wal: Option<LogWriter>,
     pub values: Option<ValueWriter>,
+    /// What was dropped while transactions that are still open may have read it.
+    pub drops: Vec<DroppedRanges>,
+}
+
+/// Keys that were dropped without deletions being written.
+#[derive(Debug)]
+pub(crate) struct DroppedRanges {
+    /// The how-manieth drop it was since the store was opened.
+    pub nth: u64,
+    /// The newest commit when it was done.
+    pub at: Sequence,
+    pub ranges: Vec<StoredRange>,
 }
 
 /// The value log's newest file.

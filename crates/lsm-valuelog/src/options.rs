@@ -35,6 +35,8 @@ pub struct Options {
     pub(crate) clock: Clock,
     pub(crate) lock_timeout: Option<Duration>,
     pub(crate) bypasses_lock: bool,
+    pub(crate) is_read_only: bool,
+    pub(crate) is_in_memory: bool,
     pub(crate) reads_without_mapping: bool,
     pub(crate) background: bool,
     pub(crate) memtable_bytes: usize,
@@ -51,6 +53,9 @@ pub struct Options {
     pub(crate) filter_bits_per_key: usize,
     pub(crate) compression: [Compression; LEVELS],
     pub(crate) versions_to_keep: usize,
+    pub(crate) keeps_history: bool,
+    pub(crate) detects_conflicts: bool,
+    pub(crate) namespace_offset: Option<usize>,
     pub(crate) external_magic: u16,
     pub(crate) garbage_percent: u64,
     pub(crate) idle: Duration,
@@ -79,6 +84,8 @@ impl Default for Options {
             clock: Arc::new(now),
             lock_timeout: None,
             bypasses_lock: false,
+            is_read_only: false,
+            is_in_memory: false,
             reads_without_mapping: false,
             background: true,
             memtable_bytes: 64 << 20,
@@ -95,6 +102,9 @@ impl Default for Options {
             filter_bits_per_key: 10,
             compression: [Compression::None; LEVELS],
             versions_to_keep: 1,
+            keeps_history: false,
+            detects_conflicts: true,
+            namespace_offset: None,
             external_magic: 0,
             garbage_percent: 12,
             idle: Duration::from_secs(1),
@@ -127,8 +137,16 @@ impl Options {
         self
     }
 
-    /// Opens without the directory's lock, for those who keep others out by other means.
-    /// Default: off.
+    /// Opens a store that exists for reading only: nothing on the disk is written, not even to
+    /// recover; commits that are only in logs are read into memory. Other processes may read the
+    /// store at the same time, and none may write. Writing is `ErrorKind::ReadOnly`. Default: off.
+    pub fn read_only(mut self, read_only: bool) -> Options {
+        self.is_read_only = read_only;
+        self
+    }
+
+    /// Opens without the directory's lock, for those who keep others out by other means. Within
+    /// one process, too, nothing then keeps two handles apart. Default: off.
     pub fn bypass_lock(mut self, bypass: bool) -> Options {
         self.bypasses_lock = bypass;
         self
@@ -224,9 +242,35 @@ impl Options {
         self
     }
 
-    /// How many versions of a key compaction keeps. Default: 1.
+    /// How many versions of a key compaction keeps; `usize::MAX` keeps everything, deletions too,
+    /// which backups of what changed must be able to tell. Default: 1.
     pub fn versions_to_keep(mut self, versions: usize) -> Options {
         self.versions_to_keep = versions;
+        self
+    }
+
+    /// Keeps the store as of every version readable, until [`Db::discard_before`] gives history
+    /// up; what lies before that is kept as far as
+    /// [`versions_to_keep`](Options::versions_to_keep) says. Default: off.
+    ///
+    /// [`Db::discard_before`]: crate::Db::discard_before
+    pub fn keep_history(mut self, keep: bool) -> Options {
+        self.keeps_history = keep;
+        self
+    }
+
+    /// Whether a transaction whose reads were overtaken by another one is refused. Without it
+    /// transactions still read one version and commit whole, but of two that cross the later one
+    /// wins. Default: on.
+    pub fn detect_conflicts(mut self, detect: bool) -> Options {
+        self.detects_conflicts = detect;
+        self
+    }
+
+    /// Where in every key the eight bytes of its namespace stand, highest first, so that
+    /// namespaces can be banned. Default: nowhere.
+    pub fn namespace_offset(mut self, offset: usize) -> Options {
+        self.namespace_offset = Some(offset);
         self
     }
 
@@ -276,6 +320,9 @@ impl Options {
                 wrong("other than 1 or 2 threads that merge tables")
             }
             _ if self.versions_to_keep == 0 => wrong("no versions to keep"),
+            _ if self.is_in_memory && self.is_read_only => {
+                wrong("a new store in memory has nothing to be read")
+            }
             _ if self.level_zero_tables == 0
                 || self.level_zero_tables_slow < self.level_zero_tables
                 || self.level_zero_tables_max <= self.level_zero_tables_slow =>

@@ -29,7 +29,7 @@ impl Shared {
         let threshold = self.options.value_threshold_bytes;
         let mut placed = Vec::with_capacity(commits.len());
         for commit in commits {
-            let sequence = core.last.next();
+            let sequence = commit.version.unwrap_or(core.last.next());
             let mut pointers = Vec::new();
             if commit.writes.value_bytes_max() >= threshold {
                 self.append_values(core, commit, sequence, &mut pointers)?;
@@ -57,11 +57,11 @@ impl Shared {
                 }
             }
         }
-        let durable = core.durable;
+        let (durable, last) = (core.durable, core.last);
         if let Some(wal) = &mut core.wal {
             let before = wal.buffered_bytes();
             wal.append(sequence, durable, |to, _| {
-                begin(to, commit.writes.len());
+                begin(to, (last, sequence), commit.writes.len());
                 for change in commit.writes.sorted().iter() {
                     put(to, &change, false);
                 }
@@ -80,7 +80,7 @@ impl Shared {
         pointers: &mut Vec<(usize, Pointer)>,
     ) -> Result<()> {
         let threshold = self.options.value_threshold_bytes;
-        let durable = core.durable;
+        let (durable, last) = (core.durable, core.last);
         let Some(values) = &mut core.values else {
             return Err(Error::NoSpace {
                 what: "there is no value-log file".to_owned(),
@@ -89,7 +89,7 @@ impl Shared {
         let (id, before) = (values.log.id, values.log.buffered_bytes());
         let mut value_bytes = 0;
         values.log.append(sequence, durable, |to, file_offset| {
-            begin(to, commit.writes.len());
+            begin(to, (last, sequence), commit.writes.len());
             for (at, change) in commit.writes.sorted().iter().enumerate() {
                 let value = change.value.unwrap_or_default();
                 let stays = value.len() >= threshold;
@@ -142,6 +142,12 @@ impl Shared {
             }
         }
         self.publish(core.last);
+        if !self.subscribers.is_empty() {
+            for one in placed {
+                let sorted = one.commit.writes.sorted();
+                self.subscribers.tell(one.sequence, || sorted.iter());
+            }
+        }
         Ok(())
     }
 }

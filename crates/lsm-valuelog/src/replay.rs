@@ -91,7 +91,8 @@ impl Shared {
         Ok(files)
     }
 
-    /// Replays the logs into tables. Nothing is written if there is nothing to be replayed.
+    /// Replays the logs into tables. Nothing is written if there is nothing to be replayed, nor by
+    /// whoever only reads.
     pub fn recover(&self, wals: &[FileId], torn_manifest_bytes: u64) -> Result<Recovery> {
         let logs = locked(&self.files).logs;
         let values = self.values_to_replay(logs)?;
@@ -99,7 +100,8 @@ impl Shared {
         let mut values = Chain::new(values)?;
         let mut wal = Chain::new(wal_files(&self.reading, wals)?)?;
         let has_values = values.next.is_some();
-        if has_values {
+        let is_read_only = self.options.is_read_only;
+        if has_values && !is_read_only {
             self.write_again(&starts)?;
         }
         let mut recovery = Recovery::default();
@@ -118,7 +120,8 @@ impl Shared {
             );
             return Err(damage(name, 0, what));
         }
-        for (name, (from, to)) in wal.cuts.iter().chain(&values.cuts) {
+        let cuts = wal.cuts.iter().chain(&values.cuts);
+        for (name, (from, to)) in cuts.filter(|_| !is_read_only) {
             let kept = aside::keep(&self.reading, name, *from, *to);
             recovery.kept_aside.extend(kept);
         }
@@ -131,7 +134,9 @@ impl Shared {
             state.is_some_and(|state| !state.is_sealed && state.len != *end)
         });
         let is_touched = recovery != Recovery::default() || newest > last || has_values || goes_on;
-        self.settle_logs(wals, is_touched, &values.ends)?;
+        if !is_read_only {
+            self.settle_logs(wals, is_touched, &values.ends)?;
+        }
         if recovery != Recovery::default() {
             tracing::info!(?recovery, "recovered");
         }
@@ -179,9 +184,9 @@ impl Shared {
             while values.sequence().is_some_and(|sequence| sequence <= last) {
                 values.advance()?;
             }
-            let chain = if wal.sequence() == Some(last.next()) {
+            let chain = if wal.follows(last) {
                 &mut *wal
-            } else if values.sequence() == Some(last.next()) {
+            } else if values.follows(last) {
                 &mut *values
             } else {
                 break;
@@ -191,8 +196,8 @@ impl Shared {
             };
             let needed = record.bytes.len() + record.bytes.len() / 2 * record_bytes_max(0, 0);
             if memtable.room_bytes() < needed && !memtable.is_empty() {
-                self.install_replayed(&memtable, last)?;
-                memtable = Memtable::new(capacity, logs)?;
+                let full = std::mem::replace(&mut memtable, Memtable::new(capacity, logs)?);
+                self.install_replayed(full, last)?;
             }
             if memtable.room_bytes() < needed {
                 memtable = Memtable::new(capacity + needed, logs)?;
@@ -203,7 +208,7 @@ impl Shared {
             chain.advance()?;
         }
         if !memtable.is_empty() {
-            self.install_replayed(&memtable, last)?;
+            self.install_replayed(memtable, last)?;
         }
         Ok(())
     }
@@ -229,10 +234,20 @@ impl Shared {
     }
 
     /// Writes a replayed memtable to tables. The logs stay until all of them are.
-    fn install_replayed(&self, memtable: &Memtable, last: Sequence) -> Result<()> {
+    /// Whoever only reads keeps it in memory.
+    fn install_replayed(&self, memtable: Memtable, last: Sequence) -> Result<()> {
         // Retention asks what may be seen, and this is about to be.
         self.publish(last);
-        let tables = self.write_memtable(memtable)?;
+        if self.options.is_read_only {
+            let memtable = Arc::new(memtable);
+            self.state.rcu(|state| {
+                let mut state = crate::state::State::clone(state);
+                state.sealed.insert(0, Arc::clone(&memtable));
+                state
+            });
+            return Ok(());
+        }
+        let tables = self.write_memtable(&memtable)?;
         let mut edit = vec![Part::Flushed(last)];
         edit.extend(
             tables

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use arc_swap::ArcSwap;
 use kv_api::{Error, Result};
 
+use crate::banned::Banned;
 use crate::commit_queue::CommitQueue;
 use crate::counters::Counters;
 use crate::error::locked;
@@ -25,6 +26,7 @@ use crate::memtable::LogPlace;
 use crate::open_logs::Core;
 use crate::options::Options;
 use crate::state::State;
+use crate::subscribers::Subscribers;
 use crate::table::reader::Reading;
 use crate::version::Version;
 use crate::work::Work;
@@ -47,6 +49,8 @@ pub(crate) struct Files {
     pub free_logs: Vec<FileId>,
     /// Ranges of keys that compactions under way are writing.
     pub writing: Vec<(FileId, Vec<u8>, Vec<u8>)>,
+    /// How many ask that no compaction begin.
+    pub halts: usize,
 }
 
 /// An open store.
@@ -70,8 +74,14 @@ pub(crate) struct Shared {
     pub wants_log: AtomicBool,
     next_file: AtomicU64,
     pub next_space: AtomicU64,
+    /// The newest version at which everything older was replaced: transactions that read before
+    /// it and commit behind it are in conflict with it.
+    pub replaced_at: AtomicU64,
     /// Versions that open transactions read at, with how many do.
     open: Mutex<BTreeMap<Sequence, usize>>,
+    /// Where history is kept: the oldest version that may still be asked for.
+    pub discard_at: AtomicU64,
+    pub subscribers: Subscribers,
     poison: OnceLock<Arc<Error>>,
     is_closed: AtomicBool,
     pub work: Work,
@@ -86,6 +96,7 @@ pub(crate) struct Parts {
     pub core: Core,
     pub files: Files,
     pub visible: Sequence,
+    pub discarded: Sequence,
     pub next_file: FileId,
     pub next_space: u64,
 }
@@ -106,7 +117,10 @@ impl Shared {
             wants_log: AtomicBool::new(false),
             next_file: AtomicU64::new(parts.next_file.0),
             next_space: AtomicU64::new(parts.next_space),
+            replaced_at: AtomicU64::new(0),
             open: Mutex::default(),
+            discard_at: AtomicU64::new(parts.discarded.0),
+            subscribers: Subscribers::default(),
             poison: OnceLock::new(),
             is_closed: AtomicBool::new(false),
             work: Work::default(),
@@ -165,6 +179,14 @@ impl Shared {
         self.poisoned().map_or(Ok(()), Err)
     }
 
+    /// Refuses whoever wants to change a store that is only read.
+    pub fn refuse_read_only(&self) -> Result<()> {
+        if self.options.is_read_only {
+            return Err(Error::ReadOnly);
+        }
+        Ok(())
+    }
+
     pub fn refuse_closed(&self) -> Result<()> {
         if self.is_closed.load(Ordering::Acquire) {
             return Err(Error::Closed);
@@ -220,6 +242,25 @@ impl Shared {
         !files.must_rewrite
     }
 
+    /// Up to where history is no longer whole once `edit` is done, which it is told to say.
+    fn discarded_by(&self, edit: &mut Edit) -> Sequence {
+        let before = self.state.load().version.discarded;
+        let discarded = if self.options.keeps_history {
+            Sequence(self.discard_at.load(Ordering::Acquire))
+        } else {
+            // Whatever goes to tables may lose all but its newest versions.
+            let flushed = edit.iter().filter_map(|part| match part {
+                Part::Flushed(sequence) => Some(*sequence),
+                _ => None,
+            });
+            flushed.max().unwrap_or(before)
+        };
+        if discarded > before {
+            edit.push(Part::Discarded(discarded));
+        }
+        discarded.max(before)
+    }
+
     /// Makes `edit` durable and then the version that `change` makes current.
     pub fn install(
         &self,
@@ -227,8 +268,14 @@ impl Shared {
         mut edit: Edit,
         change: impl Fn(&mut State, &mut Version),
     ) -> Result<()> {
+        self.refuse_read_only()?;
         self.refuse_poisoned()?;
         edit.push(Part::NextFile(self.next_file()));
+        let discarded = self.discarded_by(&mut edit);
+        let change = |state: &mut State, version: &mut Version| {
+            change(state, version);
+            version.discarded = version.discarded.max(discarded);
+        };
         let written = if files.must_rewrite || files.manifest.is_long() {
             let mut state = State::clone(&self.state.load());
             let mut version = Version::clone(&state.version);
@@ -271,5 +318,15 @@ pub(crate) fn base_of(version: &Version, logs: LogPlace) -> Edit {
     base.extend(tables.map(|(level, table)| Part::AddTable(level, table.meta.clone())));
     base.push(Part::Flushed(version.flushed));
     base.push(Part::Logs(logs));
+    base.push(Part::Discarded(version.discarded));
+    base.push(Part::Dropped(version.dropped));
+    base.extend(version.banned.iter().flat_map(|banned| bans(banned)));
     base
+}
+
+/// Bans as parts of an edit.
+pub(crate) fn bans(banned: &Banned) -> impl Iterator<Item = Part> {
+    let offset = banned.offset;
+    let namespaces = banned.namespaces.iter();
+    namespaces.map(move |namespace| Part::Ban(offset, *namespace))
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use kv_api::Result;
 
+use crate::banned::banned_key;
 use crate::entry::{Entry, Extra, Kind};
 use crate::id::Sequence;
 use crate::lease::Lease;
@@ -28,6 +29,8 @@ pub(crate) struct State {
     pub version: Arc<Version>,
     /// Keeps other processes out for as long as anyone reads.
     pub lease: Arc<Lease>,
+    /// How often keys were dropped without deletions, since the store was opened.
+    pub drops: u64,
 }
 
 /// The newest record of a key.
@@ -82,7 +85,14 @@ impl State {
 
     /// The newest record of the stored key `key` that is not newer than `at`. The first place
     /// that has one ends the search: no older place holds a newer record.
+    ///
+    /// # Errors
+    ///
+    /// A key of a banned namespace is refused.
     pub fn find(&self, key: &[u8], at: Sequence) -> Result<Option<Found<'_>>> {
+        if self.version.hides(key) {
+            return Err(banned_key());
+        }
         for memtable in self.memtables() {
             if let Some(entry) = memtable.get(key, at) {
                 return Ok(Some(Found::of(entry)));

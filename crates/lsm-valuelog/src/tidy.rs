@@ -188,7 +188,7 @@ impl Shared {
 
 /// The threads of a store.
 pub(crate) fn threads(shared: &Arc<Shared>) -> Vec<std::thread::JoinHandle<()>> {
-    if !shared.options.background {
+    if !shared.options.background || shared.options.is_read_only {
         return Vec::new();
     }
     let spawn = |name: &str, run: fn(&Shared)| {

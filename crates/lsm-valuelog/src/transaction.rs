@@ -7,11 +7,13 @@ use std::sync::atomic::Ordering;
 
 use kv_api::{Bytes, Durability, Error, KeyRange, Reader, Result, Space};
 
+use crate::banned::banned_key;
 use crate::commit_queue::Commit;
 use crate::cursor::Cursor;
 use crate::entry::Extra;
 use crate::id::Sequence;
-use crate::key::{DEFAULT_SPACE, SYSTEM_SPACE, StoredRange};
+use crate::key::{DEFAULT_SPACE, MEMORY_SPACE, SYSTEM_SPACE, StoredRange, stored};
+use crate::operands;
 use crate::read_set::ReadSet;
 use crate::shared::Shared;
 use crate::slice::Slice;
@@ -57,9 +59,34 @@ pub struct Transaction {
     stamp: u64,
     /// Spaces that this transaction dropped.
     dropped: BTreeSet<u64>,
+    /// The version that its commit is to have, if the caller has chosen one.
+    version: Option<Sequence>,
 }
 
 impl Transaction {
+    /// Begins at an older version, or at the newest one if `version` is later.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` for a version that is lost in part.
+    pub(crate) fn begin_at(shared: &Arc<Shared>, version: Sequence) -> Result<Transaction> {
+        // Noted before anything is looked at: from now on no deletion after this version is
+        // forgotten, unless history was given up before, which is seen below.
+        shared.enter(version);
+        let mut transaction = Transaction::begin(shared);
+        if version >= transaction.at {
+            shared.leave(version);
+            return Ok(transaction);
+        }
+        shared.leave(std::mem::replace(&mut transaction.at, version));
+        let mark = Sequence(shared.discard_at.load(Ordering::Acquire));
+        if !shared.options.keeps_history || version < mark {
+            return Err(discarded());
+        }
+        refuse_discarded(&transaction.state, version)?;
+        Ok(transaction)
+    }
+
     pub(crate) fn begin(shared: &Arc<Shared>) -> Transaction {
         // Noted first at a version that is not newer than the one read, so that nothing newer
         // than what is read goes unnoticed meanwhile.
@@ -78,6 +105,7 @@ impl Transaction {
             reads: RefCell::default(),
             stamp: fresh_stamp(),
             dropped: BTreeSet::new(),
+            version: None,
             shared: Arc::clone(shared),
         }
     }
@@ -91,7 +119,7 @@ impl Transaction {
         self.now
     }
 
-    fn number(&self, space: Space) -> Result<u64> {
+    pub(crate) fn number(&self, space: Space) -> Result<u64> {
         if space.is_default() {
             return Ok(DEFAULT_SPACE);
         }
@@ -101,7 +129,7 @@ impl Transaction {
         Ok(space.id())
     }
 
-    fn writable(&self, space: Space) -> Result<u64> {
+    pub(crate) fn writable(&self, space: Space) -> Result<u64> {
         let number = self.number(space)?;
         if self.dropped.contains(&number) {
             return Err(Error::NotFound { what: "space" });
@@ -140,8 +168,16 @@ impl Transaction {
             return Ok(());
         }
         let key = LookupKey::new(number, key);
+        if self.state.version.hides(key.bytes()) {
+            return Err(banned_key());
+        }
         self.writes.set(key.bytes(), value, extra);
         Ok(())
+    }
+
+    /// What a cursor over `space` of one's own making needs.
+    pub(crate) fn view(&self) -> (&State, Sequence, u64, Own<'_>) {
+        (&self.state, self.at, self.now, (&self.writes, &self.reads))
     }
 
     /// Deletes every key of a stored range that is there.
@@ -169,14 +205,61 @@ impl Transaction {
         record.map(|value| spaces::decode(&value)).transpose()
     }
 
+    /// Notes the version that the commit is to have.
+    pub(crate) fn choose_version(&mut self, version: Sequence) -> Result<()> {
+        let last = self.shared.visible();
+        if version <= last {
+            return Err(Error::AlreadyApplied {
+                index: version.0,
+                last: last.0,
+            });
+        }
+        self.version = Some(version);
+        Ok(())
+    }
+
     pub(crate) fn commit_with(mut self, durability: Durability) -> Result<Sequence> {
+        let mut writes = std::mem::take(&mut self.writes);
+        if self.version.is_some() && writes.is_empty() {
+            // A version that is to be remembered needs a record to stand in.
+            writes.set(&version_key(), Some(&[]), Extra::default());
+        }
+        let reads = self.reads.take();
         let commit = Commit {
-            writes: std::mem::take(&mut self.writes),
-            reads: self.reads.take(),
+            writes,
+            reads: if self.shared.options.detects_conflicts {
+                reads
+            } else {
+                ReadSet::default()
+            },
             read_at: self.at,
+            drops_seen: self.state.drops,
+            version: self.version,
             durability,
         };
         self.shared.commit(commit)
+    }
+}
+
+/// What a transaction has changed, and where it notes what it reads.
+pub(crate) type Own<'a> = (&'a WriteSet, &'a RefCell<ReadSet>);
+
+/// The record of a commit that changes nothing.
+fn version_key() -> Vec<u8> {
+    stored(MEMORY_SPACE, b"version")
+}
+
+/// Refuses a version of which `state` may have lost something.
+pub(crate) fn refuse_discarded(state: &State, version: Sequence) -> Result<()> {
+    if version < state.version.discarded {
+        return Err(discarded());
+    }
+    Ok(())
+}
+
+fn discarded() -> Error {
+    Error::NotFound {
+        what: "version: its history is no longer kept",
     }
 }
 
@@ -191,7 +274,7 @@ pub(crate) fn refuse_longer(what: &'static str, bytes: usize, bytes_max: usize) 
     Ok(())
 }
 
-fn refuse_key(key: &[u8]) -> Result<()> {
+pub(crate) fn refuse_key(key: &[u8]) -> Result<()> {
     if key.is_empty() {
         return Err(Error::Invalid {
             what: "the empty key",
@@ -249,6 +332,7 @@ impl kv_api::Transaction for Transaction {
             return Ok(false);
         };
         self.delete_stored(number, &StoredRange::space(number))?;
+        self.delete_stored(number, &operands::of_space(number))?;
         let key = spaces::record_key(name);
         self.writes.set(&key, None, Extra::default());
         self.dropped.insert(number);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use kv_api::{Place, Result};
 
+use crate::banned::Banned;
 use crate::id::{FileId, Sequence};
 use crate::pointer::Pointer;
 use crate::slice::Slice;
@@ -42,6 +43,11 @@ pub(crate) struct Version {
     pub value_states: BTreeMap<FileId, ValueFileState>,
     /// Every commit up to this one is in tables.
     pub flushed: Sequence,
+    /// The store as of any version before this one may be lost in part.
+    pub discarded: Sequence,
+    /// Keys were dropped without deletions being written up to this version.
+    pub dropped: Sequence,
+    pub banned: Option<Arc<Banned>>,
 }
 
 impl Version {
@@ -67,6 +73,21 @@ impl Version {
             }
         }
         bytes
+    }
+
+    /// Whether the stored key is of a banned namespace.
+    #[inline]
+    pub fn hides(&self, stored: &[u8]) -> bool {
+        let banned = self.banned.as_ref();
+        banned.is_some_and(|banned| banned.hides(stored))
+    }
+
+    /// Adds a ban.
+    pub fn ban(&mut self, offset: usize, namespace: u64) {
+        let mut banned = self.banned.as_deref().cloned().unwrap_or_default();
+        banned.offset = offset;
+        banned.namespaces.insert(namespace);
+        self.banned = Some(Arc::new(banned));
     }
 
     /// The tables of `level` that overlap `start..=end`.

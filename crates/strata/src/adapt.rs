@@ -5,6 +5,7 @@ use kv_api::{Error, Reader, Result, Store, Transaction};
 
 use crate::any_bucket::AnyBucket;
 use crate::commit_indexes::CommitIndexes;
+use crate::items::{Item, Items};
 use crate::snapshot_stream::{Restore, SnapshotStream};
 use crate::spaces::{SpaceBucket, SpacesBucket};
 
@@ -51,6 +52,30 @@ pub trait Adapt: Store {
     /// A snapshot as a stream.
     fn as_stream(_snapshot: &Self::Snapshot) -> Option<&dyn SnapshotStream> {
         None
+    }
+
+    /// What a snapshot keeps beside its pairs.
+    fn as_items(_snapshot: &Self::Snapshot) -> Option<&dyn Items> {
+        None
+    }
+
+    /// Whether [`put_item`](Adapt::put_item) keeps what is beside a pair.
+    fn holds_items(&self) -> bool {
+        false
+    }
+
+    /// Sets a pair in the bucket at `path` with what is beside it.
+    fn put_item(
+        transaction: &mut Self::Transaction,
+        path: &[&[u8]],
+        item: &Item<'_>,
+    ) -> Result<()> {
+        if !item.is_plain() {
+            return Err(Error::Unsupported {
+                what: "times to live and user bytes",
+            });
+        }
+        Self::put_at(transaction, path, item.key, item.value)
     }
 
     /// A snapshot's buckets inside buckets.

@@ -7,6 +7,7 @@ use crate::any_bucket::AnyBucket;
 use crate::commit_indexes::CommitIndexes;
 use crate::digest::{Digest, Digester};
 use crate::erased::ErasedSnapshot;
+use crate::items::Items;
 use crate::snapshot_stream::SnapshotStream;
 
 /// One version of a store, owned: it may outlive what made it and move to any thread.
@@ -72,6 +73,11 @@ impl AnySnapshot {
     /// ```
     pub fn as_search(&self) -> Option<&dyn Search> {
         self.inner.as_search()
+    }
+
+    /// Times to live and bytes of the caller's own beside pairs, if the engine keeps them.
+    pub fn as_items(&self) -> Option<&dyn Items> {
+        self.inner.as_items()
     }
 
     /// The whole version as a stream, if the engine has one.

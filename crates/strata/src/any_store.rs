@@ -109,6 +109,12 @@ impl AnyStore {
         self.inner.as_backup()
     }
 
+    /// Whether times to live and bytes of the caller's own are kept beside pairs, by
+    /// [`AnyTransaction::put_item_at`].
+    pub fn holds_items(&self) -> bool {
+        self.inner.holds_items()
+    }
+
     /// The power to take everything from a stream, if the engine has it.
     pub fn as_restore(&self) -> Option<&dyn Restore> {
         self.inner.as_restore()

@@ -5,6 +5,7 @@ use kv_api::{Durability, Error, Result};
 
 use crate::adapt::no_nesting;
 use crate::erased::ErasedTransaction;
+use crate::items::Item;
 
 /// Changes on their way: commits whole, rolls back when dropped.
 ///
@@ -44,6 +45,16 @@ impl AnyTransaction {
     /// Sets a pair in the bucket at `path`, making buckets on the way where they do not exist.
     pub fn put_at(&mut self, path: &[&[u8]], key: &[u8], value: &[u8]) -> Result<()> {
         self.inner.put_at(path, key, value)
+    }
+
+    /// Sets a pair with what is beside it.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` for a time to live or a byte of the caller's own where
+    /// [`AnyStore::holds_items`](crate::AnyStore::holds_items) answers `false`.
+    pub fn put_item_at(&mut self, path: &[&[u8]], item: &Item<'_>) -> Result<()> {
+        self.inner.put_item(path, item)
     }
 
     /// Removes a pair of the bucket at `path`; answers whether there was one.

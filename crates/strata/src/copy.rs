@@ -7,6 +7,7 @@ use crate::any_snapshot::AnySnapshot;
 use crate::any_store::AnyStore;
 use crate::any_transaction::AnyTransaction;
 use crate::flatten::flat_key;
+use crate::items::{Item, Items};
 use crate::stream::transfer;
 
 /// How to copy.
@@ -15,7 +16,8 @@ pub struct CopyOptions {
     /// Commit whenever so many bytes of keys and values have been put; 0 for one transaction.
     pub transaction_bytes_max: u64,
     /// Fold what the target cannot nest into keys, as [`flat_key`](crate::flat_key) does, and
-    /// leave out sequence numbers, empty nested buckets and commit indexes. Without this, copying
+    /// leave out sequence numbers, empty nested buckets, commit indexes, times to live and bytes of
+    /// the caller's own. Without this, copying
     /// what the target cannot hold is refused before anything is written.
     pub flatten: bool,
 }
@@ -48,8 +50,9 @@ pub struct Copied {
 ///
 /// # Errors
 ///
-/// `Unsupported` if the target cannot hold nested buckets, sequence numbers or commit indexes that
-/// the source has, and flattening was not asked for.
+/// `Unsupported` if the target cannot hold nested buckets, sequence numbers, commit indexes, times
+/// to live or bytes of the caller's own that the source has, and flattening was not asked for.
+/// Older versions of pairs are no part of a copy.
 pub fn copy(
     from: &AnySnapshot,
     to: &AnyStore,
@@ -75,6 +78,13 @@ pub fn copy(
             Shape::Spaces
         }
     };
+    let items = from.as_items();
+    if let Some(items) = items
+        && !to.holds_items()
+        && !options.flatten
+    {
+        refuse_items(items)?;
+    }
     let mut copier = Copier {
         to,
         transaction: Some(transaction),
@@ -85,7 +95,10 @@ pub fn copy(
         uncommitted_bytes: 0,
         progress,
     };
-    from.walk(&mut copier)?;
+    match items {
+        Some(items) if to.holds_items() => copier.take_items(items)?,
+        _ => from.walk(&mut copier)?,
+    }
     copier.commit()?;
     Ok(copier.copied)
 }
@@ -134,6 +147,21 @@ enum Shape {
     Spaces,
     /// Folded into keys.
     Flat,
+}
+
+/// Refuses what only an engine that keeps items can hold.
+fn refuse_items(items: &dyn Items) -> Result<()> {
+    let mut refuse = |item: Item<'_>| match item.is_plain() {
+        true => Ok(()),
+        false => Err(Error::Unsupported {
+            what: "a copy of times to live and user bytes; ask to flatten",
+        }),
+    };
+    items.visit_items(None, &mut refuse)?;
+    let names = items.item_spaces()?;
+    names
+        .iter()
+        .try_for_each(|name| items.visit_items(Some(name), &mut refuse))
 }
 
 /// Refuses what a store of spaces cannot hold.
@@ -196,6 +224,27 @@ impl Copier<'_> {
             Some(transaction) => Ok(transaction),
             none => Ok(none.insert(self.to.begin_write()?)),
         }
+    }
+}
+
+impl Copier<'_> {
+    /// Copies every pair with what is beside it.
+    fn take_items(&mut self, items: &dyn Items) -> Result<()> {
+        items.visit_items(None, &mut |item| self.put_item(&[], item))?;
+        for name in items.item_spaces()? {
+            self.enter(&name, 0)?;
+            items.visit_items(Some(&name), &mut |item| self.put_item(&[&name], item))?;
+            self.leave()?;
+        }
+        Ok(())
+    }
+
+    fn put_item(&mut self, path: &[&[u8]], item: Item<'_>) -> Result<()> {
+        let bytes = item.key.len() + item.value.len();
+        self.make_room(bytes)?.put_item_at(path, &item)?;
+        self.copied.keys += 1;
+        self.copied.bytes += bytes as u64;
+        Ok(())
     }
 }
 

@@ -39,7 +39,7 @@ impl Engine {
         match self {
             Engine::Bolt => cfg!(feature = "bolt"),
             Engine::Flat => cfg!(feature = "flat"),
-            Engine::Lsm => false,
+            Engine::Lsm => cfg!(feature = "lsm"),
         }
     }
 

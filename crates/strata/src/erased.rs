@@ -8,6 +8,7 @@ use kv_api::{Durability, Result, Store, Transaction};
 use crate::adapt::Adapt;
 use crate::any_bucket::AnyBucket;
 use crate::commit_indexes::CommitIndexes;
+use crate::items::{Item, Items};
 use crate::snapshot_stream::{Restore, SnapshotStream};
 use crate::spaces::visit_spaces;
 
@@ -21,6 +22,7 @@ pub(crate) trait ErasedStore: Send + Sync {
     fn as_check(&self) -> Option<&dyn Check>;
     fn as_backup(&self) -> Option<&dyn Backup>;
     fn as_restore(&self) -> Option<&dyn Restore>;
+    fn holds_items(&self) -> bool;
     fn as_any(&self) -> &dyn Any;
 }
 
@@ -29,6 +31,7 @@ pub(crate) trait ErasedSnapshot: Send + Sync {
     fn as_commit_indexes(&self) -> Option<&dyn CommitIndexes>;
     fn as_search(&self) -> Option<&dyn Search>;
     fn as_stream(&self) -> Option<&dyn SnapshotStream>;
+    fn as_items(&self) -> Option<&dyn Items>;
     fn walk(&self, visitor: &mut dyn BucketVisitor) -> Result<()>;
     fn bucket_at(&self, path: &[&[u8]]) -> Result<Option<AnyBucket<'_>>>;
 }
@@ -36,6 +39,7 @@ pub(crate) trait ErasedSnapshot: Send + Sync {
 pub(crate) trait ErasedTransaction: Send {
     fn as_nested(&mut self) -> Option<&mut dyn NestedWriter>;
     fn put_at(&mut self, path: &[&[u8]], key: &[u8], value: &[u8]) -> Result<()>;
+    fn put_item(&mut self, path: &[&[u8]], item: &Item<'_>) -> Result<()>;
     fn delete_at(&mut self, path: &[&[u8]], key: &[u8]) -> Result<bool>;
     fn create_space(&mut self, name: &[u8]) -> Result<()>;
     fn drop_space(&mut self, name: &[u8]) -> Result<bool>;
@@ -86,6 +90,10 @@ impl<A: Adapt> ErasedStore for A {
         Adapt::as_restore(self)
     }
 
+    fn holds_items(&self) -> bool {
+        Adapt::holds_items(self)
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -108,6 +116,10 @@ impl<A: Adapt> ErasedSnapshot for SnapshotOf<A> {
         A::as_stream(&self.0)
     }
 
+    fn as_items(&self) -> Option<&dyn Items> {
+        A::as_items(&self.0)
+    }
+
     fn walk(&self, visitor: &mut dyn BucketVisitor) -> Result<()> {
         match self.as_nested() {
             Some(nested) => nested.visit(visitor),
@@ -127,6 +139,10 @@ impl<A: Adapt> ErasedTransaction for TransactionOf<A> {
 
     fn put_at(&mut self, path: &[&[u8]], key: &[u8], value: &[u8]) -> Result<()> {
         A::put_at(&mut self.0, path, key, value)
+    }
+
+    fn put_item(&mut self, path: &[&[u8]], item: &Item<'_>) -> Result<()> {
+        A::put_item(&mut self.0, path, item)
     }
 
     fn delete_at(&mut self, path: &[&[u8]], key: &[u8]) -> Result<bool> {

@@ -27,7 +27,7 @@
 //! # }
 //! ```
 //!
-//! Each engine is a feature; `bolt` and `flat` are on by default. An engine of your own joins by implementing
+//! Each engine is a feature; `bolt`, `lsm` and `flat` are on by default. An engine of your own joins by implementing
 //! [`Adapt`].
 
 mod adapt;
@@ -35,6 +35,8 @@ mod adapt;
 mod adapt_bolt;
 #[cfg(feature = "flat")]
 mod adapt_flat;
+#[cfg(feature = "lsm")]
+mod adapt_lsm;
 mod any_bucket;
 mod any_snapshot;
 mod any_store;
@@ -45,6 +47,7 @@ mod digest;
 mod engine;
 mod erased;
 mod flatten;
+mod items;
 mod location;
 mod open;
 mod options;
@@ -66,7 +69,11 @@ pub use engine::Engine;
 #[cfg(feature = "flat")]
 pub use flatlog as flat;
 pub use flatten::{flat_key, unflatten_key};
+pub use items::{Item, Items};
 pub use location::Location;
+/// The lsm engine by itself: the crate `lsm-valuelog`.
+#[cfg(feature = "lsm")]
+pub use lsm_valuelog as lsm;
 pub use options::OpenOptions;
 pub use recognise::recognise;
 pub use snapshot_stream::{Restore, SnapshotStream, StreamProgress, StreamReport};

@@ -13,7 +13,7 @@ use crate::options::OpenOptions;
 use crate::recognise::recognise;
 
 impl AnyStore {
-    /// Opens the store at `location` (`bolt:FILE`, `flat:DIR`, or a path whose engine is recognised), making
+    /// Opens the store at `location` (`bolt:FILE`, `lsm:DIR`, `flat:DIR`, or a path whose engine is recognised), making
     /// it if it does not exist. [`OpenOptions`] has more to choose.
     pub fn open(location: impl AsRef<OsStr>) -> Result<AnyStore> {
         OpenOptions::new().open(location)
@@ -37,6 +37,8 @@ impl OpenOptions {
         match engine {
             #[cfg(feature = "bolt")]
             Engine::Bolt => crate::adapt_bolt::open(location.path(), &self).map(AnyStore::new),
+            #[cfg(feature = "lsm")]
+            Engine::Lsm => crate::adapt_lsm::open(location.path(), &self).map(AnyStore::new),
             #[cfg(feature = "flat")]
             Engine::Flat => crate::adapt_flat::open(location.path(), &self).map(AnyStore::new),
             _ => Err(Error::Unsupported {

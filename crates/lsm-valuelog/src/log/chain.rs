@@ -7,7 +7,7 @@ use disk::File;
 use kv_api::Result;
 
 use crate::id::{FileId, Sequence};
-use crate::log::commit::is_commit;
+use crate::log::commit::predecessor;
 use crate::log::frame::FRAME_BYTES;
 use crate::log::scan::{Scan, Tail};
 
@@ -22,6 +22,8 @@ pub(crate) struct LogFile {
 /// A commit's record, read.
 pub(crate) struct Record {
     pub sequence: Sequence,
+    /// The version of the commit before it.
+    pub behind: Sequence,
     pub file: FileId,
     pub offset: u64,
     pub bytes: Vec<u8>,
@@ -77,10 +79,11 @@ impl Chain {
             };
             while let Some((frame, offset, bytes)) = scan.next()? {
                 self.durable = self.durable.max(frame.durable);
-                if is_commit(bytes) {
+                if let Some(behind) = predecessor(bytes, frame.sequence) {
                     self.newest = self.newest.max(frame.sequence);
                     self.next = Some(Record {
                         sequence: frame.sequence,
+                        behind,
                         file: self.current,
                         offset,
                         bytes: bytes.to_vec(),
@@ -115,6 +118,12 @@ impl Chain {
     /// The number of the commit in sight.
     pub fn sequence(&self) -> Option<Sequence> {
         self.next.as_ref().map(|record| record.sequence)
+    }
+
+    /// Whether the commit in sight is the one that follows `last`.
+    pub fn follows(&self, last: Sequence) -> bool {
+        let next = self.next.as_ref();
+        next.is_some_and(|record| record.behind == last && record.sequence > last)
     }
 
     /// Reads on to the end, for what the rest says about durability.

@@ -11,6 +11,8 @@ const STAYS: u8 = 0x80;
 /// What a record in a log is, by its first byte.
 const COMMIT: u8 = 1;
 const VALUES: u8 = 2;
+/// A commit that says which one it follows: not the one with the number before its own.
+const COMMIT_BEHIND: u8 = 3;
 
 /// A change to one key, as a transaction made it.
 #[derive(Clone, Copy, Debug)]
@@ -21,9 +23,14 @@ pub(crate) struct Change<'a> {
     pub extra: Extra,
 }
 
-/// Begins the record of a commit of `count` changes.
-pub(crate) fn begin(to: &mut Vec<u8>, count: usize) {
-    to.push(COMMIT);
+/// Begins the record of a commit of `count` changes, with the version before it and its own.
+pub(crate) fn begin(to: &mut Vec<u8>, (last, sequence): (Sequence, Sequence), count: usize) {
+    if sequence == last.next() {
+        to.push(COMMIT);
+    } else {
+        to.push(COMMIT_BEHIND);
+        to.put_varint(last.0);
+    }
     to.put_varint(count as u64);
 }
 
@@ -63,6 +70,7 @@ pub(crate) fn replay(
     let mut read = Read::new(bytes);
     match read.u8()? {
         COMMIT => {}
+        COMMIT_BEHIND => drop(read.varint()?),
         VALUES => return Some(0),
         _ => return None,
     }
@@ -100,7 +108,12 @@ pub(crate) fn replay(
     read.is_empty().then_some(count)
 }
 
-/// Whether a record is a commit.
-pub(crate) fn is_commit(bytes: &[u8]) -> bool {
-    bytes.first() == Some(&COMMIT)
+/// The version that the commit with `sequence` follows; none for a record that is no commit.
+pub(crate) fn predecessor(bytes: &[u8], sequence: Sequence) -> Option<Sequence> {
+    let mut read = Read::new(bytes);
+    match read.u8()? {
+        COMMIT => sequence.0.checked_sub(1).map(Sequence),
+        COMMIT_BEHIND => read.varint().map(Sequence),
+        _ => None,
+    }
 }

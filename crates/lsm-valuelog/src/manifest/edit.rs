@@ -20,6 +20,12 @@ pub(crate) enum Part {
     /// A value-log file is there, or what is known of it has changed.
     Values(FileId, ValueFileState),
     RemoveValues(FileId),
+    /// The store as of a version before this one may be lost in part.
+    Discarded(Sequence),
+    /// Keys were dropped without deletions being written up to this version.
+    Dropped(Sequence),
+    /// A namespace is banned: its place in keys and its number.
+    Ban(usize, u64),
 }
 
 /// An edit.
@@ -34,6 +40,9 @@ fn code(part: &Part) -> u8 {
         Part::NextFile(_) => 5,
         Part::Values(..) => 6,
         Part::RemoveValues(_) => 7,
+        Part::Discarded(_) => 16,
+        Part::Dropped(_) => 17,
+        Part::Ban(..) => 18,
     }
 }
 
@@ -50,7 +59,13 @@ pub(crate) fn put(to: &mut Vec<u8>, edit: &[Part]) {
                 to.put_varint(*level as u64);
                 to.put_varint(id.0);
             }
-            Part::Flushed(sequence) => to.put_varint(sequence.0),
+            Part::Flushed(sequence) | Part::Discarded(sequence) | Part::Dropped(sequence) => {
+                to.put_varint(sequence.0);
+            }
+            Part::Ban(offset, namespace) => {
+                to.put_varint(*offset as u64);
+                to.put_varint(*namespace);
+            }
             Part::Logs(place) => {
                 to.put_varint(place.wal.0);
                 let (file, offset) = place.values.unwrap_or_default();
@@ -95,6 +110,9 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Edit> {
                 },
             ),
             7 => Part::RemoveValues(FileId(from.varint()?)),
+            16 => Part::Discarded(Sequence(from.varint()?)),
+            17 => Part::Dropped(Sequence(from.varint()?)),
+            18 => Part::Ban(from.length()?, from.varint()?),
             _ => return None,
         });
     }

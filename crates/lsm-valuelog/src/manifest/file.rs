@@ -199,12 +199,16 @@ fn read_header(bytes: &[u8], external: u16) -> Result<usize> {
 }
 
 impl Manifest {
-    /// The manifest in `directory`, whose base and edits are whole, to be appended to.
-    pub fn open(disk: Arc<dyn Disk>, directory: &Path, external: u16) -> Result<Manifest> {
+    /// The manifest in `directory`, whose base and edits are whole, to be appended to; or only to
+    /// be looked at, if that is what `how` says.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        directory: &Path,
+        external: u16,
+        how: &OpenOptions,
+    ) -> Result<Manifest> {
         let failed = |error| Error::io("opening the manifest", error);
-        let file = disk
-            .open(&directory.join(NAME), &OpenOptions::READ_WRITE)
-            .map_err(failed)?;
+        let file = disk.open(&directory.join(NAME), how).map_err(failed)?;
         let len = file.len().map_err(failed)?;
         Ok(Manifest {
             disk,

@@ -75,9 +75,9 @@ fn expiry_meta_and_version_come_back_from_memory_log_and_table() {
         let snapshot = db.snapshot().unwrap();
         for (version, value) in (1..).zip([&b"small"[..], &large]) {
             let item = snapshot.get_item(Space::DEFAULT, value).unwrap().unwrap();
-            assert_eq!(&*item.value, value);
+            assert_eq!(&*item.value().unwrap(), value);
             assert_eq!(
-                (item.user_meta, item.expires_at, item.version.0),
+                (item.user_meta(), item.expires_at(), item.version().0),
                 (9, 2_000, version)
             );
         }

@@ -10,10 +10,23 @@
     reason = "tests fail by panicking"
 )]
 
+mod badger;
+mod batches;
+mod bulk;
 mod collection;
 mod compaction;
+mod conflicts;
 mod conformance;
 mod crash;
+mod drops;
 mod expiry;
 mod figures;
+mod history;
+mod isolation;
+mod items;
+mod merging;
+mod modes;
+mod numbers;
+mod stream;
 mod torn;
+mod watching;

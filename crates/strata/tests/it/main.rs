@@ -13,6 +13,7 @@ mod digests;
 mod first_screen;
 mod flattening;
 mod indexed;
+mod items;
 mod place;
 mod recognising;
 mod scenarios;

@@ -30,19 +30,42 @@ fn what_is_no_store_is_damage_with_a_reason() {
 }
 
 #[test]
-fn engines_to_come_are_unsupported_and_other_directories_are_no_stores() {
+fn directories_of_others_are_no_stores() {
     let place = Place::new(Engine::Bolt);
-    let refused = AnyStore::open("lsm:some/where").map(drop).unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
     std::fs::write(place.path("notes"), b"mine").unwrap();
     let refused = AnyStore::open(place.path(".")).map(drop).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
     assert!(refused.to_string().contains("not a store"), "{refused}");
     // Told that it is one, the engine is asked for nothing that is not there.
-    let told = format!("flat:{}", place.path(".").display());
-    let refused = OpenOptions::new().create(false).open(told).unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Io, "{refused}");
-    assert_eq!(std::fs::read_dir(place.path(".")).unwrap().count(), 1);
+    for engine in [Engine::Flat, Engine::Lsm] {
+        let told = format!("{engine}:{}", place.path(".").display());
+        let refused = OpenOptions::new().create(false).open(told).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Io, "{refused}");
+        assert_eq!(std::fs::read_dir(place.path(".")).unwrap().count(), 1);
+    }
+    // One of Badger's is told from ours, which has files of the same names.
+    std::fs::write(place.path("MANIFEST"), b"Bdgr\0\0\0\x08").unwrap();
+    std::fs::write(place.path("000001.vlog"), [0; 20]).unwrap();
+    let refused = AnyStore::open(place.path(".")).map(drop).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+    assert!(refused.to_string().contains("Badger"), "{refused}");
+}
+
+#[test]
+fn an_lsm_store_is_recognised_by_what_is_left_of_it() {
+    let place = Place::new(Engine::Lsm);
+    let store = place.open("a");
+    fill(&store);
+    drop(store);
+    let manifest = place.path("a").join("MANIFEST");
+    std::fs::write(&manifest, b"damaged and long enough").unwrap();
+    assert_eq!(recognise(place.path("a")).unwrap(), Engine::Lsm);
+    let refused = AnyStore::open(place.path("a")).map(drop).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+    std::fs::remove_file(&manifest).unwrap();
+    assert_eq!(recognise(place.path("a")).unwrap(), Engine::Lsm);
+    let refused = AnyStore::open(place.path("a")).map(drop).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
 }
 
 #[test]
@@ -61,8 +84,13 @@ fn a_flat_store_is_recognised_by_what_is_left_of_it() {
 }
 
 #[test]
-fn a_snapshot_of_a_flat_store_is_told_from_a_store() {
-    let place = Place::new(Engine::Flat);
+fn a_snapshot_or_backup_of_a_store_is_told_from_a_store() {
+    for engine in [Engine::Flat, Engine::Lsm] {
+        snapshot_is_told(&Place::new(engine));
+    }
+}
+
+fn snapshot_is_told(place: &Place) {
     let store = place.open("a");
     fill(&store);
     let mut bytes = Vec::new();

@@ -251,5 +251,6 @@ macro_rules! over_every_engine {
 
 over_every_engine! {
     bolt Bolt
+    lsm Lsm
     flat Flat
 }

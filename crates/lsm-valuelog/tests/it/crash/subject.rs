@@ -41,12 +41,13 @@ impl Profile {
             other_ends: 15,
             large: 20,
             bulk: 0,
+            drops: 0,
         },
     };
 }
 
 /// Every way that is explored.
-pub const PROFILES: [Profile; 6] = [
+pub const PROFILES: [Profile; 7] = [
     Profile::PLAIN,
     Profile {
         name: "value log",
@@ -94,6 +95,16 @@ pub const PROFILES: [Profile; 6] = [
         name: "mapped, versions kept",
         is_mapped: true,
         versions: 3,
+        ..Profile::PLAIN
+    },
+    Profile {
+        name: "drops",
+        threshold: 150,
+        mix: Mix {
+            drops: 25,
+            large: 30,
+            ..Profile::PLAIN.mix
+        },
         ..Profile::PLAIN
     },
 ];
@@ -238,6 +249,7 @@ impl Subject for Lsm {
                 store.db.flatten()?;
                 store.db.collect().map(|_| Durability::Sync)
             }
+            Deed::Drop => work.changes[0].drop_from(&store.db),
             Deed::Sync => store.db.sync().map(|()| Durability::Sync),
             _ => self.transact(&store.db, &work),
         }
@@ -245,7 +257,7 @@ impl Subject for Lsm {
 
     fn expect(&self, model: &mut Model, step: Step) {
         let work = Work::of(step, &self.0.mix);
-        if matches!(work.deed, Deed::Commit(_)) {
+        if matches!(work.deed, Deed::Commit(_) | Deed::Drop) {
             work.changes.iter().for_each(|change| change.make_in(model));
         }
     }

@@ -66,7 +66,7 @@ fn every_sync_may_fail_and_lose_its_bytes_or_show_the_old_ones_again() {
         Action::Fail(ENOSPC),
     ];
     let mut runs = 0;
-    for profile in [PROFILES[0], PROFILES[2]] {
+    for profile in [PROFILES[0], PROFILES[2], PROFILES[6]] {
         sweep_all(
             short(profile),
             Call::AnySync,
@@ -83,7 +83,7 @@ fn every_sync_may_fail_and_lose_its_bytes_or_show_the_old_ones_again() {
 #[test]
 fn every_change_of_the_disk_may_fail() {
     let actions = [Action::Fail(EIO), Action::Fail(ENOSPC)];
-    for profile in [PROFILES[1], PROFILES[2], PROFILES[3]] {
+    for profile in [PROFILES[1], PROFILES[2], PROFILES[3], PROFILES[6]] {
         sweep_all(
             short(profile),
             Call::AnyChange,

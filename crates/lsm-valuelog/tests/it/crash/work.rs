@@ -1,8 +1,8 @@
 //! What a step of a workload does, from its numbers alone.
 
 use crash_kit::{Model, Rng, Step};
-use kv_api::{Durability, Result, Space, Transaction as _};
-use lsm_valuelog::Transaction;
+use kv_api::{Durability, Error, Result, Space, Transaction as _};
+use lsm_valuelog::{Db, Transaction};
 
 /// How a step ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum Deed {
     Tidy,
     /// Closes the store and opens it again.
     Reopen,
+    /// Drops what its one change says, without a transaction.
+    Drop,
 }
 
 /// A change; the space without a name is `""`.
@@ -23,6 +25,9 @@ pub enum Change {
     Delete(&'static str, Vec<u8>),
     DeleteRange(&'static str, Vec<u8>, Vec<u8>),
     DropSpace(&'static str),
+    /// Every key of a space that begins so.
+    DropPrefix(&'static str, &'static [u8]),
+    DropAll,
 }
 
 /// One step.
@@ -46,9 +51,20 @@ pub struct Mix {
     pub large: usize,
     /// Commits of many changes.
     pub bulk: usize,
+    /// Drops of prefixes and of everything, and merging of everything between them.
+    pub drops: usize,
 }
 
 const SPACES: [&str; 3] = ["", "", "s"];
+
+/// What a drop drops.
+fn dropped(rng: &mut Rng) -> Change {
+    let prefixes: [&[u8]; 3] = [b"key 0", b"key 1", b"key "];
+    match rng.below(5) {
+        0 => Change::DropAll,
+        _ => Change::DropPrefix(SPACES[rng.below(SPACES.len())], prefixes[rng.below(3)]),
+    }
+}
 
 fn key(rng: &mut Rng) -> Vec<u8> {
     format!("key {:02}", rng.below(24)).into_bytes()
@@ -110,6 +126,14 @@ impl Work {
                 _ => Durability::Sync,
             }),
         };
+        if rng.below(100) < mix.drops {
+            return Work {
+                deed: Deed::Drop,
+                changes: vec![dropped(&mut rng)],
+                holds: rng.below(4) == 0,
+                releases: rng.below(4) == 0,
+            };
+        }
         let count = if rng.below(100) < mix.bulk {
             30 + rng.below(20)
         } else {
@@ -139,6 +163,21 @@ fn space_of(tx: &mut Transaction, name: &str) -> Result<Space> {
 }
 
 impl Change {
+    /// Drops from the store at once. Where there is no such space nothing is done and so nothing
+    /// promised.
+    pub fn drop_from(&self, db: &Db) -> Result<Durability> {
+        let dropped = match self {
+            Change::DropAll => db.drop_all(),
+            Change::DropPrefix("", prefix) => db.drop_prefix(None, prefix),
+            Change::DropPrefix(space, prefix) => db.drop_prefix(Some(space.as_bytes()), prefix),
+            _ => unreachable!("made to a transaction"),
+        };
+        match dropped {
+            Err(Error::NotFound { .. }) => Ok(Durability::Deferred),
+            other => other.map(|()| Durability::Sync),
+        }
+    }
+
     pub fn make_to(&self, tx: &mut Transaction) -> Result<()> {
         match self {
             Change::Put(space, key, value) => {
@@ -154,6 +193,7 @@ impl Change {
                 tx.delete_range(space, start..end)
             }
             Change::DropSpace(name) => tx.drop_space(name.as_bytes()).map(drop),
+            Change::DropPrefix(..) | Change::DropAll => unreachable!("made to the store"),
         }
     }
 
@@ -178,6 +218,16 @@ impl Change {
                 model.delete_range(space.as_bytes(), start..end);
             }
             Change::DropSpace(name) => model.clear(name.as_bytes()),
+            Change::DropPrefix(space, prefix) => {
+                let mut end = prefix.to_vec();
+                *end.last_mut().expect("no prefix here is empty") += 1;
+                model.delete_range(space.as_bytes(), prefix..&end[..]);
+            }
+            Change::DropAll => {
+                for space in SPACES {
+                    model.clear(space.as_bytes());
+                }
+            }
         }
     }
 }

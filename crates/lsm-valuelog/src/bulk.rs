@@ -1,0 +1,506 @@
+//! Bulk loads: sorted streams of records written straight into tables, and one edit of the
+//! manifest that makes all of them visible.
+//!
+//! Invariants:
+//! * no file of a load is named before all of them are durable; a load that was not finished
+//!   leaves files that nothing names, which are removed at once or when the store is opened;
+//! * the store is not written to between the load's beginning and its end: otherwise ending it
+//!   is a conflict and changes nothing. So no lock is held while the caller's code runs, and the
+//!   load's records are newer than all that is there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use kv_api::{Error, Result};
+
+use crate::alone::deepest;
+use crate::bulk_values::{BulkValues, Done};
+use crate::db::Db;
+use crate::entry::{Entry, Extra, Kind};
+use crate::error::locked;
+use crate::id::Sequence;
+use crate::key::{DEFAULT_SPACE, stored};
+use crate::manifest::edit::{Edit, Part};
+use crate::memtable::LogPlace;
+use crate::merge::{Child, Merge};
+use crate::open_logs::Core;
+use crate::output::Output;
+use crate::shared::{Files, Shared};
+use crate::snapshot::Snapshot;
+use crate::spaces;
+use crate::stream::Versioned;
+use crate::table::reader::Table;
+use crate::transaction::{KEY_BYTES_MAX, VALUE_BYTES_MAX, refuse_longer};
+use crate::values::HEADER_BYTES;
+use crate::version::{LEVELS, Version};
+
+/// The newest version that a record may be given: what is above is the engine's own.
+const VERSION_MAX: Sequence = Sequence(1 << 62);
+
+/// How long a load waits before it looks again whether compactions under way have ended.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// What becomes of what is in the store already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BulkMode {
+    /// It stays; the load's records come on top.
+    Add,
+    /// It is replaced in the same step in which the load becomes visible.
+    Replace,
+}
+
+/// A space as a bulk load knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BulkSpace(u64);
+
+impl BulkSpace {
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// What a bulk load brought in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BulkLoaded {
+    /// Records, of which there may be several for a key.
+    pub records: u64,
+    /// Bytes of their keys and values.
+    pub bytes: u64,
+    /// Tables they are in.
+    pub tables: u64,
+    /// The newest version.
+    pub newest: Sequence,
+}
+
+/// One sorted stream of records.
+struct Run<'d> {
+    output: Output<'d>,
+    /// The last record's stored key and version.
+    last: Option<(Vec<u8>, Sequence)>,
+}
+
+/// A bulk load under way. Dropping it forgets the load.
+///
+/// Records come in streams, each sorted by key and then newest first; several streams may be open
+/// at once, and they may even overlap, at the price of one more pass. Nothing is logged, and
+/// nothing is visible before [`finish`](BulkWriter::finish).
+///
+/// ```
+/// # fn main() -> kv_api::Result<()> {
+/// # let directory = tempfile::tempdir().expect("a temporary directory");
+/// use kv_api::{Reader, Space, Store};
+/// use lsm_valuelog::{BulkMode, BulkWriter, Db};
+///
+/// let db = Db::open(directory.path().join("store"))?;
+/// let mut load = db.bulk_load(BulkMode::Add)?;
+/// for number in 0..1_000_u32 {
+///     load.put(0, BulkWriter::DEFAULT, &number.to_be_bytes(), b"value")?;
+/// }
+/// assert_eq!(load.finish()?.records, 1_000);
+/// assert!(db.snapshot()?.get(Space::DEFAULT, &7_u32.to_be_bytes())?.is_some());
+/// # Ok(())
+/// # }
+/// ```
+pub struct BulkWriter<'d> {
+    shared: &'d Shared,
+    mode: BulkMode,
+    /// The newest commit when the load began.
+    begun: Sequence,
+    before: Snapshot,
+    runs: BTreeMap<u32, Run<'d>>,
+    values: BulkValues<'d>,
+    /// Spaces made or named by this load, and whether they are new.
+    spaces: BTreeMap<Vec<u8>, (u64, bool)>,
+    oldest: Sequence,
+    loaded: BulkLoaded,
+}
+
+impl Db {
+    /// Begins a bulk load. Others may go on reading; if anyone writes before the load is finished,
+    /// finishing it is a conflict.
+    pub fn bulk_load(&self, mode: BulkMode) -> Result<BulkWriter<'_>> {
+        let before = self.snapshot()?;
+        self.shared.refuse_read_only()?;
+        self.shared.refuse_poisoned()?;
+        let begun = locked(&self.shared.core).last;
+        Ok(BulkWriter {
+            shared: &self.shared,
+            mode,
+            begun,
+            before,
+            runs: BTreeMap::new(),
+            values: BulkValues::new(&self.shared),
+            spaces: BTreeMap::new(),
+            oldest: VERSION_MAX,
+            loaded: BulkLoaded::default(),
+        })
+    }
+}
+
+impl<'d> BulkWriter<'d> {
+    /// The space without a name.
+    pub const DEFAULT: BulkSpace = BulkSpace(DEFAULT_SPACE);
+
+    /// The space called `name`, which is made if it is not there.
+    pub fn space(&mut self, name: &[u8]) -> Result<BulkSpace> {
+        if name.is_empty() {
+            return Err(Error::Invalid {
+                what: "a space without a name",
+            });
+        }
+        refuse_longer("name", name.len(), spaces::NAME_BYTES_MAX)?;
+        if let Some((number, _)) = self.spaces.get(name) {
+            return Ok(BulkSpace(*number));
+        }
+        let known = match self.mode {
+            BulkMode::Replace => None,
+            BulkMode::Add => {
+                let (state, at) = (self.before.state(), self.before.sequence());
+                let record = state.get(&spaces::record_key(name), at, 0)?;
+                record.map(|value| spaces::decode(&value)).transpose()?
+            }
+        };
+        let is_new = known.is_none();
+        let number =
+            known.unwrap_or_else(|| self.shared.next_space.fetch_add(1, Ordering::Relaxed));
+        self.spaces.insert(name.to_vec(), (number, is_new));
+        Ok(BulkSpace(number))
+    }
+
+    /// Adds a pair to `stream`, with the load's own version.
+    pub fn put(&mut self, stream: u32, space: BulkSpace, key: &[u8], value: &[u8]) -> Result<()> {
+        self.add(
+            stream,
+            space,
+            &Versioned {
+                key,
+                value: Some(value),
+                version: Sequence(0),
+                user_meta: 0,
+                expires_at: 0,
+                discards_earlier: false,
+            },
+        )
+    }
+
+    /// Adds a version of a key to `stream`; version 0 stands for the load's own, which is one above
+    /// the newest commit.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if it does not come behind the stream's last one: keys ascend, versions of one
+    /// key descend.
+    pub fn add(&mut self, stream: u32, space: BulkSpace, record: &Versioned<'_>) -> Result<()> {
+        if record.key.is_empty() {
+            return Err(Error::Invalid {
+                what: "the empty key",
+            });
+        }
+        refuse_longer("key", record.key.len(), KEY_BYTES_MAX)?;
+        refuse_longer(
+            "value",
+            record.value.map_or(0, <[u8]>::len),
+            VALUE_BYTES_MAX,
+        )?;
+        let extra = Extra {
+            expires: record.expires_at,
+            meta: record.user_meta,
+            discards_earlier: record.discards_earlier,
+        };
+        let key = stored(space.0, record.key);
+        self.add_stored(stream, key, record.value, record.version, extra)
+    }
+
+    /// The same with a stored key.
+    pub(crate) fn add_stored(
+        &mut self,
+        stream: u32,
+        key: Vec<u8>,
+        value: Option<&[u8]>,
+        version: Sequence,
+        extra: Extra,
+    ) -> Result<()> {
+        let version = match version {
+            Sequence(0) => self.begun.next(),
+            given => given,
+        };
+        if version > VERSION_MAX {
+            return Err(Error::Invalid {
+                what: "a version beyond what can be counted",
+            });
+        }
+        let shared = self.shared;
+        let run = self.runs.entry(stream).or_insert_with(|| Run {
+            output: Output::new(shared, LEVELS - 1, Sequence(0), shared.options.table_bytes),
+            last: None,
+        });
+        let follows = run.last.as_ref().is_none_or(|(last, newer)| {
+            last.as_slice() < key.as_slice() || *last == key && *newer > version
+        });
+        if !follows {
+            return Err(Error::Invalid {
+                what: "records of one stream of a bulk load must ascend by key, and their versions descend",
+            });
+        }
+        let mut code = Vec::new();
+        let (kind, held) = match value {
+            None => (Kind::Delete, &[][..]),
+            Some(value) if value.len() >= shared.options.value_threshold_bytes => {
+                self.values.add(value, version)?.put(&mut code);
+                (Kind::Pointer, code.as_slice())
+            }
+            Some(value) => (Kind::Put, value),
+        };
+        run.output.add(&Entry {
+            key: &key,
+            sequence: version,
+            kind,
+            extra,
+            value: held,
+        })?;
+        self.loaded.records += 1;
+        self.loaded.bytes += (key.len() + value.map_or(0, <[u8]>::len)) as u64;
+        self.loaded.newest = self.loaded.newest.max(version);
+        self.oldest = self.oldest.min(version);
+        run.last = Some((key, version));
+        Ok(())
+    }
+
+    /// Makes the load durable and visible, whole, in one step.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` if anyone wrote to the store since the load began; `Invalid` if records that are
+    /// to stay would be newer than the load's. The store is what it was then.
+    pub fn finish(mut self) -> Result<BulkLoaded> {
+        self.name_spaces()?;
+        if self.loaded.records == 0 && self.mode == BulkMode::Add {
+            return Ok(self.loaded);
+        }
+        let tables = self.end_runs()?;
+        let values = self.values.finish()?;
+        self.loaded.tables = tables.len() as u64;
+        self.loaded.newest = self.loaded.newest.max(self.begun.next());
+        let installed = self.install(&tables, &values);
+        let may_be_named = self.shared.poisoned().is_some();
+        if installed.is_ok() || may_be_named {
+            self.values.keep();
+        }
+        if let Err(error) = installed {
+            self.shared.forget_tables(&tables);
+            return Err(error);
+        }
+        self.shared.find_next_space()?;
+        self.shared.work.wake();
+        Ok(self.loaded)
+    }
+
+    /// Adds the records of new spaces' names, in a stream of their own.
+    fn name_spaces(&mut self) -> Result<()> {
+        let made: Vec<(Vec<u8>, u64)> = self
+            .spaces
+            .iter()
+            .filter(|(_, (_, is_new))| *is_new)
+            .map(|(name, (number, _))| (name.clone(), *number))
+            .collect();
+        let stream = self
+            .runs
+            .keys()
+            .next_back()
+            .map_or(0, |last| last.saturating_add(1));
+        for (name, number) in made {
+            let (key, value) = (spaces::record_key(&name), spaces::encode(number));
+            self.add_stored(stream, key, Some(&value), Sequence(0), Extra::default())?;
+            self.loaded.records -= 1;
+        }
+        Ok(())
+    }
+
+    /// Ends the streams; answers their tables by key, merged if streams overlap.
+    fn end_runs(&mut self) -> Result<Vec<Arc<Table>>> {
+        let runs = std::mem::take(&mut self.runs);
+        let mut ended = Vec::with_capacity(runs.len());
+        for run in runs.into_values() {
+            match run.output.finish() {
+                Ok(tables) => ended.push(tables),
+                Err(error) => {
+                    ended
+                        .iter()
+                        .for_each(|tables: &Vec<_>| self.shared.forget_tables(tables));
+                    return Err(error);
+                }
+            }
+        }
+        let mut tables: Vec<Arc<Table>> = ended.iter().flatten().cloned().collect();
+        tables.sort_by(|a, b| a.meta.smallest.cmp(&b.meta.smallest));
+        let overlap = |pair: &[Arc<Table>]| match pair {
+            [a, b] => a.meta.biggest >= b.meta.smallest,
+            _ => false,
+        };
+        if !tables.windows(2).any(overlap) {
+            return Ok(tables);
+        }
+        let merged = merge_runs(self.shared, &ended);
+        self.shared.forget_tables(&tables);
+        merged
+    }
+
+    fn install(&self, tables: &[Arc<Table>], values: &[Done]) -> Result<()> {
+        let shared = self.shared;
+        let mut core = locked(&shared.core);
+        shared.refuse_closed()?;
+        shared.refuse_poisoned()?;
+        if core.last != self.begun {
+            return Err(Error::Conflict);
+        }
+        if self.mode == BulkMode::Add && self.oldest <= self.begun {
+            return Err(Error::Invalid {
+                what: "versions that are not newer than the store's; load them into an empty store",
+            });
+        }
+        shared.flush_all(&mut core)?;
+        shared.seal_values(&mut core)?;
+        let _collecting = locked(&shared.collecting);
+        let mut files = shared.wait_for_compactions()?;
+        let version = Arc::clone(&shared.state.load().version);
+        let logs = LogPlace {
+            wal: core.wal_id,
+            values: Some((shared.next_file(), HEADER_BYTES as u64)),
+        };
+        let is_replaced = self.mode == BulkMode::Replace;
+        let level = if is_replaced {
+            LEVELS - 1
+        } else {
+            deepest(&version, &files, tables)
+        };
+        let newest = self.loaded.newest;
+        let mut edit = if is_replaced {
+            removals(&version)
+        } else {
+            Vec::new()
+        };
+        edit.extend(
+            values
+                .iter()
+                .map(|(state, file)| Part::Values(file.id, *state)),
+        );
+        edit.extend(
+            tables
+                .iter()
+                .map(|table| Part::AddTable(level, table.meta.clone())),
+        );
+        edit.extend([Part::Flushed(newest), Part::Logs(logs)]);
+        if is_replaced {
+            edit.extend([Part::Dropped(newest), Part::Discarded(newest)]);
+        }
+        let before = std::mem::replace(&mut files.logs, logs);
+        let installed = shared.install(&mut files, edit, |_, version| {
+            if is_replaced {
+                *version = Version {
+                    levels: vec![Vec::new(); LEVELS],
+                    dropped: newest,
+                    discarded: newest,
+                    // A ban is for good.
+                    banned: version.banned.take(),
+                    ..Version::default()
+                };
+            }
+            for (state, file) in values {
+                version.values.insert(file.id, Arc::clone(file));
+                version.value_states.insert(file.id, *state);
+            }
+            version.flushed = newest;
+            for table in tables {
+                version.add(level, Arc::clone(table));
+            }
+        });
+        if let Err(error) = installed {
+            files.logs = before;
+            return Err(error);
+        }
+        drop(files);
+        self.publish(&mut core, is_replaced.then_some(&*version));
+        Ok(())
+    }
+
+    /// Lets readers see the load, and lets go what it has replaced.
+    fn publish(&self, core: &mut Core, replaced: Option<&Version>) {
+        let newest = self.loaded.newest;
+        core.last = newest;
+        core.durable = newest;
+        if let Some(version) = replaced {
+            // What is gone left no record that a transaction could be compared with.
+            self.shared.replaced_at.store(newest.0, Ordering::Release);
+            version
+                .tables()
+                .for_each(|(_, table)| table.make_obsolete());
+            version
+                .values
+                .values()
+                .for_each(|file| file.make_obsolete());
+        }
+        self.shared.publish(newest);
+    }
+}
+
+impl Shared {
+    /// The files, at a moment when no compaction holds any.
+    fn wait_for_compactions(&self) -> Result<std::sync::MutexGuard<'_, Files>> {
+        loop {
+            let seen = self.work.rings();
+            let files = locked(&self.files);
+            if files.busy.is_empty() {
+                return Ok(files);
+            }
+            drop(files);
+            self.refuse_poisoned()?;
+            self.work.wait(seen, PATIENCE);
+        }
+    }
+}
+
+/// What makes everything of `version` go.
+fn removals(version: &Version) -> Edit {
+    let tables = version.tables();
+    let mut edit: Edit = tables
+        .map(|(level, table)| Part::RemoveTable(level, table.meta.id))
+        .collect();
+    edit.extend(
+        version
+            .value_states
+            .keys()
+            .map(|id| Part::RemoveValues(*id)),
+    );
+    edit
+}
+
+/// Writes overlapping runs anew as one. Of one version of a key that came twice, one stays.
+fn merge_runs(shared: &Shared, runs: &[Vec<Arc<Table>>]) -> Result<Vec<Arc<Table>>> {
+    let mut output = Output::new(shared, LEVELS - 1, Sequence(0), shared.options.table_bytes);
+    let mut merge = Merge::new(runs.iter().map(|tables| Child::run(tables)).collect());
+    merge.first()?;
+    let mut last: Option<(Vec<u8>, Sequence)> = None;
+    while let Some(entry) = merge.entry() {
+        let is_again = last
+            .as_ref()
+            .is_some_and(|(key, version)| key == entry.key && *version == entry.sequence);
+        if !is_again {
+            output.add(&entry)?;
+            last = Some((entry.key.to_vec(), entry.sequence));
+        }
+        merge.advance()?;
+    }
+    output.finish()
+}
+
+impl std::fmt::Debug for BulkWriter<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BulkWriter")
+            .field("mode", &self.mode)
+            .field("loaded", &self.loaded)
+            .finish_non_exhaustive()
+    }
+}

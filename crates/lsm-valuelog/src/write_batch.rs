@@ -1,0 +1,282 @@
+//! Writing much without reading: a batch cuts itself into commits.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kv_api::{Durability, Error, Result, Space, Store};
+
+use crate::banned::banned_key;
+use crate::commit_queue::Commit;
+use crate::db::Db;
+use crate::entry::Extra;
+use crate::id::Sequence;
+use crate::item::Entry;
+use crate::key::DEFAULT_SPACE;
+use crate::read_set::ReadSet;
+use crate::shared::Shared;
+use crate::skiplist::record_bytes_max;
+use crate::snapshot::LookupKey;
+use crate::spaces;
+use crate::stamp::fresh_stamp;
+use crate::transaction::{KEY_BYTES_MAX, VALUE_BYTES_MAX, refuse_key, refuse_longer};
+use crate::write_set::WriteSet;
+
+/// The share of a memtable that one commit of a batch takes.
+const MEMTABLE_SHARE: usize = 8;
+
+/// How much a batch gathers before it commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// Changes.
+    pub count_max: usize,
+    /// Bytes of keys and values.
+    pub bytes_max: usize,
+}
+
+impl BatchLimits {
+    fn of(shared: &Shared) -> BatchLimits {
+        let bytes_max = shared.options.memtable_bytes / MEMTABLE_SHARE;
+        BatchLimits {
+            count_max: (bytes_max / record_bytes_max(0, 0)).max(1),
+            bytes_max,
+        }
+    }
+}
+
+/// Puts and deletions without reads, conflicts or limits of size.
+///
+/// A batch commits by itself whenever it has gathered as much as [`BatchLimits`] say, so it is not
+/// one commit but several, in the order of its calls; of two changes to one key the later one
+/// counts. Each of these commits waits as long as the store is behind with its work. The first
+/// error ends it: every later call answers the same error, and so does
+/// [`flush`](WriteBatch::flush). Dropping a batch forgets what it has not committed yet.
+///
+/// One made by [`Db::write_batch_at`] has the version it was given and is one commit, however
+/// large, which is kept in memory until it is flushed.
+///
+/// ```
+/// # fn main() -> kv_api::Result<()> {
+/// # let directory = tempfile::tempdir().expect("a temporary directory");
+/// use kv_api::{Durability, Reader, Space, Store};
+/// use lsm_valuelog::{Db, Entry};
+///
+/// let db = Db::open(directory.path().join("store"))?;
+/// let mut batch = db.write_batch();
+/// for number in 0..10_000_u32 {
+///     batch.put(Space::DEFAULT, &number.to_be_bytes(), b"a value")?;
+/// }
+/// batch.put_entry(Space::DEFAULT, &Entry::new(b"tagged", b"").user_meta(1))?;
+/// batch.flush(Durability::Sync)?;
+/// assert_eq!(db.snapshot()?.range(Space::DEFAULT, ..)?.count(), 10_001);
+/// # Ok(())
+/// # }
+/// ```
+pub struct WriteBatch {
+    shared: Arc<Shared>,
+    stamp: u64,
+    writes: WriteSet,
+    bytes: usize,
+    limits: BatchLimits,
+    version: Option<Sequence>,
+    /// Names of spaces that were resolved, with their numbers.
+    spaces: BTreeMap<Vec<u8>, u64>,
+    /// The version at which the first of them was; noted as one that is read.
+    read_at: Option<Sequence>,
+    failed: Option<Error>,
+}
+
+impl Db {
+    /// A batch of changes that cuts itself into commits.
+    pub fn write_batch(&self) -> WriteBatch {
+        WriteBatch::new(&self.shared, None)
+    }
+
+    /// A batch of changes that are one commit with this version, which must be above all before
+    /// it when the batch is flushed.
+    pub fn write_batch_at(&self, version: Sequence) -> WriteBatch {
+        WriteBatch::new(&self.shared, Some(version))
+    }
+
+    /// How much a batch gathers before it commits. A transaction has no limit.
+    pub fn batch_limits(&self) -> BatchLimits {
+        BatchLimits::of(&self.shared)
+    }
+}
+
+impl WriteBatch {
+    fn new(shared: &Arc<Shared>, version: Option<Sequence>) -> WriteBatch {
+        WriteBatch {
+            shared: Arc::clone(shared),
+            stamp: fresh_stamp(),
+            writes: WriteSet::default(),
+            bytes: 0,
+            limits: BatchLimits::of(shared),
+            version,
+            spaces: BTreeMap::new(),
+            read_at: None,
+            failed: None,
+        }
+    }
+
+    fn refuse_failed(&self) -> Result<()> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// Passes `done` on; its error is the batch's from now on.
+    fn ending<T>(&mut self, done: Result<T>) -> Result<T> {
+        if let Err(error) = &done {
+            self.failed = Some(error.clone());
+            self.writes = WriteSet::default();
+            self.bytes = 0;
+        }
+        done
+    }
+
+    /// Resolves the space called `name`, which `db`, the batch's store, makes at once if it does
+    /// not exist. If it is dropped before the batch is flushed, the batch meets a conflict.
+    pub fn space(&mut self, db: &Db, name: &[u8]) -> Result<Space> {
+        self.refuse_failed()?;
+        if !Arc::ptr_eq(&db.shared, &self.shared) {
+            return Err(Error::ForeignSpace);
+        }
+        if let Some(number) = self.spaces.get(name) {
+            return Ok(Space::new(*number, self.stamp));
+        }
+        db.update_retry(|tx| kv_api::Transaction::create_space(tx, name).map(drop))?;
+        let at = self.shared.visible();
+        self.shared.enter(at);
+        let (state, newest) = self.shared.current();
+        let record = state.get(&spaces::record_key(name), newest, 0)?;
+        let number = match record {
+            Some(record) => spaces::decode(&record)?,
+            None => {
+                self.shared.leave(at);
+                return Err(Error::Conflict);
+            }
+        };
+        // What was resolved earlier was there at `at` too, or the next commit tells.
+        match self.read_at {
+            Some(_) => self.shared.leave(at),
+            None => self.read_at = Some(at),
+        }
+        self.spaces.insert(name.to_vec(), number);
+        Ok(Space::new(number, self.stamp))
+    }
+
+    fn number(&self, space: Space) -> Result<u64> {
+        match space {
+            space if space.is_default() => Ok(DEFAULT_SPACE),
+            space if space.owner() == self.stamp => Ok(space.id()),
+            _ => Err(Error::ForeignSpace),
+        }
+    }
+
+    fn set(&mut self, space: Space, key: &[u8], value: Option<&[u8]>, extra: Extra) -> Result<()> {
+        self.refuse_failed()?;
+        let number = self.number(space)?;
+        if value.is_some() {
+            refuse_key(key)?;
+            refuse_longer("value", value.map_or(0, <[u8]>::len), VALUE_BYTES_MAX)?;
+        } else if key.is_empty() || key.len() > KEY_BYTES_MAX {
+            return Ok(());
+        }
+        let stored = LookupKey::new(number, key);
+        if self.shared.state.load().version.hides(stored.bytes()) {
+            return Err(banned_key());
+        }
+        self.writes.set(stored.bytes(), value, extra);
+        self.bytes += key.len() + value.map_or(0, <[u8]>::len);
+        let is_full =
+            self.writes.len() >= self.limits.count_max || self.bytes >= self.limits.bytes_max;
+        if is_full && self.version.is_none() {
+            let committed = self.commit(Durability::Deferred);
+            return self.ending(committed);
+        }
+        Ok(())
+    }
+
+    /// Sets the value of `key`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the pair, which the batch outlives; and what kept it from committing,
+    /// which ends it.
+    pub fn put(&mut self, space: Space, key: &[u8], value: &[u8]) -> Result<()> {
+        self.set(space, key, Some(value), Extra::default())
+    }
+
+    /// Sets a value with a time to live or a byte beside it.
+    pub fn put_entry(&mut self, space: Space, entry: &Entry<'_>) -> Result<()> {
+        let extra = entry.extra(self.shared.now());
+        self.set(space, entry.key(), Some(entry.value()), extra)
+    }
+
+    /// Removes `key`.
+    pub fn delete(&mut self, space: Space, key: &[u8]) -> Result<()> {
+        self.set(space, key, None, Extra::default())
+    }
+
+    fn commit(&mut self, durability: Durability) -> Result<()> {
+        let writes = std::mem::take(&mut self.writes);
+        self.bytes = 0;
+        // The names of spaces are all that a batch reads.
+        let mut reads = ReadSet::default();
+        for name in self.spaces.keys() {
+            reads.add_key(&spaces::record_key(name));
+        }
+        let read_at = self.shared.visible();
+        let state = self.shared.state.load_full();
+        for (name, number) in &self.spaces {
+            let record = state.get(&spaces::record_key(name), Sequence(u64::MAX), 0)?;
+            let now = record.map(|record| spaces::decode(&record)).transpose()?;
+            if now != Some(*number) {
+                return Err(Error::Conflict);
+            }
+        }
+        self.shared
+            .commit(Commit {
+                writes,
+                reads,
+                read_at,
+                drops_seen: state.drops,
+                version: self.version,
+                durability,
+            })
+            .map(drop)
+    }
+
+    /// Commits what is left and makes all of it as durable as asked.
+    ///
+    /// # Errors
+    ///
+    /// The batch's first error. What was committed before it stays.
+    pub fn flush(mut self, durability: Durability) -> Result<()> {
+        self.refuse_failed()?;
+        self.commit(durability)
+    }
+
+    /// The error that ended the batch, if one did.
+    pub fn error(&self) -> Option<&Error> {
+        self.failed.as_ref()
+    }
+
+    /// Forgets what is not committed yet. Dropping does the same.
+    pub fn cancel(self) {}
+}
+
+impl Drop for WriteBatch {
+    fn drop(&mut self) {
+        if let Some(at) = self.read_at {
+            self.shared.leave(at);
+        }
+    }
+}
+
+impl std::fmt::Debug for WriteBatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WriteBatch")
+            .field("changes", &self.writes.len())
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
+}
