@@ -24,3 +24,9 @@ pub trait BackupFixture: Fixture {
     /// backup.
     fn open_backup(&self, backup: &[u8]) -> Result<Self::Store>;
 }
+
+/// A fixture whose stores take the time of day from it.
+pub trait ClockFixture: Fixture {
+    /// Sets what the clock of its stores shows: seconds since 1970.
+    fn set_seconds(&self, now: u64);
+}

@@ -2,10 +2,11 @@
 
 use kv_api::Store;
 use kv_api::capability::{
-    Backup, Check, CommitIndexes, NestedReader, NestedWriter, SetCommitIndex, SnapshotStream,
+    Backup, Check, CommitIndexes, Compact, Expiry, History, NestedReader, NestedWriter,
+    PutExpiring, SetCommitIndex, SnapshotStream, Versions, Watch,
 };
 
-use crate::{BackupFixture, Fixture};
+use crate::{BackupFixture, ClockFixture, Fixture};
 
 /// One law, bound to a fixture.
 #[derive(Clone, Copy, Debug)]
@@ -75,4 +76,38 @@ where
     F::Store: SnapshotStream,
 {
     crate::every_law! { snapshot_stream list_of_laws F }
+}
+
+/// The laws of an engine whose pairs may expire.
+pub fn expiry_laws<F: ClockFixture>() -> Vec<Law>
+where
+    <F::Store as Store>::Snapshot: Expiry,
+    <F::Store as Store>::Transaction: PutExpiring,
+{
+    crate::every_law! { expiry list_of_laws F }
+}
+
+/// The laws of an engine that keeps older versions, in a store that keeps all of them.
+pub fn versions_laws<F: Fixture>() -> Vec<Law>
+where
+    F::Store: History,
+    <F::Store as Store>::Snapshot: Versions,
+{
+    crate::every_law! { versions list_of_laws F }
+}
+
+/// The laws of an engine that tells of its commits.
+pub fn watch_laws<F: Fixture>() -> Vec<Law>
+where
+    F::Store: Watch,
+{
+    crate::every_law! { watch list_of_laws F }
+}
+
+/// The laws of an engine that can put a store in order.
+pub fn compact_laws<F: Fixture>() -> Vec<Law>
+where
+    F::Store: Compact,
+{
+    crate::every_law! { compact list_of_laws F }
 }

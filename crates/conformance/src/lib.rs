@@ -22,7 +22,7 @@
 //! ```
 //!
 //! The names after the fixture are the capabilities the engine has: `check`, `backup`, `nested`,
-//! `commit_indexes`, `snapshot_stream`.
+//! `commit_indexes`, `snapshot_stream`, `expiry`, `versions`, `watch`, `compact`.
 //! A disk engine's fixture holds a temporary directory, and `open` opens the store in it; an
 //! engine with a check of its own runs it when the fixture is dropped, so that every law ends
 //! with an account of every page.
@@ -43,8 +43,12 @@
 pub mod capability_backup;
 pub mod capability_check;
 pub mod capability_commit_indexes;
+pub mod capability_compact;
+pub mod capability_expiry;
 pub mod capability_nested;
 pub mod capability_snapshot_stream;
+pub mod capability_versions;
+pub mod capability_watch;
 pub mod conflicts;
 pub mod cursors;
 pub mod default_space;
@@ -67,9 +71,10 @@ pub mod threads;
 pub mod transactions;
 pub mod writing;
 
-pub use fixture::{BackupFixture, Fixture};
+pub use fixture::{BackupFixture, ClockFixture, Fixture};
 use law::list_of_laws;
 pub use law::{
-    Law, backup_laws, base_laws, check_laws, commit_indexes_laws, nested_laws, snapshot_stream_laws,
+    Law, backup_laws, base_laws, check_laws, commit_indexes_laws, compact_laws, expiry_laws,
+    nested_laws, snapshot_stream_laws, versions_laws, watch_laws,
 };
 pub use memory_model::{MemoryCursor, MemoryModel, MemorySnapshot, MemoryTransaction, Writers};

@@ -3,10 +3,18 @@
 /// Makes a module with one `#[test]` per law.
 ///
 /// `laws!(name, Fixture)` takes the laws of every engine; `laws!(name, Fixture, check, backup,
-/// nested, commit_indexes, snapshot_stream)` those of the named capabilities too. The fixture must be nameable where the macro is
+/// nested, commit_indexes, snapshot_stream, expiry, versions, watch, compact)` those of the named
+/// capabilities too; `only name, Fixture, check` only those of the named ones. The fixture must be nameable where the macro is
 /// called, which must be a module.
 #[macro_export]
 macro_rules! laws {
+    (only $module:ident, $fixture:ty $(, $capability:ident)+ $(,)?) => {
+        mod $module {
+            #[allow(unused_imports, reason = "the fixture may be named by its whole path")]
+            use super::*;
+            $($crate::every_law! { $capability law_tests $fixture })+
+        }
+    };
     ($module:ident, $fixture:ty $(, $capability:ident)* $(,)?) => {
         mod $module {
             #[allow(unused_imports, reason = "the fixture may be named by its whole path")]
@@ -268,6 +276,59 @@ macro_rules! every_law {
                 progress_comes_to_the_end
                 a_cancelled_restore_leaves_the_old_state
                 a_transaction_behind_a_restore_builds_on_it
+            }
+        }
+    };
+    (expiry $then:ident $fixture:ty) => {
+        $crate::$then! { $fixture;
+            capability_expiry {
+                a_pair_is_gone_when_its_time_has_come
+                a_readers_time_stands_still
+                a_pair_without_a_time_lasts
+                a_later_put_replaces_the_time
+                an_expired_pair_hides_what_it_replaced
+                the_time_of_a_pair_is_told
+                an_expired_pair_is_absent_to_a_transaction
+                a_transaction_sees_its_own_times
+                a_time_outlives_the_handle
+            }
+        }
+    };
+    (versions $then:ident $fixture:ty) => {
+        $crate::$then! { $fixture;
+            capability_versions {
+                a_fresh_store_has_version_nought
+                every_commit_has_a_higher_version
+                the_versions_of_a_key_come_newest_first
+                a_snapshot_shows_no_newer_version
+                the_store_can_be_read_as_of_every_version
+                a_space_is_what_it_was_then
+                history_outlives_the_handle
+                history_that_was_given_up_is_refused
+                an_open_snapshot_outlives_its_history
+            }
+        }
+    };
+    (watch $then:ident $fixture:ty) => {
+        $crate::$then! { $fixture;
+            capability_watch {
+                commits_are_told_whole_and_in_order
+                only_what_was_asked_for_is_told
+                removals_are_told
+                what_was_not_committed_is_not_told
+                a_space_may_be_watched_before_it_is_made
+                a_closed_store_ends_its_watchers
+                commits_do_not_wait_for_watchers
+                a_watcher_of_many_writers_can_keep_a_copy
+            }
+        }
+    };
+    (compact $then:ident $fixture:ty) => {
+        $crate::$then! { $fixture;
+            capability_compact {
+                an_empty_store_may_be_compacted
+                a_compaction_changes_nothing_that_is_shown
+                a_compaction_runs_beside_writers
             }
         }
     };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kv_api::{Error, Result};
 
 use crate::commit_queue::Commit;
+use crate::crypt::cipher::UNIT_EXTRA_BYTES;
 use crate::entry::{Entry, Kind};
 use crate::error::locked;
 use crate::id::Sequence;
@@ -142,25 +143,28 @@ impl Shared {
             return Ok(Vec::new());
         }
         let bytes: usize = large.iter().map(|value| value.len()).sum();
-        self.ensure_values(core, bytes as u64 + 128)?;
+        let extra = 128 + UNIT_EXTRA_BYTES * large.len();
+        self.ensure_values(core, (bytes + extra) as u64)?;
         let durable = core.durable;
         let Some(values) = &mut core.values else {
             return Ok(Vec::new());
         };
         let (mark, file) = (values.log.mark(), values.log.id);
         let mut pointers = Vec::with_capacity(large.len());
-        values.log.append(sequence, durable, |to, file_offset| {
-            begin_values(to);
-            for value in large {
-                pointers.push(Pointer {
-                    file,
-                    offset: file_offset + to.len() as u64,
-                    len: value.len() as u64,
-                    checksum: value_checksum(value),
-                });
-                to.extend_from_slice(value);
-            }
-        });
+        let mut unplaced = large.iter();
+        let each = large.iter().copied();
+        values
+            .log
+            .append(sequence, durable, begin_values, each, |offset| {
+                if let Some(value) = unplaced.next() {
+                    pointers.push(Pointer {
+                        file,
+                        offset,
+                        len: value.len() as u64,
+                        checksum: value_checksum(value),
+                    });
+                }
+            });
         values.value_bytes += bytes as u64;
         if let Err(error) = values.log.write_out() {
             let error = Error::io("writing values", error);

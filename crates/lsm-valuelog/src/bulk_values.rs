@@ -58,10 +58,9 @@ impl<'a> BulkValues<'a> {
             }
         };
         let mut offset = 0;
-        log.append(sequence, Sequence(0), |to, file_offset| {
-            begin_values(to);
-            offset = file_offset + to.len() as u64;
-            to.extend_from_slice(value);
+        let values = std::iter::once(value);
+        log.append(sequence, Sequence(0), begin_values, values, |place| {
+            offset = place;
         });
         let pointer = Pointer {
             file: log.id,

@@ -7,6 +7,7 @@ use kv_api::capability::{CheckSummary, Finding};
 use kv_api::{Error, Place, Result};
 
 use crate::aside;
+use crate::crypt::registry;
 use crate::db::Db;
 use crate::entry::{Entry, Kind};
 use crate::error::locked;
@@ -155,6 +156,10 @@ impl Shared {
         let logs = files.wals.iter().chain(&files.free_logs);
         known.extend(logs.map(|id| crate::logs::wal_name(*id)));
         known.extend([manifest::NAME.to_owned(), lease::NAME.to_owned()]);
+        if self.reading.keys.is_some() {
+            // A registry that was refused may still stand beside the one that counts.
+            known.extend([registry::NAME, registry::NEW_NAME].map(str::to_owned));
+        }
         let names = names.iter().map(|name| name.to_string_lossy().into_owned());
         let is_known = |name: &String| known.contains(name) || name.ends_with(aside::SUFFIX);
         Ok(names.filter(|name| !is_known(name)).collect())

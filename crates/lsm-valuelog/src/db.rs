@@ -121,7 +121,8 @@ impl Shared {
                 physical: values.log.id,
                 len: values.log.offset,
                 value_bytes: values.value_bytes,
-                is_sealed: false,
+                // A sealed file's key ends with the opening that drew it.
+                is_sealed: self.reading.keys.is_some(),
             };
             (values.log.id, state)
         });

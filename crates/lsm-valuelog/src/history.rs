@@ -7,7 +7,7 @@ use kv_api::{Durability, Error, Result};
 use crate::db::Db;
 use crate::id::Sequence;
 use crate::snapshot::Snapshot;
-use crate::transaction::{Transaction, refuse_discarded};
+use crate::transaction::{Transaction, discarded, refuse_discarded};
 
 impl Db {
     /// The store as it was when `version` was the newest commit; the newest one, if `version` is
@@ -39,6 +39,10 @@ impl Db {
         let (state, at) = self.shared.current();
         if version < at {
             refuse_discarded(&state, version)?;
+            // What was given up may still be there, and is refused all the same.
+            if version < self.oldest_version() {
+                return Err(discarded());
+            }
         }
         Ok(Snapshot::new(state, version.min(at), self.shared.now()))
     }

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use disk::{Claim, Create, Disk, File, LockKind, OpenOptions};
 use kv_api::{Error, Result};
 
+use crate::options::Options;
+
 /// The name of the file that carries the lock.
 pub(crate) const NAME: &str = "LOCK";
 
@@ -29,8 +31,21 @@ impl Lease {
         }
     }
 
+    /// Takes the right to use `directory` as the options say.
+    pub fn of(directory: &Path, options: &Options) -> Result<Lease> {
+        if options.bypasses_lock || options.is_in_memory {
+            return Ok(Lease::none());
+        }
+        let kind = if options.is_read_only {
+            LockKind::Shared
+        } else {
+            LockKind::Exclusive
+        };
+        Lease::take(&*options.disk, directory, kind, options.lock_timeout)
+    }
+
     /// Claims and locks `directory`, waiting at most `timeout` for another process.
-    pub fn take(
+    fn take(
         disk: &dyn Disk,
         directory: &Path,
         kind: LockKind,

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use disk::{File, OpenOptions, write_all_at};
 use kv_api::{Error, Result};
 
+use crate::crypt::envelope::FileKind;
 use crate::error::locked;
 use crate::id::FileId;
 use crate::log::wal::LogWriter;
@@ -15,7 +16,7 @@ use crate::open_logs::{Core, ValueWriter};
 use crate::shared::Shared;
 use crate::skiplist::EMPTY_BYTES;
 use crate::state::State;
-use crate::values::{HEADER_BYTES, LogKind, ValueFile, header, values_name};
+use crate::values::{HEADER_BYTES, ValueFile, header, values_name};
 use crate::version::{ValueFileState, Version};
 
 /// The most zeros that are written ahead in a write-ahead log at a time.
@@ -101,6 +102,7 @@ impl Shared {
     /// A log made of a needless one, or a new file.
     fn make_wal(&self, id: FileId) -> Result<LogWriter> {
         let failed = |error| Error::io("beginning a log", error);
+        let (sealer, envelope) = self.reading.new_file_key(FileKind::WriteAhead, id)?;
         let name = wal_name(id);
         let free = locked(&self.files).free_logs.pop();
         locked(&self.files).wals.insert(id);
@@ -115,12 +117,16 @@ impl Shared {
             None => self.new_file(&name)?,
         };
         let len = file.len().map_err(failed)?;
-        write_all_at(&*file, &header(LogKind::WriteAhead, id), 0).map_err(failed)?;
+        let header = header(FileKind::WriteAhead, id, &envelope);
+        write_all_at(&*file, &header, 0).map_err(failed)?;
         self.reading
             .disk
             .sync_directory(&self.reading.directory)
             .map_err(failed)?;
-        let mut wal = LogWriter::new(file, id, (HEADER_BYTES as u64, len), 0, self.ahead_step());
+        let mut wal = {
+            let place = (HEADER_BYTES as u64, len);
+            LogWriter::new(file, id, place, sealer, self.ahead_step())
+        };
         wal.is_unsynced = true;
         Ok(wal)
     }
@@ -168,15 +174,17 @@ impl Shared {
 
     pub fn make_values_file(&self, id: FileId) -> Result<LogWriter> {
         let failed = |error| Error::io("beginning a value-log file", error);
+        let (sealer, envelope) = self.reading.new_file_key(FileKind::Values, id)?;
         let file = self.new_file(&values_name(id))?;
-        write_all_at(&*file, &header(LogKind::Values, id), 0).map_err(failed)?;
+        let header = header(FileKind::Values, id, &envelope);
+        write_all_at(&*file, &header, 0).map_err(failed)?;
         file.sync_all().map_err(failed)?;
         self.reading
             .disk
             .sync_directory(&self.reading.directory)
             .map_err(failed)?;
         let place = (HEADER_BYTES as u64, HEADER_BYTES as u64);
-        Ok(LogWriter::new(file, id, place, 0, 0))
+        Ok(LogWriter::new(file, id, place, sealer, 0))
     }
 
     /// Ends the value log's newest file: it can be collected from now on.

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use disk::{File, OpenOptions, read_exact_at, write_all_at};
 use kv_api::{Error, Result};
 
+use crate::crypt::cipher::Sealer;
+use crate::crypt::envelope::FileKind;
 use crate::error::damage;
 use crate::id::FileId;
 use crate::table::footer::Part;
 use crate::table::reader::Reading;
-use crate::values::{HEADER_BYTES, LogKind, header, values_name};
+use crate::values::{HEADER_BYTES, header, open_header, values_name};
 use crate::version::ValueFileState;
 use crate::wire::{Put, Read, to_usize};
 
@@ -29,19 +31,22 @@ pub(crate) struct MovedFile {
     buffer: Vec<u8>,
     written: u64,
     moves: Vec<(u64, u64)>,
+    sealer: Option<Sealer>,
 }
 
 impl MovedFile {
     /// Begins the file with number `physical`.
     pub fn create(reading: &Reading, physical: FileId) -> Result<MovedFile> {
+        let (sealer, envelope) = reading.new_file_key(FileKind::Values, physical)?;
         let path = reading.directory.join(values_name(physical));
         let file = reading.disk.open(&path, &OpenOptions::NEW);
         let file = file.map_err(|error| Error::io("making a value-log file", error))?;
         Ok(MovedFile {
             file,
-            buffer: header(LogKind::Values, physical),
+            buffer: header(FileKind::Values, physical, &envelope),
             written: 0,
             moves: Vec::new(),
+            sealer,
         })
     }
 
@@ -57,10 +62,19 @@ impl MovedFile {
         Ok(())
     }
 
+    /// Appends a part, sealed if the file is encrypted.
+    fn put(&mut self, bytes: &[u8]) {
+        let place = self.place();
+        match &self.sealer {
+            Some(sealer) => sealer.seal(&mut self.buffer, place, bytes),
+            None => self.buffer.extend_from_slice(bytes),
+        }
+    }
+
     /// Adds the value that was first written to `old`.
     pub fn add(&mut self, old: u64, value: &[u8]) -> Result<()> {
         self.moves.push((old, self.place()));
-        self.buffer.extend_from_slice(value);
+        self.put(value);
         if self.buffer.len() >= WRITE_BYTES {
             self.write_out()?;
         }
@@ -75,11 +89,13 @@ impl MovedFile {
             table.put_u64(*old);
             table.put_u64(*new);
         }
-        let offset = self.place();
-        self.buffer.extend_from_slice(&table);
+        let (offset, start) = (self.place(), self.buffer.len());
+        self.put(&table);
+        let stored = self.buffer.get(start..).unwrap_or_default();
+        let (len, checksum) = (stored.len() as u64, Part::checksum_of(stored));
         self.buffer.put_u64(offset);
-        self.buffer.put_u64(table.len() as u64);
-        self.buffer.put_u32(Part::checksum_of(&table));
+        self.buffer.put_u64(len);
+        self.buffer.put_u32(checksum);
         self.write_out()?;
         self.file
             .sync_all()
@@ -119,6 +135,11 @@ pub(crate) fn read(reading: &Reading, id: FileId, state: &ValueFileState) -> Res
     read_exact_at(&*file, &mut table, offset).map_err(failed)?;
     if Part::checksum_of(&table) != checksum {
         return Err(malformed());
+    }
+    let keys = reading.keys.as_deref();
+    let opener = open_header(&*file, &name, FileKind::Values, state.physical, keys)?;
+    if let Some(opener) = opener {
+        table = opener.open(offset, &table).ok_or_else(malformed)?;
     }
     let mut from = Read::new(&table);
     let mut moves = Vec::with_capacity(table.len() / 16);

@@ -1,31 +1,32 @@
 //! Opening a store: claim the directory, read the manifest, open what it names, replay the logs.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use disk::{Disk, LockKind, OpenOptions};
+use disk::{Disk, OpenOptions};
 use kv_api::{Error, Place, Result};
 
-use crate::banned::Banned;
+use crate::crypt::ring::KeyRing;
 use crate::db::Db;
+use crate::described::Described;
 use crate::error::{damage, locked};
-use crate::id::{FileId, Sequence};
+use crate::id::FileId;
 use crate::key::{DEFAULT_SPACE, SYSTEM_SPACE, StoredRange};
+use crate::keys;
 use crate::lease::Lease;
+use crate::listed::Listed;
 use crate::log::wal::LogWriter;
 use crate::logs::memtable_capacity;
-use crate::manifest::edit::{Edit, Part};
+use crate::manifest::edit::Part;
 use crate::manifest::file::{self as manifest, Found, Manifest};
-use crate::memtable::{LogPlace, Memtable};
+use crate::memtable::Memtable;
 use crate::open_logs::{Core, ValueWriter};
 use crate::options::Options;
-use crate::shared::{Files, Parts, Shared, bans};
+use crate::shared::{Files, Parts, Shared};
 use crate::state::State;
-use crate::table::meta::TableMeta;
 use crate::table::reader::{Reading, Retired, Table};
 use crate::values::{ValueFile, values_name};
-use crate::version::{LEVELS, ValueFileState, Version};
+use crate::version::{LEVELS, Version};
 use crate::volatile::VolatileDisk;
 
 impl Db {
@@ -86,11 +87,14 @@ fn open(path: &Path, options: Options) -> Result<Db> {
     if !options.is_read_only {
         make_directory(&*disk, path)?;
     }
-    let lease = claim(path, &options)?;
-    let reading = Reading {
+    let lease = Lease::of(path, &options)?;
+    let master = keys::master(&options)?;
+    let ring = KeyRing::load(keys::means(&options, path), master.as_ref())?;
+    let mut reading = Reading {
         disk,
         directory: path.to_path_buf(),
         is_mapped: !options.reads_without_mapping,
+        keys: ring.map(Arc::new),
         retired: Retired::default(),
     };
     if options.is_read_only {
@@ -107,8 +111,15 @@ fn open(path: &Path, options: Options) -> Result<Db> {
         let removed = reading.disk.remove(&path.join(manifest::NEW_NAME));
         removed.map_err(|error| Error::io("removing an unfinished manifest", error))?;
     }
+    keys::remove_unfinished(&options, path)?;
     let external = options.external_magic;
-    let found = match manifest::find(&*reading.disk, path, external)? {
+    let found = manifest::find(&*reading.disk, path, external, reading.keys.as_deref())?;
+    if let (None, Some(master)) = (&reading.keys, &master) {
+        let takes_plain = found.is_some() || !listed.is_empty();
+        let ring = KeyRing::create(keys::means(&options, path), master, takes_plain)?;
+        reading.keys = Some(Arc::new(ring));
+    }
+    let found = match found {
         Some(found) => found,
         None => create(&reading, &listed, external)?,
     };
@@ -117,8 +128,8 @@ fn open(path: &Path, options: Options) -> Result<Db> {
     let kept = keep_torn_manifest(&reading, torn_bytes)?;
     if appended > 0 || torn_bytes > 0 {
         // What its edits say may be in the cache only, and files are removed on their word.
-        let disk = Arc::clone(&reading.disk);
-        Manifest::create(disk, path, external, &described.base())
+        let (disk, keys) = (Arc::clone(&reading.disk), reading.keys.clone());
+        Manifest::create(disk, path, external, keys, &described.base())
             .map_err(|failure| failure.error)?;
     }
     let wals = listed.clean(&reading, &described)?;
@@ -146,7 +157,9 @@ fn keep_torn_manifest(reading: &Reading, torn_bytes: u64) -> Result<Option<Strin
 /// Opens what is there and changes nothing: no file is made, removed or cut.
 fn open_to_read(options: Options, reading: Reading, lease: Lease) -> Result<Db> {
     let listed = Listed::of(&reading)?;
-    let found = manifest::find(&*reading.disk, &reading.directory, options.external_magic)?;
+    let keys = reading.keys.as_deref();
+    let external = options.external_magic;
+    let found = manifest::find(&*reading.disk, &reading.directory, external, keys)?;
     let found = found.ok_or(Error::NotFound { what: "a store" })?;
     let torn_bytes = found.torn_bytes;
     let described = Described::fold(found)?;
@@ -166,189 +179,20 @@ fn make_directory(disk: &dyn Disk, path: &Path) -> Result<()> {
     }
 }
 
-/// Takes the right to use the directory.
-fn claim(path: &Path, options: &Options) -> Result<Lease> {
-    if options.bypasses_lock || options.is_in_memory {
-        return Ok(Lease::none());
-    }
-    let kind = if options.is_read_only {
-        LockKind::Shared
-    } else {
-        LockKind::Exclusive
-    };
-    Lease::take(&*options.disk, path, kind, options.lock_timeout)
-}
-
-/// Files in the directory, by kind.
-#[derive(Default)]
-struct Listed {
-    tables: Vec<FileId>,
-    values: Vec<FileId>,
-    wals: Vec<FileId>,
-    /// A manifest that never took its place.
-    has_unfinished: bool,
-}
-
-impl Listed {
-    fn of(reading: &Reading) -> Result<Listed> {
-        let mut listed = Listed::default();
-        let names = reading.disk.list(&reading.directory);
-        for name in names.map_err(|error| Error::io("listing the directory", error))? {
-            let name = name.to_string_lossy();
-            listed.has_unfinished |= name == manifest::NEW_NAME;
-            let Some((number, kind)) = name.split_once('.') else {
-                continue;
-            };
-            // Names are taken only in the form this engine gives them.
-            let Some(id) = number.parse().ok().map(FileId) else {
-                continue;
-            };
-            if id.to_string() != number {
-                continue;
-            }
-            match kind {
-                "sst" => listed.tables.push(id),
-                "vlog" => listed.values.push(id),
-                "wal" => listed.wals.push(id),
-                _ => {}
-            }
-        }
-        listed.wals.sort();
-        Ok(listed)
-    }
-
-    fn next_file(&self) -> FileId {
-        let all = self.tables.iter().chain(&self.values).chain(&self.wals);
-        all.max().map_or(FileId(1), |id| id.next())
-    }
-
-    fn is_empty(&self) -> bool {
-        self.tables.is_empty() && self.values.is_empty() && self.wals.is_empty()
-    }
-
-    /// Removes what no version names; answers the write-ahead logs that count.
-    fn clean(&self, reading: &Reading, described: &Described) -> Result<Vec<FileId>> {
-        let remove = |name: String| {
-            let removed = reading.disk.remove(&reading.directory.join(&name));
-            removed.map_err(|error| Error::io("removing a file that nothing names", error))
-        };
-        for id in &self.tables {
-            if !described.tables.contains_key(id) {
-                remove(format!("{id}.sst"))?;
-            }
-        }
-        for id in &self.values {
-            let mut states = described.values.values();
-            if !states.any(|state| state.physical == *id) {
-                remove(values_name(*id))?;
-            }
-        }
-        let (needed, needless): (Vec<FileId>, Vec<FileId>) =
-            self.wals.iter().partition(|id| **id >= described.logs.wal);
-        for id in needless {
-            remove(crate::logs::wal_name(id))?;
-        }
-        Ok(needed)
-    }
-}
-
 /// Makes the manifest of an empty store.
 fn create(reading: &Reading, listed: &Listed, external: u16) -> Result<Found> {
     if !listed.is_empty() {
         return Err(damage(manifest::NAME, 0, "the manifest is missing"));
     }
     let base = vec![Part::NextFile(FileId(1))];
-    let disk = Arc::clone(&reading.disk);
-    Manifest::create(disk, &reading.directory, external, &base).map_err(|failure| failure.error)?;
+    let (disk, keys) = (Arc::clone(&reading.disk), reading.keys.clone());
+    Manifest::create(disk, &reading.directory, external, keys, &base)
+        .map_err(|failure| failure.error)?;
     Ok(Found {
         edits: vec![base],
         torn_bytes: 0,
         appended: 0,
     })
-}
-
-/// What the manifest's edits add up to.
-#[derive(Default)]
-struct Described {
-    tables: BTreeMap<FileId, (usize, TableMeta)>,
-    values: BTreeMap<FileId, ValueFileState>,
-    flushed: Sequence,
-    logs: LogPlace,
-    next_file: FileId,
-    discarded: Sequence,
-    dropped: Sequence,
-    banned: Option<Banned>,
-}
-
-impl Described {
-    fn fold(found: Found) -> Result<Described> {
-        let mut described = Described::default();
-        for edit in found.edits {
-            described.take(edit)?;
-        }
-        Ok(described)
-    }
-
-    /// One edit that says all of it.
-    fn base(&self) -> Edit {
-        let values = self.values.iter();
-        let mut base: Edit = values
-            .map(|(id, state)| Part::Values(*id, *state))
-            .collect();
-        let tables = self.tables.values();
-        base.extend(tables.map(|(level, meta)| Part::AddTable(*level, meta.clone())));
-        base.push(Part::Flushed(self.flushed));
-        base.push(Part::Logs(self.logs));
-        base.push(Part::NextFile(self.next_file));
-        base.push(Part::Discarded(self.discarded));
-        base.push(Part::Dropped(self.dropped));
-        base.extend(self.banned.iter().flat_map(bans));
-        base
-    }
-
-    fn ban(&mut self, offset: usize, namespace: u64) -> Result<()> {
-        let banned = self.banned.get_or_insert_with(|| Banned {
-            offset,
-            ..Banned::default()
-        });
-        if banned.offset != offset {
-            let what = "namespaces are banned at two places of keys";
-            return Err(damage(manifest::NAME, 0, what));
-        }
-        banned.namespaces.insert(namespace);
-        Ok(())
-    }
-
-    fn take(&mut self, edit: Edit) -> Result<()> {
-        // A table that moves down is removed and added under one number.
-        for part in &edit {
-            if let Part::RemoveTable(_, id) = part
-                && self.tables.remove(id).is_none()
-            {
-                return Err(damage(manifest::NAME, 0, "an unknown table is removed"));
-            }
-        }
-        for part in edit {
-            match part {
-                Part::AddTable(level, meta) => {
-                    let id = meta.id;
-                    if level >= LEVELS || self.tables.insert(id, (level, meta)).is_some() {
-                        return Err(damage(manifest::NAME, 0, "a table is added twice"));
-                    }
-                }
-                Part::RemoveTable(..) => {}
-                Part::Flushed(sequence) => self.flushed = sequence,
-                Part::Logs(logs) => self.logs = logs,
-                Part::NextFile(id) => self.next_file = id,
-                Part::Values(id, state) => drop(self.values.insert(id, state)),
-                Part::RemoveValues(id) => drop(self.values.remove(&id)),
-                Part::Discarded(sequence) => self.discarded = self.discarded.max(sequence),
-                Part::Dropped(sequence) => self.dropped = sequence,
-                Part::Ban(offset, namespace) => self.ban(offset, namespace)?,
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Bans are about one place of keys; to look at another would unban some keys and ban others.
@@ -395,7 +239,7 @@ fn assemble(
     let wal = described.logs;
     let capacity = memtable_capacity(options.memtable_bytes);
     let memtable = Arc::new(Memtable::new(capacity, wal)?);
-    let disk = Arc::clone(&reading.disk);
+    let (disk, keys) = (Arc::clone(&reading.disk), reading.keys.clone());
     let how = if options.is_read_only {
         OpenOptions::READ
     } else {
@@ -403,7 +247,7 @@ fn assemble(
     };
     let external = options.external_magic;
     let files = Files {
-        manifest: Manifest::open(disk, &reading.directory, external, &how)?,
+        manifest: Manifest::open(disk, &reading.directory, external, keys, &how)?,
         logs: described.logs,
         logs_durable: described.logs,
         busy: Default::default(),
@@ -446,7 +290,7 @@ impl Shared {
             let file = self.reading.disk.open(&path, &OpenOptions::READ_WRITE);
             let file = file.map_err(|error| Error::io("opening the value log", error))?;
             core.values = Some(ValueWriter {
-                log: LogWriter::new(file, *id, (state.len, state.len), 0, 0),
+                log: LogWriter::new(file, *id, (state.len, state.len), None, 0),
                 capacity: self.options.value_file_bytes.max(state.len),
                 value_bytes: state.value_bytes,
             });

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use disk::{Disk, OsDisk};
 use kv_api::{Error, Result};
+use zeroize::Zeroizing;
 
 use crate::table::Compression;
 use crate::version::LEVELS;
@@ -60,6 +61,9 @@ pub struct Options {
     pub(crate) garbage_percent: u64,
     pub(crate) idle: Duration,
     pub(crate) compaction_threads: usize,
+    pub(crate) encryption_key: Option<Zeroizing<Vec<u8>>>,
+    pub(crate) data_key_period: Duration,
+    pub(crate) entropy: Entropy,
 }
 
 /// The most threads that merge tables: more would take the disk from those who commit.
@@ -69,6 +73,14 @@ const COMPACTION_THREADS_MAX: usize = 2;
 fn compaction_threads() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     (cores / 2).clamp(1, COMPACTION_THREADS_MAX)
+}
+
+/// Where random bytes come from.
+pub type Entropy = Arc<dyn Fn(&mut [u8]) -> std::io::Result<()> + Send + Sync>;
+
+/// The system's random bytes.
+fn system_entropy(bytes: &mut [u8]) -> std::io::Result<()> {
+    getrandom::fill(bytes).map_err(|error| std::io::Error::other(error.to_string()))
 }
 
 /// The time of day of the machine.
@@ -109,6 +121,9 @@ impl Default for Options {
             garbage_percent: 12,
             idle: Duration::from_secs(1),
             compaction_threads: compaction_threads(),
+            encryption_key: None,
+            data_key_period: Duration::from_secs(10 * 24 * 60 * 60),
+            entropy: Arc::new(system_entropy),
         }
     }
 }
@@ -298,6 +313,29 @@ impl Options {
     /// other at the same time. Default: half as many as there are cores, but 1 at least.
     pub fn compaction_threads(mut self, threads: usize) -> Options {
         self.compaction_threads = threads;
+        self
+    }
+
+    /// Encrypts the store with a master key of 16, 24 or 32 bytes, for AES-128, AES-192 or
+    /// AES-256. It seals the file of data keys, which seal all other files; see
+    /// [`rotate_master_key`](crate::Db::rotate_master_key). A store that was made without one is
+    /// encrypted from now on: files that are there stay as they are until they are written anew.
+    /// Backups are in clear. Default: none.
+    pub fn encryption_key(mut self, key: &[u8]) -> Options {
+        self.encryption_key = Some(Zeroizing::new(key.to_vec()));
+        self
+    }
+
+    /// How old a data key may be before the next file gets a new one. Default: 10 days.
+    pub fn data_key_period(mut self, period: Duration) -> Options {
+        self.data_key_period = period;
+        self
+    }
+
+    /// Where random bytes for keys come from. Anything but the system's makes encryption
+    /// worthless; it is for tests that must do the same every time. Default: the system.
+    pub fn entropy(mut self, entropy: Entropy) -> Options {
+        self.entropy = entropy;
         self
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use disk::OpenOptions;
 use kv_api::{Error, Result};
 
+use crate::crypt::envelope::FileKind;
 use crate::entry::{Entry, Extra, Kind};
 use crate::id::{FileId, Sequence};
 use crate::shared::Shared;
@@ -61,11 +62,12 @@ impl<'a> Output<'a> {
 
     fn begin(&mut self) -> Result<TableBuilder> {
         let id = self.shared.new_file_id();
+        let key = self.shared.reading.new_file_key(FileKind::Table, id)?;
         let path = self.shared.reading.directory.join(format!("{id}.sst"));
         let file = self.shared.reading.disk.open(&path, &OpenOptions::NEW);
         let file = file.map_err(|error| Error::io("making a table", error))?;
         self.begun.push(id);
-        Ok(TableBuilder::new(file, id, self.shape, self.base))
+        Ok(TableBuilder::new(file, id, self.shape, self.base, key))
     }
 
     pub fn add(&mut self, entry: &Entry<'_>) -> Result<()> {

@@ -60,12 +60,13 @@ impl Shared {
         let (durable, last) = (core.durable, core.last);
         if let Some(wal) = &mut core.wal {
             let before = wal.buffered_bytes();
-            wal.append(sequence, durable, |to, _| {
+            let head = |to: &mut Vec<u8>| {
                 begin(to, (last, sequence), commit.writes.len());
                 for change in commit.writes.sorted().iter() {
                     put(to, &change, false);
                 }
-            });
+            };
+            wal.append(sequence, durable, head, std::iter::empty(), |_| {});
             let grown = wal.buffered_bytes() - before;
             Counters::add(&self.counters.log_bytes, grown as u64);
         }
@@ -87,24 +88,36 @@ impl Shared {
             });
         };
         let (id, before) = (values.log.id, values.log.buffered_bytes());
-        let mut value_bytes = 0;
-        values.log.append(sequence, durable, |to, file_offset| {
+        let sorted = commit.writes.sorted();
+        let large = || {
+            let changes = sorted.iter().enumerate();
+            changes.filter_map(|(at, change)| {
+                let value = change.value?;
+                (value.len() >= threshold).then_some((at, value))
+            })
+        };
+        let head = |to: &mut Vec<u8>| {
             begin(to, (last, sequence), commit.writes.len());
-            for (at, change) in commit.writes.sorted().iter().enumerate() {
-                let value = change.value.unwrap_or_default();
-                let stays = value.len() >= threshold;
-                let start = put(to, &change, stays);
-                if stays {
-                    value_bytes += value.len() as u64;
-                    let pointer = Pointer {
-                        file: id,
-                        offset: file_offset + start as u64,
-                        len: value.len() as u64,
-                        checksum: value_checksum(value),
-                    };
-                    pointers.push((at, pointer));
-                }
+            for change in sorted.iter() {
+                let stays = change.value.is_some_and(|value| value.len() >= threshold);
+                put(to, &change, stays);
             }
+        };
+        let mut unplaced = large();
+        let mut value_bytes = 0;
+        let each = large().map(|(_, value)| value);
+        values.log.append(sequence, durable, head, each, |offset| {
+            let Some((at, value)) = unplaced.next() else {
+                return;
+            };
+            value_bytes += value.len() as u64;
+            let pointer = Pointer {
+                file: id,
+                offset,
+                len: value.len() as u64,
+                checksum: value_checksum(value),
+            };
+            pointers.push((at, pointer));
         });
         values.value_bytes += value_bytes;
         let grown = values.log.buffered_bytes() - before;

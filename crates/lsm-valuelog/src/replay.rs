@@ -11,9 +11,10 @@ use disk::{OpenOptions, read_exact_at, write_all_at};
 use kv_api::{Error, Result};
 
 use crate::aside;
+use crate::crypt::cipher::Opener;
 use crate::error::{damage, locked};
 use crate::id::{FileId, Sequence};
-use crate::log::chain::{Chain, LogFile, Record};
+use crate::log::chain::{Chain, LogFile, Next};
 use crate::log::commit::replay;
 use crate::logs::{memtable_capacity, wal_name};
 use crate::manifest::edit::Part;
@@ -53,7 +54,6 @@ fn wal_files(reading: &Reading, ids: &[FileId]) -> Result<Vec<LogFile>> {
             name,
             from: HEADER_BYTES as u64,
         };
-        // Its header says nothing that its frames do not say themselves.
         files.push(log);
     }
     Ok(files)
@@ -97,8 +97,8 @@ impl Shared {
         let logs = locked(&self.files).logs;
         let values = self.values_to_replay(logs)?;
         let starts: Vec<(FileId, u64)> = values.iter().map(|file| (file.id, file.from)).collect();
-        let mut values = Chain::new(values)?;
-        let mut wal = Chain::new(wal_files(&self.reading, wals)?)?;
+        let mut values = Chain::new(values, self.reading.keys.clone())?;
+        let mut wal = Chain::new(wal_files(&self.reading, wals)?, self.reading.keys.clone())?;
         let has_values = values.next.is_some();
         let is_read_only = self.options.is_read_only;
         if has_values && !is_read_only {
@@ -129,9 +129,12 @@ impl Shared {
         let newest = wal.newest.max(values.newest);
         // A file that goes on behind what the manifest knows of it must not be appended to there.
         let version = Arc::clone(&self.state.load().version);
+        // Nor must an encrypted file, of which an earlier opening may have lost units whose
+        // numbers would be given again.
+        let is_encrypted = self.reading.keys.is_some();
         let goes_on = values.ends.iter().any(|(id, end)| {
             let state = version.value_states.get(id);
-            state.is_some_and(|state| !state.is_sealed && state.len != *end)
+            state.is_some_and(|state| !state.is_sealed && (is_encrypted || state.len != *end))
         });
         let is_touched = recovery != Recovery::default() || newest > last || has_values || goes_on;
         if !is_read_only {
@@ -194,7 +197,7 @@ impl Shared {
             let Some(record) = chain.next.take() else {
                 break;
             };
-            let needed = record.bytes.len() + record.bytes.len() / 2 * record_bytes_max(0, 0);
+            let needed = record.record.len() + record.record.len() / 2 * record_bytes_max(0, 0);
             if memtable.room_bytes() < needed && !memtable.is_empty() {
                 let full = std::mem::replace(&mut memtable, Memtable::new(capacity, logs)?);
                 self.install_replayed(full, last)?;
@@ -202,7 +205,8 @@ impl Shared {
             if memtable.room_bytes() < needed {
                 memtable = Memtable::new(capacity + needed, logs)?;
             }
-            self.replay_record(&memtable, &record, &chain.name)?;
+            let opener = chain.opener();
+            self.replay_record(&memtable, &record, opener.as_deref(), &chain.name)?;
             last = record.sequence;
             recovery.commits += 1;
             chain.advance()?;
@@ -213,22 +217,23 @@ impl Shared {
         Ok(())
     }
 
-    fn replay_record(&self, memtable: &Memtable, record: &Record, name: &str) -> Result<()> {
+    fn replay_record(
+        &self,
+        memtable: &Memtable,
+        next: &Next,
+        opener: Option<&Opener>,
+        name: &str,
+    ) -> Result<()> {
         let mut refused = None;
-        let replayed = replay(
-            &record.bytes,
-            record.file,
-            record.offset,
-            record.sequence,
-            |entry| {
-                if let Err(error) = memtable.insert(record.sequence, [*entry]) {
-                    refused = Some(error);
-                }
-            },
-        );
+        let (record, sequence) = (&next.record, next.sequence);
+        let replayed = replay(record, opener, next.file, sequence, |entry| {
+            if let Err(error) = memtable.insert(sequence, [*entry]) {
+                refused = Some(error);
+            }
+        });
         match (replayed, refused) {
             (_, Some(error)) => Err(error),
-            (None, _) => Err(damage(name, record.offset, "a commit is malformed")),
+            (None, _) => Err(damage(name, next.offset, "a commit is malformed")),
             (Some(_), None) => Ok(()),
         }
     }

@@ -14,13 +14,12 @@ use std::sync::{Arc, Mutex, OnceLock};
 use arc_swap::ArcSwap;
 use kv_api::{Error, Result};
 
-use crate::banned::Banned;
 use crate::commit_queue::CommitQueue;
 use crate::counters::Counters;
 use crate::error::locked;
 use crate::id::{FileId, Sequence};
 use crate::log::wal::LogWriter;
-use crate::manifest::edit::{Edit, Part};
+use crate::manifest::edit::{Edit, Part, bans};
 use crate::manifest::file::Manifest;
 use crate::memtable::LogPlace;
 use crate::open_logs::Core;
@@ -276,16 +275,17 @@ impl Shared {
             change(state, version);
             version.discarded = version.discarded.max(discarded);
         };
-        let written = if files.must_rewrite || files.manifest.is_long() {
-            let mut state = State::clone(&self.state.load());
-            let mut version = Version::clone(&state.version);
-            change(&mut state, &mut version);
-            let mut base = base_of(&version, files.logs);
-            base.push(Part::NextFile(self.next_file()));
-            files.manifest.rewrite(&base)
-        } else {
-            files.manifest.append(&edit)
-        };
+        let written =
+            if files.must_rewrite || files.manifest.is_foreign() || files.manifest.is_long() {
+                let mut state = State::clone(&self.state.load());
+                let mut version = Version::clone(&state.version);
+                change(&mut state, &mut version);
+                let mut base = base_of(&version, files.logs);
+                base.push(Part::NextFile(self.next_file()));
+                files.manifest.rewrite(&base)
+            } else {
+                files.manifest.append(&edit)
+            };
         files.must_rewrite = written.is_err();
         if let Err(failure) = written {
             let is_refusal = matches!(failure.error, Error::NoSpace { .. });
@@ -322,11 +322,4 @@ pub(crate) fn base_of(version: &Version, logs: LogPlace) -> Edit {
     base.push(Part::Dropped(version.dropped));
     base.extend(version.banned.iter().flat_map(|banned| bans(banned)));
     base
-}
-
-/// Bans as parts of an edit.
-pub(crate) fn bans(banned: &Banned) -> impl Iterator<Item = Part> {
-    let offset = banned.offset;
-    let namespaces = banned.namespaces.iter();
-    namespaces.map(move |namespace| Part::Ban(offset, *namespace))
 }

@@ -257,7 +257,7 @@ pub(crate) fn refuse_discarded(state: &State, version: Sequence) -> Result<()> {
     Ok(())
 }
 
-fn discarded() -> Error {
+pub(crate) fn discarded() -> Error {
     Error::NotFound {
         what: "version: its history is no longer kept",
     }

@@ -5,9 +5,13 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use bytes::Bytes;
 use disk::{File, OpenOptions};
 use kv_api::{Error, Result};
 
+use crate::crypt::cipher::{Opener, UNIT_EXTRA_BYTES};
+use crate::crypt::envelope::{Envelope, FileKind};
+use crate::crypt::ring::{KeyRing, open_file};
 use crate::error::{damage, locked};
 use crate::id::FileId;
 use crate::pointer::{Pointer, value_checksum};
@@ -24,44 +28,38 @@ const WAL_MAGIC: u64 = u64::from_le_bytes(*b"strtWLOG");
 const VERSION: u32 = 1;
 
 /// Bytes of a log file's header.
-pub(crate) const HEADER_BYTES: usize = 32;
+pub(crate) const HEADER_BYTES: usize = 96;
 
 /// Values share a bit of "found right" only if they begin this close together.
 const VERIFIED_BYTES: u64 = 512;
 
-/// What kind of log a file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LogKind {
-    WriteAhead,
-    Values,
-}
-
 /// The header of a log file.
-pub(crate) fn header(kind: LogKind, id: FileId) -> Vec<u8> {
+pub(crate) fn header(kind: FileKind, id: FileId, envelope: &Envelope) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_BYTES);
     bytes.put_u64(match kind {
-        LogKind::WriteAhead => WAL_MAGIC,
-        LogKind::Values => MAGIC,
+        FileKind::WriteAhead => WAL_MAGIC,
+        _ => MAGIC,
     });
     bytes.put_u32(VERSION);
     bytes.put_u64(id.0);
-    bytes.put_u64(0);
+    envelope.put(&mut bytes);
+    bytes.put_u32(0);
     let checksum = low_u32(xxhash_rust::xxh3::xxh3_64(&bytes));
     bytes.put_u32(checksum);
     bytes
 }
 
-/// What is wrong with the header of a log file.
-pub(crate) fn header_fault(bytes: &[u8], kind: LogKind, id: FileId) -> Option<&'static str> {
-    let expected = header(kind, id);
-    if bytes == expected {
-        return None;
-    }
+/// The envelope in a log file's header, or what is wrong with the header.
+fn read_header(bytes: &[u8], kind: FileKind, id: FileId) -> Result<Envelope, &'static str> {
     let mut read = Read::new(bytes);
-    let _magic = read.u64();
-    match read.u32() {
-        Some(VERSION) | None => Some("the header is not this file's"),
-        Some(_) => Some("the header is damaged or of a later version"),
+    let mut decode = || {
+        let (_magic, version, _id) = (read.u64()?, read.u32()?, read.u64()?);
+        Some((version, Envelope::read(&mut read)?))
+    };
+    match decode() {
+        Some((_, envelope)) if bytes == header(kind, id, &envelope) => Ok(envelope),
+        Some((VERSION, _)) | None => Err("the header is not this file's"),
+        Some(_) => Err("the header is damaged or of a later version"),
     }
 }
 
@@ -77,6 +75,8 @@ pub(crate) struct ValueFile {
     source: Source,
     /// Where values have gone: places they were first written to, ascending, and places now.
     moved: Box<[(u64, u64)]>,
+    /// Opens the values of a file that is encrypted.
+    opener: Option<Opener>,
     /// One bit per few hundred bytes: the value that begins there was found right.
     verified: Box<[AtomicU64]>,
     is_obsolete: AtomicBool,
@@ -108,7 +108,8 @@ impl ValueFile {
                     Error::io("opening a value-log file", error)
                 }
             })?;
-        check_header(&*file, &name, LogKind::Values, physical)?;
+        let keys = reading.keys.as_deref();
+        let opener = open_header(&*file, &name, FileKind::Values, physical, keys)?;
         let len = file.len();
         let capacity =
             capacity.max(len.map_err(|error| Error::io("opening a value-log file", error))?);
@@ -123,6 +124,7 @@ impl ValueFile {
             reading: reading.clone(),
             source,
             moved,
+            opener,
             verified: (0..words).map(|_| AtomicU64::new(0)).collect(),
             is_obsolete: AtomicBool::new(false),
         })
@@ -156,12 +158,23 @@ impl ValueFile {
             .place(pointer.offset)
             .ok_or_else(|| wrong("a value was collected though it is pointed at"))?;
         let len = usize::try_from(pointer.len).map_err(|_| wrong("a value is too long"))?;
-        let value = match self.source.slice(place, len) {
+        let extra = if self.opener.is_some() {
+            UNIT_EXTRA_BYTES
+        } else {
+            0
+        };
+        let value = match self.source.slice(place, len.saturating_add(extra)) {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                 return Err(wrong("a value lies behind the file's end"));
             }
             other => other.map_err(|error| Error::io("reading a value", error))?,
         };
+        if let Some(opener) = &self.opener {
+            let opened = opener.open(place, &value).map(Bytes::from);
+            let opened = opened.filter(|value| value_checksum(value) == pointer.checksum);
+            let opened = opened.ok_or_else(|| wrong("a value is not what was sealed there"))?;
+            return Ok(Slice::shared(opened));
+        }
         let slot = to_usize(place / VERIFIED_BYTES);
         let (word, bit) = (self.verified.get(slot / 64), 1 << (slot % 64));
         let known = pointer.len >= VERIFIED_BYTES
@@ -186,14 +199,19 @@ impl Drop for ValueFile {
     }
 }
 
-/// Refuses a log file whose header is not what it must be.
-pub(crate) fn check_header(file: &dyn File, name: &str, kind: LogKind, id: FileId) -> Result<()> {
+/// What opens the units of a log file, by its header; none for a file in clear. Refuses a file
+/// whose header is not what it must be.
+pub(crate) fn open_header(
+    file: &dyn File,
+    name: &str,
+    kind: FileKind,
+    id: FileId,
+    keys: Option<&KeyRing>,
+) -> Result<Option<Opener>> {
     let mut bytes = [0; HEADER_BYTES];
     let read = disk::read_up_to_at(file, &mut bytes, 0)
         .map_err(|error| Error::io("reading a log's header", error))?;
     let bytes = bytes.get(..read).unwrap_or_default();
-    match header_fault(bytes, kind, id) {
-        None => Ok(()),
-        Some(what) => Err(damage(name, 0, what)),
-    }
+    let envelope = read_header(bytes, kind, id).map_err(|what| damage(name, 0, what))?;
+    open_file(keys, name, (kind, id), &envelope)
 }

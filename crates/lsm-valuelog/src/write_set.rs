@@ -146,9 +146,9 @@ impl WriteSet {
         self.items.iter().map(|item| self.change_of(item))
     }
 
-    /// Bytes that a log's record of the changes takes at most.
+    /// Bytes that a log's record of the changes takes at most, sealed or not.
     pub fn log_bytes_max(&self) -> u64 {
-        (self.arena.len() + 32 * self.items.len() + 128) as u64
+        (self.arena.len() + 56 * self.items.len() + 128) as u64
     }
 
     /// The change to `key`, if there is one.

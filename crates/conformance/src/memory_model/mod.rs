@@ -10,15 +10,19 @@
 mod backup;
 mod check;
 mod commit_indexes;
+mod compact;
 mod cursor;
+mod expiry;
 mod nested;
 mod reader;
 mod snapshot_stream;
 mod transaction;
 mod turn;
 mod version;
+mod versions;
+mod watch;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kv_api::{Error, Result, Store};
@@ -29,6 +33,7 @@ pub use transaction::MemoryTransaction;
 
 use turn::{Turn, Turns};
 use version::Version;
+use watch::Watchers;
 
 /// How a model treats two transactions at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +58,19 @@ struct Shared {
     newest: Mutex<Arc<Version>>,
     turns: Arc<Turns>,
     writers: Writers,
+    /// Seconds since 1970.
+    clock: AtomicU64,
+    /// Every version since the model was told to remember them, oldest first.
+    history: Mutex<Option<Vec<Arc<Version>>>>,
+    /// The oldest version that may be asked for.
+    oldest: AtomicU64,
+    watchers: Watchers,
+}
+
+impl Shared {
+    fn now(&self) -> u64 {
+        self.clock.load(Ordering::Acquire)
+    }
 }
 
 impl MemoryModel {
@@ -75,9 +93,25 @@ impl MemoryModel {
                 newest: Mutex::new(Arc::new(version)),
                 turns: Arc::new(Turns::default()),
                 writers,
+                clock: AtomicU64::new(0),
+                history: Mutex::new(None),
+                oldest: AtomicU64::new(0),
+                watchers: Watchers::default(),
             }),
             closed: AtomicBool::new(false),
         }
+    }
+
+    /// Keeps every version from now on.
+    pub fn remember(self) -> MemoryModel {
+        let newest = self.newest();
+        *self.shared.history.lock().unwrap() = Some(vec![newest]);
+        self
+    }
+
+    /// Sets the clock that decides what has expired: seconds since 1970. It begins at 0.
+    pub fn set_seconds(&self, now: u64) {
+        self.shared.clock.store(now, Ordering::Release);
     }
 
     fn check_open(&self) -> Result<()> {
@@ -102,7 +136,15 @@ impl Store for MemoryModel {
 
     fn snapshot(&self) -> Result<MemorySnapshot> {
         self.check_open()?;
-        Ok(MemorySnapshot::new(self.newest()))
+        let version = self.newest();
+        let history = self.shared.history.lock().unwrap();
+        let kept = history.as_deref().unwrap_or_default();
+        let is_seen = |older: &&Arc<Version>| older.last_index <= version.last_index;
+        let history = kept.iter().filter(is_seen).cloned().collect();
+        Ok(MemorySnapshot::new(
+            version.as_of(self.shared.now()),
+            history,
+        ))
     }
 
     fn begin(&self) -> Result<MemoryTransaction> {
@@ -130,6 +172,7 @@ impl Store for MemoryModel {
 
     fn close(&self) -> Result<()> {
         self.closed.store(true, Ordering::Release);
+        self.shared.watchers.close();
         Ok(())
     }
 }

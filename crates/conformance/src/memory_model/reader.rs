@@ -14,6 +14,8 @@ use super::version::Version;
 pub struct MemorySnapshot {
     pub(super) version: Arc<Version>,
     pub(super) stamp: u64,
+    /// Older versions, if they are kept.
+    pub(super) history: Vec<Arc<Version>>,
 }
 
 /// A number no other reader of this process has, and never 0.
@@ -23,9 +25,10 @@ pub(super) fn new_stamp() -> u64 {
 }
 
 impl MemorySnapshot {
-    pub(super) fn new(version: Arc<Version>) -> MemorySnapshot {
+    pub(super) fn new(version: Arc<Version>, history: Vec<Arc<Version>>) -> MemorySnapshot {
         MemorySnapshot {
             version,
+            history,
             stamp: new_stamp(),
         }
     }

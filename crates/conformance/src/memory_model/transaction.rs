@@ -16,6 +16,8 @@ pub struct MemoryTransaction {
     pub(super) stamp: u64,
     pub(super) changed: bool,
     pub(super) commit_index: u64,
+    /// The time that decides what has expired.
+    pub(super) now: u64,
     /// By bucket and key.
     written: BTreeSet<(u64, Bytes)>,
     base: Arc<Version>,
@@ -30,7 +32,8 @@ impl MemoryTransaction {
         MemoryTransaction {
             commit_index: base.last_index + 1,
             written: BTreeSet::new(),
-            version: Version::clone(&base),
+            version: Version::clone(&Arc::clone(&base).as_of(shared.now())),
+            now: shared.now(),
             stamp: new_stamp(),
             changed: false,
             base,
@@ -66,6 +69,8 @@ impl Transaction for MemoryTransaction {
         }
         let pairs = self.version.pairs_mut(space, self.stamp)?;
         pairs.insert(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+        let expires = Arc::make_mut(&mut self.version.expires);
+        expires.remove(&(space.id(), Bytes::copy_from_slice(key)));
         self.written
             .insert((space.id(), Bytes::copy_from_slice(key)));
         self.changed = true;
@@ -99,7 +104,12 @@ impl Transaction for MemoryTransaction {
         for name in std::mem::take(&mut self.written) {
             indexes.insert(name, self.commit_index);
         }
-        *newest = Arc::new(self.version);
+        let version = Arc::new(self.version);
+        if let Some(history) = &mut *self.shared.history.lock().unwrap() {
+            history.push(Arc::clone(&version));
+        }
+        self.shared.watchers.tell(&self.base, &version);
+        *newest = version;
         Ok(())
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Version {
     pub(super) last_index: u64,
     /// Which commit wrote a pair, by bucket and key; kept for pairs that are gone, too.
     pub(super) indexes: Arc<BTreeMap<(u64, Bytes), u64>>,
+    /// When pairs are gone, by bucket and key; none where they last.
+    pub(super) expires: Arc<BTreeMap<(u64, Bytes), u64>>,
     id_next: u64,
 }
 
@@ -49,8 +51,26 @@ impl Version {
             buckets: BTreeMap::from([(Path::new(), root)]),
             last_index: 0,
             indexes: Arc::default(),
+            expires: Arc::default(),
             id_next: 0,
         }
+    }
+
+    /// The same without the pairs that are gone at `now`.
+    pub(super) fn as_of(self: Arc<Version>, now: u64) -> Arc<Version> {
+        if self.expires.values().all(|time| *time > now) {
+            return self;
+        }
+        let mut version = Version::clone(&self);
+        for bucket in version.buckets.values_mut() {
+            let id = bucket.id;
+            let is_gone = |key: &Bytes| {
+                let time = self.expires.get(&(id, key.clone()));
+                time.is_some_and(|time| *time <= now)
+            };
+            Arc::make_mut(&mut bucket.pairs).retain(|key, _| !is_gone(key));
+        }
+        Arc::new(version)
     }
 
     /// The bucket behind `space`, for a reader with this stamp.

@@ -1,6 +1,6 @@
 //! The model keeps every law, whether its writers take turns or meet conflicts.
 
-use conformance::{BackupFixture, Fixture, MemoryModel, Writers};
+use conformance::{BackupFixture, ClockFixture, Fixture, MemoryModel, Writers};
 use kv_api::Result;
 
 /// A model whose writers take turns.
@@ -21,6 +21,27 @@ impl Fixture for TakingTurns {
 impl BackupFixture for TakingTurns {
     fn open_backup(&self, backup: &[u8]) -> Result<MemoryModel> {
         MemoryModel::from_backup(backup, Writers::OneAtATime)
+    }
+}
+
+impl ClockFixture for TakingTurns {
+    fn set_seconds(&self, now: u64) {
+        self.0.set_seconds(now);
+    }
+}
+
+/// A model that remembers every version.
+struct Remembering(MemoryModel);
+
+impl Fixture for Remembering {
+    type Store = MemoryModel;
+
+    fn new() -> Self {
+        Remembering(MemoryModel::new(Writers::Optimistic).remember())
+    }
+
+    fn open(&self) -> Result<MemoryModel> {
+        Ok(self.0.reopen())
     }
 }
 
@@ -46,8 +67,12 @@ conformance::laws!(
     backup,
     nested,
     commit_indexes,
-    snapshot_stream
+    snapshot_stream,
+    expiry,
+    watch,
+    compact
 );
+conformance::laws!(only remembering, Remembering, versions, watch);
 conformance::laws!(
     optimistic,
     Optimistic,

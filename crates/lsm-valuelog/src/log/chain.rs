@@ -4,12 +4,18 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use disk::File;
-use kv_api::Result;
+use kv_api::{Error, Place, Result};
 
+use crate::crypt::cipher::Opener;
+use crate::crypt::envelope::FileKind;
+use crate::crypt::ring::KeyRing;
+use crate::error::damage;
 use crate::id::{FileId, Sequence};
 use crate::log::commit::predecessor;
 use crate::log::frame::FRAME_BYTES;
+use crate::log::record::Record;
 use crate::log::scan::{Scan, Tail};
+use crate::values::open_header;
 
 /// A log file to be read.
 pub(crate) struct LogFile {
@@ -20,21 +26,65 @@ pub(crate) struct LogFile {
 }
 
 /// A commit's record, read.
-pub(crate) struct Record {
+pub(crate) struct Next {
     pub sequence: Sequence,
     /// The version of the commit before it.
     pub behind: Sequence,
     pub file: FileId,
     pub offset: u64,
-    pub bytes: Vec<u8>,
+    /// Bytes that it has in the file.
+    pub len: u64,
+    pub record: Record,
+}
+
+/// How the records of a log are read.
+enum Opening {
+    Clear,
+    Sealed(Arc<Opener>),
+    /// The header, which is written with the first frames, is not there.
+    Lost,
+}
+
+impl Opening {
+    fn of(log: &LogFile, keys: Option<&KeyRing>) -> Result<Opening> {
+        let kind = if log.name.ends_with("vlog") {
+            FileKind::Values
+        } else {
+            FileKind::WriteAhead
+        };
+        match open_header(&*log.file, &log.name, kind, log.id, keys) {
+            Ok(Some(opener)) => Ok(Opening::Sealed(Arc::new(opener))),
+            Ok(None) => Ok(Opening::Clear),
+            // Its header says nothing that the frames of a log in clear do not say themselves.
+            Err(Error::Corrupt { place, .. }) if is_in(&place, &log.name) => Ok(match keys {
+                Some(_) => Opening::Lost,
+                None => Opening::Clear,
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn opener(&self) -> Option<Arc<Opener>> {
+        match self {
+            Opening::Sealed(opener) => Some(Arc::clone(opener)),
+            Opening::Clear | Opening::Lost => None,
+        }
+    }
+}
+
+fn is_in(place: &Place, name: &str) -> bool {
+    matches!(place, Place::Offset { file, .. } if file == name)
 }
 
 /// Log files one behind the other, with the next commit in sight.
 pub(crate) struct Chain {
     waiting: VecDeque<LogFile>,
     scan: Option<Scan>,
+    keys: Option<Arc<KeyRing>>,
+    /// What opens the records of the current file; none if its header is lost.
+    opener: Opening,
     pub name: String,
-    pub next: Option<Record>,
+    pub next: Option<Next>,
     pub durable: Sequence,
     pub newest: Sequence,
     pub torn_bytes: u64,
@@ -47,10 +97,12 @@ pub(crate) struct Chain {
 
 impl Chain {
     /// All of them, with the first commit in sight.
-    pub fn new(files: Vec<LogFile>) -> Result<Chain> {
+    pub fn new(files: Vec<LogFile>, keys: Option<Arc<KeyRing>>) -> Result<Chain> {
         let mut chain = Chain {
             waiting: files.into(),
             scan: None,
+            keys,
+            opener: Opening::Clear,
             name: String::new(),
             next: None,
             durable: Sequence(0),
@@ -72,6 +124,7 @@ impl Chain {
                 let Some(next) = self.waiting.pop_front() else {
                     return Ok(());
                 };
+                self.opener = Opening::of(&next, self.keys.as_deref())?;
                 self.name = next.name;
                 self.current = next.id;
                 self.scan = Some(Scan::new(next.file, next.id, next.from, None)?);
@@ -79,14 +132,24 @@ impl Chain {
             };
             while let Some((frame, offset, bytes)) = scan.next()? {
                 self.durable = self.durable.max(frame.durable);
-                if let Some(behind) = predecessor(bytes, frame.sequence) {
+                if matches!(self.opener, Opening::Lost) {
+                    // Neither were its frames ever durable, or one behind them says so.
                     self.newest = self.newest.max(frame.sequence);
-                    self.next = Some(Record {
+                    break;
+                }
+                let opener = self.opener.opener();
+                let record = Record::open(bytes, offset, opener.as_deref());
+                let record = record
+                    .ok_or_else(|| damage(&self.name, offset, "a record is not what was sealed"))?;
+                if let Some(behind) = predecessor(&record, frame.sequence) {
+                    self.newest = self.newest.max(frame.sequence);
+                    self.next = Some(Next {
                         sequence: frame.sequence,
                         behind,
                         file: self.current,
                         offset,
-                        bytes: bytes.to_vec(),
+                        len: frame.len,
+                        record,
                     });
                     return Ok(());
                 }
@@ -115,6 +178,11 @@ impl Chain {
         (*first, *last) = (from.min(*first), to.max(*last));
     }
 
+    /// What opens the values of the commit in sight, where they are sealed.
+    pub fn opener(&self) -> Option<Arc<Opener>> {
+        self.opener.opener()
+    }
+
     /// The number of the commit in sight.
     pub fn sequence(&self) -> Option<Sequence> {
         self.next.as_ref().map(|record| record.sequence)
@@ -129,10 +197,10 @@ impl Chain {
     /// Reads on to the end, for what the rest says about durability.
     pub fn exhaust(&mut self) -> Result<u64> {
         let mut left = 0;
-        while let Some(record) = &self.next {
+        while let Some(next) = &self.next {
             left += 1;
-            let from = record.offset - FRAME_BYTES as u64;
-            self.cut(from, record.offset + record.bytes.len() as u64);
+            let (from, to) = (next.offset - FRAME_BYTES as u64, next.offset + next.len);
+            self.cut(from, to);
             self.advance()?;
         }
         Ok(left)

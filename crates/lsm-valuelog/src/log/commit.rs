@@ -1,7 +1,9 @@
 //! A commit as one record of a log.
 
+use crate::crypt::cipher::Opener;
 use crate::entry::{Entry, Extra, Kind};
 use crate::id::{FileId, Sequence};
+use crate::log::record::Record;
 use crate::pointer::{Pointer, value_checksum};
 use crate::wire::{Put, Read};
 
@@ -34,8 +36,8 @@ pub(crate) fn begin(to: &mut Vec<u8>, (last, sequence): (Sequence, Sequence), co
     to.put_varint(count as u64);
 }
 
-/// Appends a change; answers where in `to` its value begins.
-pub(crate) fn put(to: &mut Vec<u8>, change: &Change<'_>, stays: bool) -> usize {
+/// Appends a change. A value that stays in the log is only announced: it follows the head.
+pub(crate) fn put(to: &mut Vec<u8>, change: &Change<'_>, stays: bool) {
     let kind = match change.value {
         Some(_) => Kind::Put,
         None => Kind::Delete,
@@ -47,9 +49,9 @@ pub(crate) fn put(to: &mut Vec<u8>, change: &Change<'_>, stays: bool) -> usize {
     to.put_varint(change.key.len() as u64);
     to.put_varint(value.len() as u64);
     to.extend_from_slice(change.key);
-    let start = to.len();
-    to.extend_from_slice(value);
-    start
+    if !stays {
+        to.extend_from_slice(value);
+    }
 }
 
 /// Begins a record of values that tables written later point at; it is no commit.
@@ -57,46 +59,83 @@ pub(crate) fn begin_values(to: &mut Vec<u8>) {
     to.push(VALUES);
 }
 
-/// Calls `each` with every change of the record `bytes`, as the memtable takes it. Where a value
-/// stays in the log, `file` and the record's offset there make its pointer. `None` if the record
-/// is not one of ours.
+/// A change as a head tells it.
+struct Told<'a> {
+    kind: Kind,
+    extra: Extra,
+    key: &'a [u8],
+    value_len: usize,
+    /// The value, unless it stays in the log.
+    value: Option<&'a [u8]>,
+}
+
+fn tell<'a>(read: &mut Read<'a>) -> Option<Told<'a>> {
+    let first = read.u8()?;
+    let kind = Kind::from_code(first)?;
+    let extra = Extra::read(first & !STAYS, read)?;
+    let (key_len, value_len) = (read.length()?, read.length()?);
+    let key = read.take(key_len)?;
+    let value = if first & STAYS == 0 {
+        Some(read.take(value_len)?)
+    } else {
+        None
+    };
+    Some(Told {
+        kind,
+        extra,
+        key,
+        value_len,
+        value,
+    })
+}
+
+/// Bytes of the head of a commit's record, which `bytes` begin with.
+fn head_len(bytes: &[u8]) -> Option<usize> {
+    let mut read = Read::new(bytes);
+    if read.u8()? == COMMIT_BEHIND {
+        read.varint()?;
+    }
+    for _ in 0..read.varint()? {
+        tell(&mut read)?;
+    }
+    Some(bytes.len() - read.left())
+}
+
+/// Calls `each` with every change of a record of the log `file`, as the memtable takes it: where a
+/// value stays in the log, with its pointer. `None` if the record is not one of ours.
 pub(crate) fn replay(
-    bytes: &[u8],
+    record: &Record,
+    opener: Option<&Opener>,
     file: FileId,
-    offset: u64,
     sequence: Sequence,
     mut each: impl FnMut(&Entry<'_>),
 ) -> Option<u64> {
-    let mut read = Read::new(bytes);
+    let mut read = Read::new(record.head());
     match read.u8()? {
         COMMIT => {}
         COMMIT_BEHIND => drop(read.varint()?),
         VALUES => return Some(0),
         _ => return None,
     }
+    let mut values = record.values(head_len(record.head())?, opener);
     let count = read.varint()?;
     let mut code = Vec::new();
     for _ in 0..count {
-        let first = read.u8()?;
-        let kind = Kind::from_code(first)?;
-        let extra = Extra::read(first & !STAYS, &mut read)?;
-        let (key_len, value_len) = (read.length()?, read.length()?);
-        let key = read.take(key_len)?;
-        let at = bytes.len() - read.left();
-        let value = read.take(value_len)?;
+        let told = tell(&mut read)?;
         let mut entry = Entry {
-            key,
+            key: told.key,
             sequence,
-            kind,
-            extra,
-            value,
+            kind: told.kind,
+            extra: told.extra,
+            value: told.value.unwrap_or_default(),
         };
-        if first & STAYS != 0 {
+        if told.value.is_none() {
+            let (offset, checksum) = values.next(told.value_len, value_checksum)?;
             let pointer = Pointer {
                 file,
-                offset: offset.checked_add(at as u64)?,
-                len: value.len() as u64,
-                checksum: value_checksum(value),
+                offset,
+                len: told.value_len as u64,
+                checksum,
             };
             code.clear();
             pointer.put(&mut code);
@@ -105,12 +144,12 @@ pub(crate) fn replay(
         }
         each(&entry);
     }
-    read.is_empty().then_some(count)
+    values.is_empty().then_some(count)
 }
 
 /// The version that the commit with `sequence` follows; none for a record that is no commit.
-pub(crate) fn predecessor(bytes: &[u8], sequence: Sequence) -> Option<Sequence> {
-    let mut read = Read::new(bytes);
+pub(crate) fn predecessor(record: &Record, sequence: Sequence) -> Option<Sequence> {
+    let mut read = Read::new(record.head());
     match read.u8()? {
         COMMIT => sequence.0.checked_sub(1).map(Sequence),
         COMMIT_BEHIND => read.varint().map(Sequence),

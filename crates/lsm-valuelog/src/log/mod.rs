@@ -3,5 +3,6 @@
 pub(crate) mod chain;
 pub(crate) mod commit;
 pub(crate) mod frame;
+pub(crate) mod record;
 pub(crate) mod scan;
 pub(crate) mod wal;

@@ -10,8 +10,10 @@ use std::sync::Arc;
 
 use disk::{File, write_all_at};
 
+use crate::crypt::cipher::Sealer;
 use crate::id::{FileId, Sequence};
 use crate::log::frame::{self, FRAME_BYTES, Frame};
+use crate::log::record;
 use crate::values::HEADER_BYTES;
 
 /// A file that commits are appended to.
@@ -34,6 +36,8 @@ pub(crate) struct LogWriter {
     ahead_step: usize,
     /// Whether it was synced since zeros were written ahead: nobody else gains by them.
     is_synced: bool,
+    /// The key of an encrypted file.
+    sealer: Option<Sealer>,
 }
 
 /// How many writes zeros written ahead are to serve at least.
@@ -57,12 +61,13 @@ impl Mark {
 }
 
 impl LogWriter {
-    /// A writer that appends at `offset` of a file that is `len` bytes long.
+    /// A writer that appends at `offset` of a file that is `len` bytes long, sealing if there is a
+    /// key. A file that is sealed is appended to by the opening that made it and by no other.
     pub fn new(
         file: Arc<dyn File>,
         id: FileId,
         (offset, len): (u64, u64),
-        before: u32,
+        sealer: Option<Sealer>,
         ahead_step: usize,
     ) -> LogWriter {
         LogWriter {
@@ -70,11 +75,12 @@ impl LogWriter {
             id,
             offset,
             buffer: Vec::new(),
-            before,
+            before: 0,
             is_unsynced: false,
             ahead: len,
             ahead_step,
             is_synced: false,
+            sealer,
         }
     }
 
@@ -100,18 +106,37 @@ impl LogWriter {
         }
     }
 
-    /// Appends a frame to the buffer around what `fill` writes. `fill` is told the place in the
-    /// file of the buffer's beginning, so that it can tell the place of all it writes.
-    pub fn append(
+    /// Appends a frame to the buffer: a head, which `head` writes, and then `values`. Tells
+    /// `placed` where in the file each value is.
+    pub fn append<'v>(
         &mut self,
         sequence: Sequence,
         durable: Sequence,
-        fill: impl FnOnce(&mut Vec<u8>, u64),
+        head: impl FnOnce(&mut Vec<u8>),
+        values: impl Iterator<Item = &'v [u8]>,
+        mut placed: impl FnMut(u64),
     ) {
-        let start = Frame::begin(&mut self.buffer);
-        fill(&mut self.buffer, self.offset);
+        let to = &mut self.buffer;
+        let start = Frame::begin(to);
+        match &self.sealer {
+            None => {
+                head(to);
+                for value in values {
+                    placed(self.offset + to.len() as u64);
+                    to.extend_from_slice(value);
+                }
+            }
+            Some(sealer) => {
+                record::put_sealed_head(to, self.offset, sealer, head);
+                for value in values {
+                    let place = self.offset + to.len() as u64;
+                    placed(place);
+                    sealer.seal(to, place, value);
+                }
+            }
+        }
         let (id, before) = (self.id, self.before);
-        self.before = frame::finish(&mut self.buffer, start, before, id, sequence, durable);
+        self.before = frame::finish(to, start, before, id, sequence, durable);
     }
 
     /// Hands the buffer to the system.

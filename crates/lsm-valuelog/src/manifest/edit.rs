@@ -1,5 +1,6 @@
 //! A change to what the store is made of. It happens whole or not at all.
 
+use crate::banned::Banned;
 use crate::id::{FileId, Sequence};
 use crate::memtable::LogPlace;
 use crate::table::meta::TableMeta;
@@ -117,4 +118,11 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Edit> {
         });
     }
     Some(edit)
+}
+
+/// Bans as parts of an edit.
+pub(crate) fn bans(banned: &Banned) -> impl Iterator<Item = Part> {
+    let offset = banned.offset;
+    let namespaces = banned.namespaces.iter();
+    namespaces.map(move |namespace| Part::Ban(offset, *namespace))
 }

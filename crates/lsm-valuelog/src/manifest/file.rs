@@ -12,7 +12,11 @@ use std::sync::Arc;
 use disk::{Create, Disk, File, OpenOptions, write_all_at};
 use kv_api::{Error, Result};
 
+use crate::crypt::cipher::Sealer;
+use crate::crypt::envelope::{ENVELOPE_BYTES, Envelope, FileKind};
+use crate::crypt::ring::{KeyRing, new_file, open_file};
 use crate::error::damage;
+use crate::id::FileId;
 use crate::manifest::edit::{self, Edit, Part};
 use crate::wire::{Put, Read, to_usize};
 
@@ -26,8 +30,8 @@ const MAGIC: u64 = u64::from_le_bytes(*b"strtLSMv");
 /// The version of the store's format that this engine writes and reads.
 const VERSION: u32 = 1;
 
-/// Magic, version, external magic, spare, length of the base and its checksum, and the header's.
-const HEADER_BYTES: usize = 32;
+/// Magic, version, external magic, length of the base, envelope, spare, and the header's checksum.
+const HEADER_BYTES: usize = 32 + ENVELOPE_BYTES;
 
 /// Length and checksum before an edit.
 const EDIT_HEADER_BYTES: usize = 12;
@@ -45,6 +49,10 @@ pub(crate) struct Manifest {
     external: u16,
     base_bytes: u64,
     offset: u64,
+    keys: Option<Arc<KeyRing>>,
+    /// Seals edits. A manifest that another opening has begun has none: it is only appended to if
+    /// the store is not encrypted.
+    sealer: Option<Sealer>,
 }
 
 /// Why a change to the manifest failed.
@@ -71,9 +79,17 @@ pub(crate) struct Found {
     pub appended: usize,
 }
 
-fn framed(edit: &[Part]) -> Vec<u8> {
+/// The frame of `edit` for `offset` of the file.
+fn framed(edit: &[Part], sealer: Option<&Sealer>, offset: u64) -> Vec<u8> {
     let mut body = Vec::new();
-    edit::put(&mut body, edit);
+    match sealer {
+        None => edit::put(&mut body, edit),
+        Some(sealer) => {
+            let unit = Sealer::begin(&mut body);
+            edit::put(&mut body, edit);
+            sealer.finish(&mut body, unit, offset + EDIT_HEADER_BYTES as u64);
+        }
+    }
     let mut bytes = Vec::with_capacity(EDIT_HEADER_BYTES + body.len());
     bytes.put_u64(body.len() as u64);
     let mut sum = crc32fast::Hasher::new();
@@ -96,13 +112,14 @@ fn unframed(bytes: &[u8]) -> Option<(&[u8], usize)> {
     (sum.finalize() == checksum).then_some((body, EDIT_HEADER_BYTES + len))
 }
 
-fn image(edit: &[Part], external: u16) -> Vec<u8> {
-    let base = framed(edit);
+fn image(edit: &[Part], external: u16, sealer: Option<&Sealer>, envelope: &Envelope) -> Vec<u8> {
+    let base = framed(edit, sealer, HEADER_BYTES as u64);
     let mut bytes = Vec::with_capacity(HEADER_BYTES + base.len());
     bytes.put_u64(MAGIC);
     bytes.put_u32(VERSION);
     bytes.put_u32(u32::from(external));
     bytes.put_u64(base.len() as u64);
+    envelope.put(&mut bytes);
     bytes.put_u32(0);
     let checksum = crc32fast::hash(&bytes);
     bytes.put_u32(checksum);
@@ -123,7 +140,12 @@ fn read_whole(file: &dyn File) -> std::io::Result<Vec<u8>> {
 }
 
 /// Reads the manifest in `directory`; `None` if there is none.
-pub(crate) fn find(disk: &dyn Disk, directory: &Path, external: u16) -> Result<Option<Found>> {
+pub(crate) fn find(
+    disk: &dyn Disk,
+    directory: &Path,
+    external: u16,
+    keys: Option<&KeyRing>,
+) -> Result<Option<Found>> {
     let opened = disk.open(&directory.join(NAME), &OpenOptions::READ);
     let file = match opened {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -135,7 +157,8 @@ pub(crate) fn find(disk: &dyn Disk, directory: &Path, external: u16) -> Result<O
         torn_bytes: 0,
         appended: 0,
     };
-    let base_end = read_header(&bytes, external)?;
+    let (base_end, envelope) = read_header(&bytes, external)?;
+    let opener = open_file(keys, NAME, (FileKind::Manifest, FileId(0)), &envelope)?;
     let mut offset = HEADER_BYTES;
     while offset < bytes.len() {
         let rest = bytes.get(offset..).unwrap_or_default();
@@ -143,7 +166,14 @@ pub(crate) fn find(disk: &dyn Disk, directory: &Path, external: u16) -> Result<O
             break;
         };
         let malformed = || damage(NAME, offset as u64, "an edit is malformed");
-        found.edits.push(edit::read(body).ok_or_else(malformed)?);
+        let edit = match &opener {
+            None => edit::read(body),
+            Some(opener) => {
+                let place = (offset + EDIT_HEADER_BYTES) as u64;
+                opener.open(place, body).and_then(|body| edit::read(&body))
+            }
+        };
+        found.edits.push(edit.ok_or_else(malformed)?);
         offset += taken;
     }
     if offset < base_end || found.edits.is_empty() {
@@ -166,16 +196,17 @@ pub(crate) fn find(disk: &dyn Disk, directory: &Path, external: u16) -> Result<O
     Ok(Some(found))
 }
 
-/// Checks the header and answers where the base ends.
-fn read_header(bytes: &[u8], external: u16) -> Result<usize> {
+/// Checks the header and answers where the base ends, and how the file is sealed.
+fn read_header(bytes: &[u8], external: u16) -> Result<(usize, Envelope)> {
     let mut read = Read::new(bytes);
     let mut decode = || {
         Some((
             (read.u64()?, read.u32()?, read.u32()?),
-            (read.u64()?, read.u32()?, read.u32()?),
+            (read.u64()?, Envelope::read(&mut read)?),
+            (read.u32()?, read.u32()?),
         ))
     };
-    let Some(((magic, version, found), (base, spare, checksum))) = decode() else {
+    let Some(((magic, version, found), (base, envelope), (spare, checksum))) = decode() else {
         return Err(damage(NAME, 0, "the manifest is cut short"));
     };
     if magic != MAGIC {
@@ -195,7 +226,7 @@ fn read_header(bytes: &[u8], external: u16) -> Result<usize> {
             what: "the store was made with another external magic",
         });
     }
-    Ok(HEADER_BYTES.saturating_add(to_usize(base)))
+    Ok((HEADER_BYTES.saturating_add(to_usize(base)), envelope))
 }
 
 impl Manifest {
@@ -205,6 +236,7 @@ impl Manifest {
         disk: Arc<dyn Disk>,
         directory: &Path,
         external: u16,
+        keys: Option<Arc<KeyRing>>,
         how: &OpenOptions,
     ) -> Result<Manifest> {
         let failed = |error| Error::io("opening the manifest", error);
@@ -217,6 +249,8 @@ impl Manifest {
             external,
             base_bytes: len,
             offset: len,
+            keys,
+            sealer: None,
         })
     }
 
@@ -225,10 +259,16 @@ impl Manifest {
         disk: Arc<dyn Disk>,
         directory: &Path,
         external: u16,
+        keys: Option<Arc<KeyRing>>,
         base: &[Part],
     ) -> Result<Manifest, Failure> {
         let failed = failure(false);
-        let bytes = image(base, external);
+        let key = new_file(keys.as_deref(), FileKind::Manifest, FileId(0));
+        let (sealer, envelope) = key.map_err(|error| Failure {
+            error,
+            is_in_doubt: false,
+        })?;
+        let bytes = image(base, external, sealer.as_ref(), &envelope);
         let temporary = directory.join(NEW_NAME);
         let how = OpenOptions {
             create: Create::IfMissing,
@@ -248,17 +288,25 @@ impl Manifest {
             external,
             base_bytes: bytes.len() as u64,
             offset: bytes.len() as u64,
+            keys,
+            sealer,
         })
     }
 
     /// Appends an edit and makes it durable. After a failure the manifest must be rewritten
     /// before it is appended to again.
     pub fn append(&mut self, edit: &[Part]) -> Result<(), Failure> {
-        let bytes = framed(edit);
+        let bytes = framed(edit, self.sealer.as_ref(), self.offset);
         write_all_at(&*self.file, &bytes, self.offset).map_err(failure(false))?;
         self.file.sync_all().map_err(failure(true))?;
         self.offset += bytes.len() as u64;
         Ok(())
+    }
+
+    /// Whether it must be begun anew before an edit is appended: another opening has sealed it, or
+    /// the store was in clear.
+    pub fn is_foreign(&self) -> bool {
+        self.keys.is_some() && self.sealer.is_none()
     }
 
     /// Whether the edits have become more than they are worth.
@@ -273,8 +321,8 @@ impl Manifest {
 
     /// Starts again with `base`.
     pub fn rewrite(&mut self, base: &[Part]) -> Result<(), Failure> {
-        let disk = Arc::clone(&self.disk);
-        *self = Manifest::create(disk, &self.directory, self.external, base)?;
+        let (disk, keys) = (Arc::clone(&self.disk), self.keys.clone());
+        *self = Manifest::create(disk, &self.directory, self.external, keys, base)?;
         Ok(())
     }
 }
@@ -282,7 +330,7 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{FileId, Sequence};
+    use crate::id::Sequence;
 
     #[test]
     fn an_edit_comes_back_from_its_frame_and_not_from_a_damaged_one() {
@@ -291,7 +339,7 @@ mod tests {
             Part::NextFile(FileId(7)),
             Part::RemoveTable(2, FileId(5)),
         ];
-        let mut bytes = framed(&edit);
+        let mut bytes = framed(&edit, None, 0);
         let (body, taken) = unframed(&bytes).unwrap_or_default();
         assert_eq!(taken, bytes.len());
         assert_eq!(edit::read(body), Some(edit));

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use disk::{File, write_all_at};
 use kv_api::{Error, Result};
 
+use crate::crypt::cipher::Sealer;
+use crate::crypt::envelope::Envelope;
 use crate::entry::{Entry, Kind};
 use crate::id::{FileId, Sequence};
 use crate::pointer::Pointer;
@@ -27,9 +29,6 @@ const WRITE_BYTES: usize = 1 << 20;
 /// the longest wait longer.
 const PACED_BYTES: u64 = 8 << 20;
 
-/// Bytes behind a block: how it is compressed, and a checksum of all that.
-pub(crate) const BLOCK_TRAILER_BYTES: usize = 5;
-
 /// How tables are written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TableShape {
@@ -45,6 +44,8 @@ pub(crate) struct TableShape {
 pub(crate) struct TableBuilder {
     file: Arc<dyn File>,
     shape: TableShape,
+    sealer: Option<Sealer>,
+    envelope: Envelope,
     /// What versions in blocks are counted from.
     base: Sequence,
     block: BlockBuilder,
@@ -61,11 +62,20 @@ pub(crate) struct TableBuilder {
 }
 
 impl TableBuilder {
-    /// A table in `file`, which is empty. No record may be older than `base`.
-    pub fn new(file: Arc<dyn File>, id: FileId, shape: TableShape, base: Sequence) -> TableBuilder {
+    /// A table in `file`, which is empty, sealed under `key` if there is one. No record may be
+    /// older than `base`.
+    pub fn new(
+        file: Arc<dyn File>,
+        id: FileId,
+        shape: TableShape,
+        base: Sequence,
+        (sealer, envelope): (Option<Sealer>, Envelope),
+    ) -> TableBuilder {
         TableBuilder {
             file,
             shape,
+            sealer,
+            envelope,
             base,
             block: BlockBuilder::default(),
             scratch: Vec::new(),
@@ -149,6 +159,9 @@ impl TableBuilder {
         self.meta.biggest.clear();
         self.meta.biggest.extend_from_slice(self.block.last_key());
         let start = self.out.len();
+        if self.sealer.is_some() {
+            Sealer::begin(&mut self.out);
+        }
         if self.shape.compression == Compression::None {
             self.block.finish(&mut self.out);
             self.out.push(0);
@@ -167,8 +180,13 @@ impl TableBuilder {
                 }
             }
         }
-        let checksum = Part::checksum_of(self.out.get(start..).unwrap_or_default());
-        self.out.put_u32(checksum);
+        if let Some(sealer) = &self.sealer {
+            let place = self.written + start as u64;
+            sealer.finish(&mut self.out, start, place);
+        } else {
+            let checksum = Part::checksum_of(self.out.get(start..).unwrap_or_default());
+            self.out.put_u32(checksum);
+        }
         self.index.add(self.out.len() - start, &self.meta.biggest);
         if self.out.len() >= WRITE_BYTES {
             self.write_out()?;
@@ -191,13 +209,18 @@ impl TableBuilder {
     }
 
     fn part(&mut self, bytes: &[u8]) -> Part {
-        let part = Part {
-            offset: self.written + self.out.len() as u64,
-            len: bytes.len() as u64,
-            checksum: Part::checksum_of(bytes),
-        };
-        self.out.extend_from_slice(bytes);
-        part
+        let start = self.out.len();
+        let offset = self.written + start as u64;
+        match &self.sealer {
+            Some(sealer) => sealer.seal(&mut self.out, offset, bytes),
+            None => self.out.extend_from_slice(bytes),
+        }
+        let stored = self.out.get(start..).unwrap_or_default();
+        Part {
+            offset,
+            len: stored.len() as u64,
+            checksum: Part::checksum_of(stored),
+        }
     }
 
     /// Writes the rest and makes the file's bytes durable; its name is the caller's to sync.
@@ -224,6 +247,7 @@ impl TableBuilder {
             index,
             filter,
             meta,
+            envelope: self.envelope,
         };
         footer.put(&mut self.out);
         self.write_out()?;

@@ -1,5 +1,6 @@
 //! The end of a table: where its parts are, so that a table can be read without its manifest.
 
+use crate::crypt::envelope::Envelope;
 use crate::id::FileId;
 use crate::wire::{Put, Read, low_u32};
 
@@ -10,7 +11,11 @@ const MAGIC: u64 = u64::from_le_bytes(*b"strtSSTb");
 const VERSION: u32 = 1;
 
 /// Bytes of a footer.
-pub(crate) const FOOTER_BYTES: usize = 84;
+pub(crate) const FOOTER_BYTES: usize = 144;
+
+/// Bytes behind a block: how it is compressed, and, unless it is sealed, a checksum of all that.
+pub(crate) const METHOD_BYTES: usize = 1;
+pub(crate) const CHECKSUM_BYTES: usize = 4;
 
 /// A part of a table with its checksum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +38,8 @@ pub(crate) struct Footer {
     pub index: Part,
     pub filter: Part,
     pub meta: Part,
+    /// The key that all parts and blocks are sealed under.
+    pub envelope: Envelope,
 }
 
 impl Footer {
@@ -47,7 +54,7 @@ impl Footer {
         to.put_u64(self.id.0);
         to.put_u32(VERSION);
         to.put_u64(MAGIC);
-        to.put_u64(0);
+        self.envelope.put(to);
         let checksum = Part::checksum_of(to.get(start..).unwrap_or_default());
         to.put_u32(checksum);
         to.put_u32(0);
@@ -70,13 +77,14 @@ impl Footer {
         }
         let [index, filter, meta] = parts;
         let id = FileId(read.u64()?);
-        let (version, magic, spare) = (read.u32()?, read.u64()?, read.u64()?);
+        let (version, magic) = (read.u32()?, read.u64()?);
+        let envelope = Envelope::read(&mut read)?;
         let covered = bytes.get(..bytes.len() - read.left())?;
         let (checksum, end) = (read.u32()?, read.u32()?);
         if magic != MAGIC {
             return Some(Err("this is no table"));
         }
-        if checksum != Part::checksum_of(covered) || end != 0 || spare != 0 {
+        if checksum != Part::checksum_of(covered) || end != 0 {
             return Some(Err("the footer's checksum does not hold"));
         }
         if version != VERSION {
@@ -87,6 +95,7 @@ impl Footer {
             index,
             filter,
             meta,
+            envelope,
         }))
     }
 }

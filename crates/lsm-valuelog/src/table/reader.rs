@@ -15,15 +15,17 @@ use bytes::Bytes;
 use disk::{Disk, OpenOptions};
 use kv_api::{Error, Result};
 
+use crate::crypt::cipher::{Opener, Sealer};
+use crate::crypt::envelope::{Envelope, FileKind};
+use crate::crypt::ring::{KeyRing, new_file, open_file};
 use crate::error::{damage, locked};
-use crate::id::Sequence;
+use crate::id::{FileId, Sequence};
 use crate::slice::Slice;
 use crate::source::Source;
 use crate::table::block::Block;
-use crate::table::builder::BLOCK_TRAILER_BYTES;
 use crate::table::compression::decompress;
 use crate::table::filter;
-use crate::table::footer::{FOOTER_BYTES, Footer, Part};
+use crate::table::footer::{CHECKSUM_BYTES, FOOTER_BYTES, Footer, METHOD_BYTES, Part};
 use crate::table::index::Index;
 use crate::table::meta::TableMeta;
 use crate::wire::{Read, to_usize};
@@ -34,6 +36,9 @@ struct Loaded {
     index: Index,
     index_part: Part,
     filter: FilterBits,
+    /// The index as it is in the file, where that must be unsealed or read to be looked into.
+    index_bytes: Option<Bytes>,
+    opener: Option<Opener>,
     /// One bit per block: its checksum was found right.
     verified: Box<[AtomicU64]>,
 }
@@ -62,6 +67,8 @@ pub(crate) struct Reading {
     pub disk: Arc<dyn Disk>,
     pub directory: PathBuf,
     pub is_mapped: bool,
+    /// The keys of an encrypted store.
+    pub keys: Option<Arc<KeyRing>>,
     /// Files that no version names any more, but somebody still reads.
     pub retired: Retired,
 }
@@ -70,6 +77,11 @@ pub(crate) struct Reading {
 pub(crate) type Retired = Arc<Mutex<BTreeSet<String>>>;
 
 impl Reading {
+    /// The key of a file that is being made, if the store is encrypted, and what its header says.
+    pub fn new_file_key(&self, kind: FileKind, id: FileId) -> Result<(Option<Sealer>, Envelope)> {
+        new_file(self.keys.as_deref(), kind, id)
+    }
+
     /// Removes a file that nothing names any more. One that cannot be removed is remembered, and
     /// the next opening removes it.
     pub fn discard(&self, name: &str) {
@@ -146,6 +158,23 @@ impl Table {
         Ok(bytes)
     }
 
+    /// A part as it was before it was sealed, if it was.
+    fn opened(&self, part: Part, opener: Option<&Opener>, what: &str) -> Result<Slice<'_>> {
+        let stored = self.part(part, what)?;
+        let Some(opener) = opener else {
+            return Ok(stored);
+        };
+        let opened = opener.open(part.offset, &stored).map(Bytes::from);
+        let opened = opened.ok_or_else(|| self.damaged(part.offset, what))?;
+        Ok(Slice::shared(opened))
+    }
+
+    fn opener(&self, footer: &Footer) -> Result<Option<Opener>> {
+        let file = (FileKind::Table, self.meta.id);
+        let keys = self.reading.keys.as_deref();
+        open_file(keys, &self.name, file, &footer.envelope)
+    }
+
     fn footer(&self) -> Result<Footer> {
         let offset = self.meta.bytes - FOOTER_BYTES as u64;
         let bytes = self.slice(offset, FOOTER_BYTES as u64)?;
@@ -167,20 +196,28 @@ impl Table {
     #[cold]
     fn load(&self) -> Result<&Loaded> {
         let footer = self.footer()?;
-        let index = self.part(footer.index, "the index's checksum does not hold")?;
-        let index = Index::read(&index)
+        let opener = self.opener(&footer)?;
+        let what = "the index's checksum does not hold";
+        let index_bytes = self.opened(footer.index, opener.as_ref(), what)?;
+        let index = Index::read(&index_bytes)
             .filter(|index| index.place(index.blocks().wrapping_sub(1)).is_some())
             .ok_or_else(|| self.damaged(footer.index.offset, "the index is malformed"))?;
-        let filter = self.part(footer.filter, "the filter's checksum does not hold")?;
-        let filter = match self.source {
-            Source::Mapped(_) => FilterBits::Mapped(footer.filter),
-            Source::Read(_) => FilterBits::Held(filter.into_bytes()),
+        let what = "the filter's checksum does not hold";
+        let filter = self.opened(footer.filter, opener.as_ref(), what)?;
+        let is_lent = filter.lent_bytes().is_some();
+        let filter = if is_lent {
+            FilterBits::Mapped(footer.filter)
+        } else {
+            FilterBits::Held(filter.into_bytes())
         };
+        let is_lent = index_bytes.lent_bytes().is_some();
         let words = index.blocks().div_ceil(64);
         let loaded = Loaded {
             index,
             index_part: footer.index,
+            index_bytes: (!is_lent).then(|| index_bytes.into_bytes()),
             filter,
+            opener,
             verified: (0..words).map(|_| AtomicU64::new(0)).collect(),
         };
         Ok(self.loaded.get_or_init(|| Box::new(loaded)))
@@ -188,8 +225,10 @@ impl Table {
 
     /// The meta as the file itself has it, for whoever checks the manifest against it.
     pub fn own_meta(&self) -> Result<TableMeta> {
-        let part = self.footer()?.meta;
-        let bytes = self.part(part, "the description's checksum does not hold")?;
+        let footer = self.footer()?;
+        let (part, opener) = (footer.meta, self.opener(&footer)?);
+        let what = "the description's checksum does not hold";
+        let bytes = self.opened(part, opener.as_ref(), what)?;
         let meta = TableMeta::read(&mut Read::new(&bytes));
         meta.ok_or_else(|| self.damaged(part.offset, "the description is malformed"))
     }
@@ -211,7 +250,10 @@ impl Table {
     pub fn find_block(&self, key: &[u8]) -> Result<usize> {
         let loaded = self.loaded()?;
         let part = loaded.index_part;
-        let keys = self.slice(part.offset, part.len)?;
+        let keys = match &loaded.index_bytes {
+            Some(bytes) => Slice::lent(bytes),
+            None => self.slice(part.offset, part.len)?,
+        };
         let found = loaded.index.find(&keys, key);
         found.ok_or_else(|| self.damaged(part.offset, "the index is malformed"))
     }
@@ -223,6 +265,12 @@ impl Table {
         let (offset, len) =
             place.ok_or_else(|| self.damaged(0, "a block is asked for that is not there"))?;
         let stored = self.slice(offset, len as u64)?;
+        if let Some(opener) = &loaded.opener {
+            let opened = opener.open(offset, &stored).map(Bytes::from);
+            let what = "a block is not what was sealed there";
+            let opened = opened.ok_or_else(|| self.damaged(offset, what))?;
+            return self.unpack(&Slice::shared(opened), offset);
+        }
         let (word, bit) = (number / 64, 1 << (number % 64));
         let word = loaded.verified.get(word);
         // A table that is not mapped is read anew, so it is also checked anew.
@@ -234,7 +282,8 @@ impl Table {
                 word.fetch_or(bit, Ordering::Relaxed);
             }
         }
-        self.unpack(&stored, offset)
+        let covered = stored.len().saturating_sub(CHECKSUM_BYTES);
+        self.unpack(&stored.part(0, covered), offset)
     }
 
     fn verify(&self, stored: &[u8], offset: u64) -> Result<()> {
@@ -252,7 +301,7 @@ impl Table {
         let malformed = || self.damaged(offset, "a block is malformed");
         let end = stored
             .len()
-            .checked_sub(BLOCK_TRAILER_BYTES)
+            .checked_sub(METHOD_BYTES)
             .ok_or_else(malformed)?;
         let code = stored.get(end).copied().ok_or_else(malformed)?;
         if code == 0 {

@@ -1,9 +1,10 @@
 //! The laws of `kv-api`, kept in three ways of using the engine.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use conformance::{BackupFixture, Fixture};
+use conformance::{BackupFixture, ClockFixture, Fixture};
 use kv_api::Result;
 use kv_api::capability::Check;
 use lsm_valuelog::{Compression, Db, Options};
@@ -75,6 +76,65 @@ impl Fixture for Busy {
     }
 }
 
+/// Small files, every version kept, and a clock of its own.
+struct Remembering(TempDir, Arc<AtomicU64>);
+
+fn remembering(clock: &Arc<AtomicU64>) -> Options {
+    let clock = Arc::clone(clock);
+    small()
+        .keep_history(true)
+        .clock(Arc::new(move || clock.load(Ordering::Acquire)))
+}
+
+impl Fixture for Remembering {
+    type Store = Db;
+
+    fn new() -> Remembering {
+        Remembering(tempfile::tempdir().unwrap(), Arc::default())
+    }
+
+    fn open(&self) -> Result<Db> {
+        remembering(&self.1).open(self.0.path().join("store"))
+    }
+}
+
+impl ClockFixture for Remembering {
+    fn set_seconds(&self, now: u64) {
+        self.1.store(now, Ordering::Release);
+    }
+}
+
+impl Drop for Remembering {
+    fn drop(&mut self) {
+        account(remembering(&self.1), &self.0);
+    }
+}
+
+/// The same with threads of its own, which keep no version for long.
+struct Forgetting(TempDir, Arc<AtomicU64>);
+
+impl Fixture for Forgetting {
+    type Store = Db;
+
+    fn new() -> Forgetting {
+        Forgetting(tempfile::tempdir().unwrap(), Arc::default())
+    }
+
+    fn open(&self) -> Result<Db> {
+        remembering(&self.1)
+            .keep_history(false)
+            .background(true)
+            .idle(Duration::from_millis(1))
+            .open(self.0.path().join("store"))
+    }
+}
+
+impl ClockFixture for Forgetting {
+    fn set_seconds(&self, now: u64) {
+        self.1.store(now, Ordering::Release);
+    }
+}
+
 impl BackupFixture for Plain {
     fn open_backup(&self, backup: &[u8]) -> Result<Db> {
         open_backup(&Options::new(), &self.0, backup)
@@ -128,6 +188,25 @@ impl Drop for Busy {
     }
 }
 
-conformance::laws!(plain, Plain, check, backup);
-conformance::laws!(small_files, Small, check, backup);
+conformance::laws!(plain, Plain, check, backup, commit_indexes, watch, compact);
+conformance::laws!(
+    small_files,
+    Small,
+    check,
+    backup,
+    commit_indexes,
+    watch,
+    compact
+);
 conformance::laws!(busy, Busy, check);
+conformance::laws!(
+    remembering,
+    Remembering,
+    check,
+    expiry,
+    versions,
+    commit_indexes,
+    watch,
+    compact
+);
+conformance::laws!(only forgetting, Forgetting, expiry, commit_indexes, watch, compact);

@@ -19,6 +19,7 @@ mod conflicts;
 mod conformance;
 mod crash;
 mod drops;
+mod encryption;
 mod expiry;
 mod figures;
 mod history;

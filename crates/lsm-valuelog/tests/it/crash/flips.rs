@@ -44,7 +44,7 @@ fn flip(disk: &dyn Disk, path: &Path, offset: u64, bit: u8) {
 fn flip_all(profile: Profile) -> (u64, u64) {
     let lsm = Lsm(profile);
     let disk = CrashDisk::new().as_dyn();
-    let open = || lsm.options().disk(std::sync::Arc::clone(&disk)).open(PATH);
+    let open = || lsm.keyed().disk(std::sync::Arc::clone(&disk)).open(PATH);
     let db = open().unwrap();
     for round in 0..2_u8 {
         db.update(|tx| {
@@ -86,11 +86,21 @@ fn flip_all(profile: Profile) -> (u64, u64) {
 
 #[test]
 fn a_flip_of_any_bit_of_a_closed_store_is_an_error_or_changes_nothing() {
-    let compressed = Profile {
-        compression: Compression::Zstd(1),
+    let compressed = |compression| Profile {
+        compression,
         ..PROFILES[0]
     };
-    for profile in [PROFILES[2], compressed] {
+    for profile in [
+        PROFILES[2],
+        compressed(Compression::Lz4),
+        compressed(Compression::Snappy),
+        compressed(Compression::Zstd(1)),
+        PROFILES[6],
+        Profile {
+            compression: Compression::Zstd(1),
+            ..PROFILES[6]
+        },
+    ] {
         let (errors, unchanged) = flip_all(profile);
         assert!(errors > 4_000, "{}: {errors} {unchanged}", profile.name);
     }

@@ -1,12 +1,14 @@
 //! The lsm engine as the kit sees it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crash_kit::{Direction, Model, Scan, Step, Subject};
 use disk::Disk;
 use kv_api::capability::Check;
-use kv_api::{Cursor, Durability, Reader, Result, Space};
-use lsm_valuelog::{Compression, Db, Options, Snapshot};
+use kv_api::{Cursor, Durability, ErrorKind, Reader, Result, Space};
+use lsm_valuelog::{Compression, Db, Entropy, Options, Snapshot};
 
 use super::work::{Deed, Mix, Work};
 
@@ -23,6 +25,8 @@ pub struct Profile {
     pub is_mapped: bool,
     pub compression: Compression,
     pub versions: usize,
+    /// Encrypted, with a data key for every file, and now and then another master key.
+    pub is_encrypted: bool,
     pub steps: usize,
     pub mix: Mix,
 }
@@ -35,6 +39,7 @@ impl Profile {
         is_mapped: false,
         compression: Compression::None,
         versions: 1,
+        is_encrypted: false,
         steps: 24,
         mix: Mix {
             relaxed: 12,
@@ -47,7 +52,7 @@ impl Profile {
 }
 
 /// Every way that is explored.
-pub const PROFILES: [Profile; 7] = [
+pub const PROFILES: [Profile; 8] = [
     Profile::PLAIN,
     Profile {
         name: "value log",
@@ -107,7 +112,34 @@ pub const PROFILES: [Profile; 7] = [
         },
         ..Profile::PLAIN
     },
+    Profile {
+        name: "encrypted",
+        threshold: 100,
+        is_encrypted: true,
+        mix: Mix {
+            large: 45,
+            other_ends: 25,
+            bulk: 4,
+            ..Profile::PLAIN.mix
+        },
+        ..Profile::PLAIN
+    },
 ];
+
+/// The master keys that an encrypted store goes to and fro between.
+const KEYS: [&[u8]; 2] = [&[1; 16], &[2; 32]];
+
+/// Random bytes that are the same every time.
+fn entropy() -> Entropy {
+    let drawn = AtomicU64::new(0);
+    Arc::new(move |bytes| {
+        for byte in bytes {
+            let mixed = drawn.fetch_add(1, Ordering::Relaxed) + 1;
+            *byte = (mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8;
+        }
+        Ok(())
+    })
+}
 
 /// The engine, used one way.
 #[derive(Clone, Copy, Debug)]
@@ -139,10 +171,27 @@ impl Lsm {
             .compression(profile.compression)
             .versions_to_keep(profile.versions)
             .read_without_mapping(!profile.is_mapped)
+            .data_key_period(Duration::ZERO)
+            .entropy(entropy())
+    }
+
+    /// The options with the first master key, if there is any.
+    pub fn keyed(&self) -> Options {
+        match self.0.is_encrypted {
+            true => self.options().encryption_key(KEYS[0]),
+            false => self.options(),
+        }
     }
 
     fn open_db(&self, disk: &Arc<dyn Disk>) -> Result<Db> {
-        self.options().disk(Arc::clone(disk)).open(PATH)
+        let opened = self.keyed().disk(Arc::clone(disk)).open(PATH);
+        match opened {
+            Err(error) if self.0.is_encrypted && error.kind() == ErrorKind::Invalid => {
+                let options = self.options().disk(Arc::clone(disk));
+                options.encryption_key(KEYS[1]).open(PATH)
+            }
+            other => other,
+        }
     }
 
     fn transact(&self, db: &Db, work: &Work) -> Result<Durability> {
@@ -246,6 +295,9 @@ impl Subject for Lsm {
         match work.deed {
             Deed::Reopen => self.reopen(store),
             Deed::Tidy => {
+                if self.0.is_encrypted {
+                    store.db.rotate_master_key(KEYS[work.changes.len() % 2])?;
+                }
                 store.db.flatten()?;
                 store.db.collect().map(|_| Durability::Sync)
             }
