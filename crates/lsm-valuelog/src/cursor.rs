@@ -122,6 +122,7 @@ impl<'a> Cursor<'a> {
         kind != Kind::Delete && !extra.is_expired(self.now)
     }
 
+    #[inline]
     fn finish(&self, kind: Kind, (key, value): Pair<'a>) -> Result<Pair<'a>> {
         if kind == Kind::Pointer {
             return Ok((key, self.state.version.value(&value)?));
@@ -205,6 +206,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The caller's pair: the key without its space.
+    #[inline]
     fn shown(&self, (key, value): &Pair<'a>) -> Pair<'a> {
         (key.part(self.code_bytes, key.len()), value.clone())
     }
@@ -312,6 +314,17 @@ impl<'a> Cursor<'a> {
             Place::Gap(key) => {
                 let key = key.clone();
                 self.come_forward(key)
+            }
+            Place::On((key, _)) if self.facing == Facing::Forward && self.watch.is_none() => {
+                let key = key.clone();
+                match self.forward(Some(key)) {
+                    Ok(Some(pair)) => {
+                        let shown = self.shown(&pair);
+                        self.place = Place::On(pair);
+                        Ok(Some(shown))
+                    }
+                    other => self.settle(other, None),
+                }
             }
             Place::On((key, _)) => {
                 let key = key.clone();

@@ -9,6 +9,7 @@
 //! failures in `docs/durability.md`.
 
 mod alone;
+mod aside;
 mod backup;
 mod badger;
 mod ban;
@@ -48,6 +49,7 @@ mod memtable;
 mod merge;
 mod merge_operator;
 mod moves;
+mod nodes;
 mod number_sequence;
 mod open;
 mod open_logs;

@@ -16,10 +16,13 @@ use crate::shared::Shared;
 use crate::skiplist::EMPTY_BYTES;
 use crate::state::State;
 use crate::values::{HEADER_BYTES, LogKind, ValueFile, header, values_name};
-use crate::version::ValueFileState;
+use crate::version::{ValueFileState, Version};
 
 /// The most zeros that are written ahead in a write-ahead log at a time.
 const AHEAD_BYTES_MAX: usize = 512 << 10;
+
+/// The length from which on a log may be worth giving up while nobody writes.
+const HEAVY_LOG_BYTES_MIN: u64 = 4 << 20;
 
 /// The name of a write-ahead log.
 pub(crate) fn wal_name(id: FileId) -> String {
@@ -65,6 +68,34 @@ impl Shared {
         if is_wanted && !self.wants_log.swap(true, Ordering::AcqRel) {
             self.work.wake();
         }
+    }
+
+    /// Whether the current log takes more than a tenth of what the rest of the store takes.
+    pub fn is_log_heavy(&self, version: &Version) -> bool {
+        let log = locked(&self.core).wal.as_ref().map_or(0, LogWriter::bytes);
+        let tables = version.tables().map(|(_, table)| &table.meta);
+        let rest: u64 = tables
+            .map(|meta| meta.bytes + meta.referenced_bytes())
+            .sum();
+        log > HEAVY_LOG_BYTES_MIN && log > rest / 10
+    }
+
+    /// Removes logs that are only there to be written again; answers whether there were any.
+    pub fn remove_spare_logs(&self) -> bool {
+        let core = locked(&self.core);
+        let mut files = locked(&self.files);
+        let mut spare = std::mem::take(&mut files.free_logs);
+        // The current one may be made ready and not begun.
+        let ready = locked(&self.ready_log).take_if(|log| log.id > core.wal_id);
+        if let Some(log) = ready {
+            self.wants_log.store(false, Ordering::Release);
+            files.wals.remove(&log.id);
+            spare.push(log.id);
+        }
+        for id in &spare {
+            self.reading.discard(&wal_name(*id));
+        }
+        !spare.is_empty()
     }
 
     /// A log made of a needless one, or a new file.

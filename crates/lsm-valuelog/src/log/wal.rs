@@ -83,6 +83,11 @@ impl LogWriter {
         self.offset + self.buffer.len() as u64
     }
 
+    /// Bytes that the file takes.
+    pub fn bytes(&self) -> u64 {
+        self.ahead.max(self.end())
+    }
+
     pub fn buffered_bytes(&self) -> usize {
         self.buffer.len()
     }
