@@ -72,6 +72,18 @@ impl Counters {
     }
 }
 
+/// What all tellers wrote down, once they are done.
+fn joined(tellers: Vec<std::thread::ScopedJoinHandle<'_, Ledger>>) -> Ledger {
+    let mut ledger = Ledger::default();
+    for teller in tellers {
+        match teller.join() {
+            Ok(own) => ledger.take(&own),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+    ledger
+}
+
 /// A look at every account of one version.
 fn audit<S: Subject>(subject: &S, total: u64, accounts: u32) -> Result<BankReport, Violation> {
     let mut version = subject.begin_read()?;
@@ -202,14 +214,7 @@ impl Bank {
                 }
             }
             stop.store(true, Ordering::Relaxed);
-            let mut ledger = Ledger::default();
-            for teller in tellers {
-                match teller.join() {
-                    Ok(own) => ledger.take(&own),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            ledger
+            joined(tellers)
         });
         if let Some(violation) = found.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(violation);

@@ -8,13 +8,12 @@ use std::io::{Read as IoRead, Write};
 
 use kv_api::{Durability, Error, Place, Result};
 
-use crate::bulk::{BulkLoaded, BulkMode};
 use crate::commit_queue::Commit;
 use crate::db::Db;
 use crate::entry::{Extra, Kind};
 use crate::error::damage;
 use crate::id::Sequence;
-use crate::key::{DEFAULT_SPACE, MEMORY_SPACE, stored};
+use crate::key::{MEMORY_SPACE, stored};
 use crate::merge::{Child, Merge};
 use crate::read_set::ReadSet;
 use crate::snapshot::Snapshot;
@@ -38,7 +37,7 @@ const FRAME_BYTES: usize = 256 << 10;
 const FRAME_BYTES_MAX: u64 = (1 << 30) + (1 << 20);
 
 /// The name it is reported by.
-const NAME: &str = "backup";
+pub(crate) const NAME: &str = "backup";
 
 /// Writes to a target and counts.
 struct Sink<'a> {
@@ -71,7 +70,7 @@ fn checksum(header: &[u8], body: &[u8]) -> u32 {
     sum.finalize()
 }
 
-fn loaded_key() -> Vec<u8> {
+pub(crate) fn loaded_key() -> Vec<u8> {
     stored(MEMORY_SPACE, b"loaded up to")
 }
 
@@ -182,12 +181,16 @@ impl Snapshot {
 }
 
 /// Reads a copy piece by piece.
-struct Source<'a> {
+pub(crate) struct Source<'a> {
     from: &'a mut dyn IoRead,
-    offset: u64,
+    pub offset: u64,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    pub fn new(from: &'a mut dyn IoRead) -> Source<'a> {
+        Source { from, offset: 0 }
+    }
+
     fn fill(&mut self, buffer: &mut [u8]) -> Result<()> {
         self.from.read_exact(buffer).map_err(|error| {
             if error.kind() == std::io::ErrorKind::UnexpectedEof {
@@ -199,7 +202,7 @@ impl Source<'_> {
         Ok(())
     }
 
-    fn header(&mut self) -> Result<(Sequence, Sequence)> {
+    pub fn header(&mut self) -> Result<(Sequence, Sequence)> {
         let mut bytes = [0; HEADER_BYTES];
         self.fill(&mut bytes)?;
         let mut read = Read::new(&bytes);
@@ -223,7 +226,7 @@ impl Source<'_> {
         }
     }
 
-    fn frame(&mut self) -> Result<Vec<u8>> {
+    pub fn frame(&mut self) -> Result<Vec<u8>> {
         let start = self.offset;
         let mut header = [0; FRAME_HEADER_BYTES];
         self.fill(&mut header)?;
@@ -249,7 +252,7 @@ impl Source<'_> {
 }
 
 /// Shows `each` a frame's records; none if they are not what a copy is made of.
-fn each_record(
+pub(crate) fn each_record(
     body: &[u8],
     mut each: impl FnMut(&[u8], Option<&[u8]>, Extra) -> Result<()>,
 ) -> Result<Option<()>> {
@@ -285,7 +288,7 @@ impl Db {
     ///
     /// `Corrupt` for a copy that is not whole. What was read before is in the store then.
     pub fn load(&self, from: &mut dyn IoRead) -> Result<()> {
-        let mut source = Source { from, offset: 0 };
+        let mut source = Source::new(from);
         let (since, up_to) = source.header()?;
         if self.loaded_up_to()? != since {
             return Err(Error::Invalid {
@@ -319,54 +322,6 @@ impl Db {
         );
         self.commit_raw(writes, Durability::Sync)?;
         self.shared.find_next_space()
-    }
-
-    /// Replaces everything by what a whole copy holds, which [`Snapshot::backup_since`] wrote, in
-    /// one step: interrupted anywhere, the store is what it was. `report` is told the pairs read
-    /// so far and the bytes, and answers whether to go on.
-    ///
-    /// # Errors
-    ///
-    /// `Corrupt` for a copy that is not whole, `Invalid` for one of changes, `Conflict` if the
-    /// store is written to meanwhile, `Io` where `from` fails or `report` answers `false`.
-    pub fn restore(
-        &self,
-        from: &mut dyn IoRead,
-        report: &mut dyn FnMut(u64, u64) -> bool,
-    ) -> Result<BulkLoaded> {
-        let mut source = Source { from, offset: 0 };
-        let (since, up_to) = source.header()?;
-        if since != Sequence(0) {
-            return Err(Error::Invalid {
-                what: "a backup of changes alone; load it into the store that holds those before it",
-            });
-        }
-        let mut load = self.bulk_load(BulkMode::Replace)?;
-        let (mut records, mut pairs) = (0, 0);
-        let names = stored(DEFAULT_SPACE, b"");
-        loop {
-            let body = source.frame()?;
-            if body.is_empty() {
-                break;
-            }
-            let added = each_record(&body, |key, value, extra| {
-                records += 1;
-                pairs += u64::from(key >= names.as_slice());
-                load.add_stored(0, key.to_vec(), value, Sequence(0), extra)
-            })?;
-            added.ok_or_else(|| damage(NAME, source.offset, "a record is malformed"))?;
-            if !report(pairs, source.offset) {
-                let stopped = std::io::Error::from(std::io::ErrorKind::Interrupted);
-                return Err(Error::io("restoring, which was called off", stopped));
-            }
-        }
-        let trailer = source.frame()?;
-        if Read::new(&trailer).u64() != Some(records) {
-            return Err(damage(NAME, source.offset, "records are missing"));
-        }
-        let mark = up_to.0.to_be_bytes();
-        load.add_stored(1, loaded_key(), Some(&mark), Sequence(0), Extra::default())?;
-        load.finish()
     }
 
     /// The newest commit of the copies this store was made of; 0 for an empty store.

@@ -11,45 +11,27 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use kv_api::{Error, Result};
 
-use crate::alone::deepest;
-use crate::bulk_values::{BulkValues, Done};
+use crate::bulk_install::{BulkMode, Load, merge_runs};
+use crate::bulk_values::BulkValues;
 use crate::db::Db;
 use crate::entry::{Entry, Extra, Kind};
 use crate::error::locked;
 use crate::id::Sequence;
 use crate::key::{DEFAULT_SPACE, stored};
-use crate::manifest::edit::{Edit, Part};
-use crate::memtable::LogPlace;
-use crate::merge::{Child, Merge};
-use crate::open_logs::Core;
 use crate::output::Output;
-use crate::shared::{Files, Shared};
+use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::spaces;
 use crate::stream::Versioned;
 use crate::table::reader::Table;
 use crate::transaction::{KEY_BYTES_MAX, VALUE_BYTES_MAX, refuse_longer};
-use crate::values::HEADER_BYTES;
-use crate::version::{LEVELS, Version};
+use crate::version::LEVELS;
 
 /// The newest version that a record may be given: what is above is the engine's own.
 const VERSION_MAX: Sequence = Sequence(1 << 62);
-
-/// How long a load waits before it looks again whether compactions under way have ended.
-const PATIENCE: Duration = Duration::from_millis(20);
-
-/// What becomes of what is in the store already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BulkMode {
-    /// It stays; the load's records come on top.
-    Add,
-    /// It is replaced in the same step in which the load becomes visible.
-    Replace,
-}
 
 /// A space as a bulk load knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -284,7 +266,15 @@ impl<'d> BulkWriter<'d> {
         let values = self.values.finish()?;
         self.loaded.tables = tables.len() as u64;
         self.loaded.newest = self.loaded.newest.max(self.begun.next());
-        let installed = self.install(&tables, &values);
+        let load = Load {
+            mode: self.mode,
+            begun: self.begun,
+            oldest: self.oldest,
+            newest: self.loaded.newest,
+            tables: &tables,
+            values: &values,
+        };
+        let installed = self.shared.install_load(&load);
         let may_be_named = self.shared.poisoned().is_some();
         if installed.is_ok() || may_be_named {
             self.values.keep();
@@ -347,153 +337,6 @@ impl<'d> BulkWriter<'d> {
         self.shared.forget_tables(&tables);
         merged
     }
-
-    fn install(&self, tables: &[Arc<Table>], values: &[Done]) -> Result<()> {
-        let shared = self.shared;
-        let mut core = locked(&shared.core);
-        shared.refuse_closed()?;
-        shared.refuse_poisoned()?;
-        if core.last != self.begun {
-            return Err(Error::Conflict);
-        }
-        if self.mode == BulkMode::Add && self.oldest <= self.begun {
-            return Err(Error::Invalid {
-                what: "versions that are not newer than the store's; load them into an empty store",
-            });
-        }
-        shared.flush_all(&mut core)?;
-        shared.seal_values(&mut core)?;
-        let _collecting = locked(&shared.collecting);
-        let mut files = shared.wait_for_compactions()?;
-        let version = Arc::clone(&shared.state.load().version);
-        let logs = LogPlace {
-            wal: core.wal_id,
-            values: Some((shared.next_file(), HEADER_BYTES as u64)),
-        };
-        let is_replaced = self.mode == BulkMode::Replace;
-        let level = if is_replaced {
-            LEVELS - 1
-        } else {
-            deepest(&version, &files, tables)
-        };
-        let newest = self.loaded.newest;
-        let mut edit = if is_replaced {
-            removals(&version)
-        } else {
-            Vec::new()
-        };
-        edit.extend(
-            values
-                .iter()
-                .map(|(state, file)| Part::Values(file.id, *state)),
-        );
-        edit.extend(
-            tables
-                .iter()
-                .map(|table| Part::AddTable(level, table.meta.clone())),
-        );
-        edit.extend([Part::Flushed(newest), Part::Logs(logs)]);
-        if is_replaced {
-            edit.extend([Part::Dropped(newest), Part::Discarded(newest)]);
-        }
-        let before = std::mem::replace(&mut files.logs, logs);
-        let installed = shared.install(&mut files, edit, |_, version| {
-            if is_replaced {
-                *version = Version {
-                    levels: vec![Vec::new(); LEVELS],
-                    dropped: newest,
-                    discarded: newest,
-                    // A ban is for good.
-                    banned: version.banned.take(),
-                    ..Version::default()
-                };
-            }
-            for (state, file) in values {
-                version.values.insert(file.id, Arc::clone(file));
-                version.value_states.insert(file.id, *state);
-            }
-            version.flushed = newest;
-            for table in tables {
-                version.add(level, Arc::clone(table));
-            }
-        });
-        if let Err(error) = installed {
-            files.logs = before;
-            return Err(error);
-        }
-        drop(files);
-        self.publish(&mut core, is_replaced.then_some(&*version));
-        Ok(())
-    }
-
-    /// Lets readers see the load, and lets go what it has replaced.
-    fn publish(&self, core: &mut Core, replaced: Option<&Version>) {
-        let newest = self.loaded.newest;
-        core.last = newest;
-        core.durable = newest;
-        if let Some(version) = replaced {
-            // What is gone left no record that a transaction could be compared with.
-            self.shared.replaced_at.store(newest.0, Ordering::Release);
-            version
-                .tables()
-                .for_each(|(_, table)| table.make_obsolete());
-            version
-                .values
-                .values()
-                .for_each(|file| file.make_obsolete());
-        }
-        self.shared.publish(newest);
-    }
-}
-
-impl Shared {
-    /// The files, at a moment when no compaction holds any.
-    fn wait_for_compactions(&self) -> Result<std::sync::MutexGuard<'_, Files>> {
-        loop {
-            let seen = self.work.rings();
-            let files = locked(&self.files);
-            if files.busy.is_empty() {
-                return Ok(files);
-            }
-            drop(files);
-            self.refuse_poisoned()?;
-            self.work.wait(seen, PATIENCE);
-        }
-    }
-}
-
-/// What makes everything of `version` go.
-fn removals(version: &Version) -> Edit {
-    let tables = version.tables();
-    let mut edit: Edit = tables
-        .map(|(level, table)| Part::RemoveTable(level, table.meta.id))
-        .collect();
-    edit.extend(
-        version
-            .value_states
-            .keys()
-            .map(|id| Part::RemoveValues(*id)),
-    );
-    edit
-}
-
-/// Writes overlapping runs anew as one. Of one version of a key that came twice, one stays.
-fn merge_runs(shared: &Shared, runs: &[Vec<Arc<Table>>]) -> Result<Vec<Arc<Table>>> {
-    let mut output = Output::new(shared, LEVELS - 1, Sequence(0), shared.options.table_bytes);
-    let mut merge = Merge::new(runs.iter().map(|tables| Child::run(tables)).collect());
-    merge.first()?;
-    let mut last: Option<(Vec<u8>, Sequence)> = None;
-    while let Some(entry) = merge.entry() {
-        let is_again = last
-            .as_ref()
-            .is_some_and(|(key, version)| key == entry.key && *version == entry.sequence);
-        if !is_again {
-            output.add(&entry)?;
-            last = Some((entry.key.to_vec(), entry.sequence));
-        }
-        merge.advance()?;
-    }
-    output.finish()
 }
 
 impl std::fmt::Debug for BulkWriter<'_> {

@@ -5,7 +5,8 @@ use std::io::Read;
 use kv_api::{Error, Result};
 
 use crate::badger::wire::{DELETED, DISCARDS_EARLIER, Frames, NAME, Pair, RESERVED_PREFIX};
-use crate::bulk::{BulkMode, BulkSpace, BulkWriter};
+use crate::bulk::{BulkSpace, BulkWriter};
+use crate::bulk_install::BulkMode;
 use crate::db::Db;
 use crate::error::damage;
 use crate::id::Sequence;
