@@ -105,12 +105,6 @@ impl Db {
     pub fn checkpoint(&self) -> Result<()> {
         checkpoint(&self.shared)
     }
-
-    /// Does at once what the background thread does when a segment was ended: compacts segments
-    /// with many dead bytes, and writes a checkpoint if the log behind the last one is long.
-    pub fn tidy(&self) -> Result<()> {
-        crate::maintenance::tidy(&self.shared, &|| true)
-    }
 }
 
 /// See [`Db::checkpoint`].

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use kv_api::{Durability, Error, Result};
 
 use crate::apply::{Changes, apply};
-use crate::batch::Batch;
+use crate::log::batch::Batch;
 use crate::log::failed::Failed;
 use crate::log::frame::HEAD_BYTES;
 use crate::log::segment::Segment;

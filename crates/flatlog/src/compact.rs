@@ -18,9 +18,9 @@ use std::sync::Arc;
 
 use kv_api::Result;
 
-use crate::batch::Op;
 use crate::db::Db;
 use crate::ids::{SegmentId, SpaceId};
+use crate::log::batch::Op;
 use crate::log::covered::Covered;
 use crate::log::failed::Failed;
 use crate::log::record::Kind;
@@ -31,7 +31,6 @@ use crate::log::writer::Log;
 use crate::names;
 use crate::place::Place;
 use crate::reader::Source;
-use crate::restore::remove_files;
 use crate::rewrite::Rewriter;
 use crate::root::Root;
 use crate::shared::Shared;
@@ -313,10 +312,10 @@ fn finish(shared: &Shared, victims: &[Arc<Segment>], mut rewritten: Rewritten) -
             .into_iter()
             .map(|(segment, _)| segment)
             .collect();
-        remove_files(shared, &unused);
+        shared.remove_files(&unused);
         return Ok(());
     };
-    remove_files(shared, victims);
+    shared.remove_files(victims);
     if let (Some(number), Some(victim)) = (old_checkpoint, victims.first()) {
         let path = victim.path.with_file_name(names::checkpoint(number));
         // Best effort: the next opening removes what nothing names.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use kv_api::{Error, Result};
 
+use crate::background::Background;
 use crate::commit;
-use crate::maintenance::Background;
 use crate::recovery::Recovery;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use kv_api::{Bytes, Error, Result, Space};
 
-use crate::batch::Batch;
 use crate::ids::{SegmentId, SpaceId};
 use crate::index::{Item, Walk};
+use crate::log::batch::Batch;
 use crate::log::record;
 use crate::place::Place;
 use crate::root::Root;

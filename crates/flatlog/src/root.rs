@@ -8,7 +8,7 @@ use crate::index::SpaceIndex;
 use crate::lease::Lease;
 use crate::log::table::SegmentTable;
 use crate::place::Place;
-use crate::value_index::ValueView;
+use crate::value_view::ValueView;
 
 /// A space's id and the record that gave it its name.
 #[derive(Clone, Copy, Debug)]

@@ -16,10 +16,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use kv_api::{Error, Result};
 
-use crate::batch::Batch;
+use crate::log::batch::Batch;
 use crate::log::failed::Failed;
-use crate::log::segment::salt_of;
-use crate::log::writer::{Log, LogRules};
+use crate::log::new_segment::LogRules;
+use crate::log::segment::{Segment, salt_of};
+use crate::log::writer::Log;
 use crate::options::Options;
 use crate::recovery::Recovery;
 use crate::root::Root;
@@ -114,6 +115,15 @@ impl Shared {
     pub(crate) fn lock(&self) -> Locked<'_> {
         // Every step under the lock leaves the state whole, so a panic elsewhere does not matter.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes the files of segments that nothing on disk names any more. Those who have them open
+    /// go on reading.
+    pub(crate) fn remove_files(&self, segments: &[Arc<Segment>]) {
+        for segment in segments {
+            // Best effort: the next opening removes what nothing names.
+            let _ = self.options.disk.remove(&segment.path);
+        }
     }
 
     /// The right to rewrite segments.

@@ -18,6 +18,7 @@ use crate::log::{mapped, record};
 use crate::names;
 use crate::place::Place;
 use crate::slice::Slice;
+use crate::state_file::SegmentEntry;
 
 /// Bytes of the header.
 pub(crate) const SEGMENT_HEADER_BYTES: u32 = 64;
@@ -111,6 +112,16 @@ impl Segment {
 
     pub(crate) fn id(&self) -> SegmentId {
         self.seal.segment
+    }
+
+    /// How the state names this segment while it holds nothing.
+    pub(crate) fn fresh_entry(&self) -> SegmentEntry {
+        SegmentEntry {
+            id: self.id(),
+            epoch: self.seal.epoch,
+            len: SEGMENT_HEADER_BYTES,
+            sorted: false,
+        }
     }
 
     pub(crate) fn capacity_bytes(&self) -> u32 {

@@ -14,15 +14,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use disk::{Disk, write_all_at, write_all_vectored_at};
 use kv_api::{Error, Result};
 
-use crate::apply::Watcher;
-use crate::batch::Batch;
 use crate::ids::SegmentId;
+use crate::log::batch::Batch;
 use crate::log::covered::Covered;
 use crate::log::failed::Failed;
 use crate::log::frame::{HEAD_BYTES, Head};
-pub(crate) use crate::log::new_segment::{LogRules, create_segment};
+use crate::log::new_segment::{LogRules, create_segment};
 use crate::log::segment::{SEGMENT_HEADER_BYTES, Segment};
-use crate::state_file::{SegmentEntry, StateFile};
+use crate::log::watcher::Watcher;
+use crate::state_file::StateFile;
 use crate::waker::Waker;
 
 /// Bytes of commits that are kept back from the file, at most.
@@ -307,7 +307,7 @@ impl Log {
         if let Some(active) = state.segments.last_mut() {
             active.len = self.end;
         }
-        state.segments.push(SegmentEntry::fresh(&segment));
+        state.segments.push(segment.fresh_entry());
         self.replace_state(state)?;
         self.begin_at(Arc::clone(&segment));
         tracing::debug!(segment = segment.id().0, "began a segment");

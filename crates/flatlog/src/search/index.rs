@@ -213,9 +213,12 @@ impl SearchIndex {
     pub fn memory_bytes(&self) -> IndexBytes {
         let parts = self.read();
         let lists: usize = parts.postings.iter().map(Posting::memory_bytes).sum();
+        // The bytes of a stored index are there for as long as one list is read from them.
+        let stored = parts.postings.iter().map(Posting::stored_bytes).max();
+        let stored = stored.unwrap_or(0);
         IndexBytes {
             dictionary: parts.dictionary.memory_bytes(),
-            postings: lists + parts.postings.capacity() * size_of::<Posting>(),
+            postings: lists + stored + parts.postings.capacity() * size_of::<Posting>(),
             changes: parts.changes.memory_bytes(),
         }
     }

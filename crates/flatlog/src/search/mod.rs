@@ -29,12 +29,13 @@ mod index;
 mod key_directory;
 mod posting;
 mod stored;
+mod stored_list;
 mod tokens;
 
 pub use crate::ids::KeyId;
 pub use characters::{Character, Characters, is_character_start};
 pub use id_bits::IdBits;
 pub use index::{Found, IndexBytes, SearchIndex, Side};
-pub(crate) use key_directory::KeyDirectory;
+pub(crate) use key_directory::{KeyDirectory, KeyRuns};
 pub use stored::DamagedIndex;
 pub use tokens::{Tokens, fold, for_each_token, tokens};
