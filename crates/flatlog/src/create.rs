@@ -7,8 +7,8 @@ use disk::{Disk, OpenOptions};
 use kv_api::{Error, Place, Result};
 
 use crate::ids::SegmentId;
+use crate::log::new_segment::{LogRules, create_segment};
 use crate::log::segment::SEGMENT_HEADER_BYTES;
-use crate::log::writer::{LogRules, create_segment};
 use crate::names;
 use crate::options::Options;
 use crate::state_file::StateFile;

@@ -13,9 +13,9 @@ use kv_api::{Error, Result};
 use crate::ids::{SegmentId, SpaceId};
 use crate::log::batch::Batch;
 use crate::log::frame::{HEAD_BYTES, Head};
+use crate::log::new_segment::{LogRules, create_segment};
 use crate::log::record::Kind;
 use crate::log::segment::{SEGMENT_HEADER_BYTES, Segment, salt_of};
-use crate::log::writer::{LogRules, create_segment};
 use crate::place::Place;
 use crate::state_file::SegmentEntry;
 

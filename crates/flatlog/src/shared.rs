@@ -18,8 +18,9 @@ use kv_api::{Error, Result};
 
 use crate::log::batch::Batch;
 use crate::log::failed::Failed;
+use crate::log::new_segment::LogRules;
 use crate::log::segment::{Segment, salt_of};
-use crate::log::writer::{Log, LogRules};
+use crate::log::writer::Log;
 use crate::options::Options;
 use crate::recovery::Recovery;
 use crate::root::Root;
