@@ -142,6 +142,50 @@ fn a_damaged_commit_before_a_later_one_is_corruption_and_nothing_is_cut() {
 }
 
 #[test]
+fn a_damaged_last_commit_that_was_certain_is_corruption_and_nothing_is_cut() {
+    let (_directory, path) = fresh();
+    let db = Options::new().background(false).open(&path).unwrap();
+    for number in 0..5_u8 {
+        db.update(|tx| tx.put([number], [number; 100])).unwrap();
+    }
+    // From now on `meta.state` says how much of the log is certain.
+    db.checkpoint().unwrap();
+    drop(db);
+    let file = path.join("values-000001.data");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[end] ^= 1;
+    std::fs::write(&file, &bytes).unwrap();
+    let error = Db::open(&path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+    assert!(files(&path).iter().all(|name| !name.starts_with("torn-")));
+}
+
+#[test]
+fn a_damaged_value_is_an_error_with_and_without_a_mapping() {
+    let (_directory, path) = fresh();
+    let options = || Options::new().background(false);
+    let db = options().open(&path).unwrap();
+    db.update(|tx| tx.put("key", [7; 100])).unwrap();
+    // Opening reads this, and nothing of the log.
+    db.checkpoint().unwrap();
+    db.close().unwrap();
+    drop(db);
+    let file = path.join("values-000001.data");
+    let mut bytes = std::fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&file, &bytes).unwrap();
+    for without in [false, true] {
+        let options = options().read_only(true).read_without_mapping(without);
+        let db = options.open(&path).unwrap();
+        let snapshot = db.snapshot().unwrap();
+        let error = snapshot.get("key").map(drop).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{without}: {error}");
+    }
+}
+
+#[test]
 fn a_missing_state_beside_data_is_not_taken_for_a_new_store() {
     let (_directory, path) = fresh();
     dropped_store(&path, 2);
