@@ -1,9 +1,10 @@
 //! The value index in a checkpoint.
 //!
-//! `MAGIC ids_end:u32 token* 0 crc32:u32`, little-endian; a token is `length bytes count
-//! difference*`, its numbers LEB128 varints, the tokens and the ids of each ascending. The
-//! checksum covers all before it. Commit indexes of changes are not stored: what is read back
-//! serves snapshots begun later only.
+//! `MAGIC ids_end:u32 token* 0 crc32:u32`, little-endian; a token is `length bytes ids exceptions
+//! exceptions`, ids are `count difference*`, its numbers LEB128 varints, the tokens and the ids of
+//! each ascending. Exceptions (see `standing`; of writing, and of what stands before) are 0 for
+//! none, 1 for all, and 2 with ids. The checksum covers all before it. Commit indexes of changes
+//! are not stored: what is read back serves snapshots begun later only.
 //!
 //! Ids may be given other numbers on the way, so that a checkpoint need not store them: it counts
 //! its rows. The writer of the index goes on meanwhile; the changed ids, asked for at the end, say
@@ -17,14 +18,20 @@ use roaring::RoaringBitmap;
 use crate::search::dictionary::Dictionary;
 use crate::search::index::SearchIndex;
 use crate::search::posting::Posting;
+use crate::search::standing::{Exceptions, Standings};
+use crate::search::token_keys::TokenKeys;
 
-const MAGIC: &[u8; 8] = b"flatidx\x01";
+const MAGIC: &[u8; 8] = b"flatidx\x02";
 
 /// How many tokens are copied under one hold of the lock.
 const TOKENS_PER_HOLD: usize = 256;
 
 /// How many bytes are gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 16;
+
+const NO_EXCEPTIONS: u64 = 0;
+const ALL_EXCEPTIONS: u64 = 1;
+const LISTED_EXCEPTIONS: u64 = 2;
 
 /// Bytes that are not a stored index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,11 +79,8 @@ impl SearchIndex {
                 break;
             };
             last.clone_from(token);
-            for (token, list) in &lists {
-                let mut ids = Vec::new();
-                list.for_each(|id| ids.extend(number_of(id)));
-                ids.sort_unstable();
-                out.token(token, &ids)?;
+            for (token, keys) in &lists {
+                out.token(token, keys, number_of)?;
             }
         }
         put_number(&mut out.buffer, 0);
@@ -84,14 +88,13 @@ impl SearchIndex {
     }
 
     /// The next tokens behind `last` and their lists, under one short hold.
-    fn lists_after(&self, last: &[u8]) -> Vec<(Vec<u8>, Posting)> {
+    fn lists_after(&self, last: &[u8]) -> Vec<(Vec<u8>, TokenKeys)> {
         let parts = self.read();
         let numbers = parts.dictionary.in_order_after(last).take(TOKENS_PER_HOLD);
         numbers
             .map(|number| {
-                let list = parts.postings.get(number.0 as usize);
-                let token = parts.dictionary.token(number).to_vec();
-                (token, list.cloned().unwrap_or_default())
+                let keys = parts.keys_of(number).cloned().unwrap_or_default();
+                (parts.dictionary.token(number).to_vec(), keys)
             })
             .collect()
     }
@@ -130,23 +133,23 @@ impl SearchIndex {
         }
         let ids_end = input.fixed()?;
         let mut dictionary = Dictionary::new();
-        let mut postings = Vec::new();
+        let mut known = Vec::new();
         let mut before: &[u8] = &[];
         while let Some(token) = input.token(before)? {
-            let list = input.posting(ids_end, unknown)?;
+            let keys = input.keys(ids_end, unknown)?;
             before = token;
-            if list.len() == 0 {
+            if keys.ids.is_empty() {
                 continue;
             }
             if dictionary.find_or_add(token).is_none() {
                 return Err(damage(input.at, "more tokens than an index holds"));
             }
-            postings.push(list);
+            known.push(keys);
         }
         if input.at != body.len() {
             return Err(damage(input.at, "bytes behind the last token"));
         }
-        Ok(SearchIndex::with_parts(dictionary, postings, ids_end))
+        Ok(SearchIndex::with_parts(dictionary, known, ids_end))
     }
 }
 
@@ -166,13 +169,37 @@ impl<'a, W: Write> Checked<'a, W> {
         }
     }
 
-    /// Adds a token and its ids, which ascend; nothing if there are none.
-    fn token(&mut self, token: &[u8], ids: &[u32]) -> io::Result<()> {
+    /// Adds a token and its keys; nothing if there are none.
+    fn token(
+        &mut self,
+        token: &[u8],
+        keys: &TokenKeys,
+        number_of: &dyn Fn(u32) -> Option<u32>,
+    ) -> io::Result<()> {
+        let ids = renumbered(&keys.ids, number_of);
         if ids.is_empty() {
             return Ok(());
         }
         put_number(&mut self.buffer, token.len() as u64);
         self.buffer.extend_from_slice(token);
+        self.ids(&ids)?;
+        let usual = Standings::default();
+        let standings = keys.standings.as_deref().unwrap_or(&usual);
+        for exceptions in [&standings.rewritten, &standings.apart] {
+            match exceptions {
+                Exceptions::None => put_number(&mut self.buffer, NO_EXCEPTIONS),
+                Exceptions::All => put_number(&mut self.buffer, ALL_EXCEPTIONS),
+                Exceptions::Some(listed) => {
+                    put_number(&mut self.buffer, LISTED_EXCEPTIONS);
+                    self.ids(&renumbered(listed, number_of))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds ids, which ascend.
+    fn ids(&mut self, ids: &[u32]) -> io::Result<()> {
         put_number(&mut self.buffer, ids.len() as u64);
         let mut next = 0;
         for &id in ids {
@@ -201,6 +228,14 @@ impl<'a, W: Write> Checked<'a, W> {
         let sum = self.sum.finalize();
         self.to.write_all(&sum.to_le_bytes())
     }
+}
+
+/// The ids under their other numbers, ascending.
+fn renumbered(ids: &Posting, number_of: &dyn Fn(u32) -> Option<u32>) -> Vec<u32> {
+    let mut numbers = Vec::new();
+    ids.for_each(|id| numbers.extend(number_of(id)));
+    numbers.sort_unstable();
+    numbers
 }
 
 fn put_number(to: &mut Vec<u8>, mut number: u64) {
@@ -270,7 +305,42 @@ impl<'a> Input<'a> {
         Ok(Some(token))
     }
 
-    fn posting(&mut self, ids_end: u32, unknown: &RoaringBitmap) -> Result<Posting, DamagedIndex> {
+    /// The keys of a token.
+    fn keys(&mut self, ids_end: u32, unknown: &RoaringBitmap) -> Result<TokenKeys, DamagedIndex> {
+        let (ids, count) = self.posting(ids_end, unknown)?;
+        if count == 0 {
+            return Err(damage(self.at, "a token without keys"));
+        }
+        let standings = Standings {
+            rewritten: self.exceptions(ids_end, unknown)?,
+            apart: self.exceptions(ids_end, unknown)?,
+        };
+        let standings = (!standings.are_usual()).then(|| Box::new(standings));
+        Ok(TokenKeys { ids, standings })
+    }
+
+    fn exceptions(
+        &mut self,
+        ids_end: u32,
+        unknown: &RoaringBitmap,
+    ) -> Result<Exceptions, DamagedIndex> {
+        Ok(match self.number()? {
+            NO_EXCEPTIONS => Exceptions::None,
+            ALL_EXCEPTIONS => Exceptions::All,
+            LISTED_EXCEPTIONS => match self.posting(ids_end, unknown)?.0 {
+                listed if listed.is_empty() => Exceptions::None,
+                listed => Exceptions::Some(listed),
+            },
+            _ => return Err(damage(self.at, "exceptions of an unknown kind")),
+        })
+    }
+
+    /// Ids, and how many there are with the unknown ones.
+    fn posting(
+        &mut self,
+        ids_end: u32,
+        unknown: &RoaringBitmap,
+    ) -> Result<(Posting, u64), DamagedIndex> {
         let count = self.number()?;
         let mut list = Posting::default();
         let mut next = 0u64;
@@ -285,9 +355,6 @@ impl<'a> Input<'a> {
             }
             next = u64::from(id) + 1;
         }
-        if count == 0 {
-            return Err(damage(self.at, "a token without keys"));
-        }
-        Ok(list)
+        Ok((list, count))
     }
 }
