@@ -131,8 +131,8 @@ pub(crate) fn inline_value(node: &Node, sequence: u64) -> Result<Vec<u8>> {
     }
     .encode()
     .to_vec();
-    value.resize(BUCKET_HEADER_BYTES + node.size_bytes(), 0);
-    let image = value.get_mut(BUCKET_HEADER_BYTES..).unwrap_or_default();
-    node.write_to(image, PageId(0), 0)?;
+    value.extend_from_slice(node.image());
+    let page = value.get_mut(BUCKET_HEADER_BYTES..).unwrap_or_default();
+    node.stamp(page, PageId(0), 0)?;
     Ok(value)
 }

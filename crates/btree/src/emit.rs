@@ -67,7 +67,7 @@ fn write_node<K: PageSink>(
     let id = sink.allocate(pages)?;
     let overflow = u32::try_from(pages - 1)
         .map_err(|_| pager::Error::page(id, "a node longer than 2^32 pages"))?;
-    node.write_to(sink.image(id, pages)?, id, overflow)?;
+    node.stamp(sink.image(id, pages, node.image())?, id, overflow)?;
     tree.counts.spills += 1;
     Ok(id)
 }

@@ -104,10 +104,6 @@ impl Node {
         origin: Option<(PageId, u64)>,
         written_here: bool,
     ) -> pager::Result<Node> {
-        let mut node = Node {
-            origin,
-            ..Node::new(elements.is_leaf())
-        };
         let end = match elements.count().checked_sub(1) {
             Some(last) => elements.spot(last)?.end(),
             None => HEADER_BYTES,
@@ -116,11 +112,20 @@ impl Node {
             let packed = elements.bytes().get(..end).unwrap_or_default();
             let mut image = Vec::with_capacity(packed.len() + GROWTH_BYTES);
             image.extend_from_slice(packed);
-            node.image = image;
-            node.heads = None;
-            node.count = elements.count();
-            return Ok(node);
+            return Ok(Node {
+                leaf: elements.is_leaf(),
+                count: elements.count(),
+                image,
+                heads: None,
+                origin,
+                unbalanced: false,
+                appended_only: true,
+            });
         }
+        let mut node = Node {
+            origin,
+            ..Node::new(elements.is_leaf())
+        };
         for index in 0..elements.count() {
             let (key, value) = (elements.key(index)?, elements.value(index)?);
             node.insert(index, key, value, elements.flags(index)?);
@@ -473,18 +478,20 @@ impl Node {
         spot.map_or(0, |spot| ELEMENT_BYTES + spot.key_bytes + spot.value_bytes)
     }
 
-    /// Writes the node as page `id`, a run of `overflow` more pages, into `target`, which is at
-    /// least as long as it. Every child must have a page by now.
-    pub fn write_to(&self, target: &mut [u8], id: PageId, overflow: u32) -> pager::Result<()> {
-        let too_small = || pager::Error::page(id, "an image too small for its elements");
-        let body = target.get_mut(..self.image.len()).ok_or_else(too_small)?;
-        body.copy_from_slice(&self.image);
-        let count = u16::try_from(self.count).map_err(|_| too_small())?;
+    /// What the node takes on a page, the header still blank. Every child must have a page by now.
+    pub fn image(&self) -> &[u8] {
+        &self.image
+    }
+
+    /// Makes `page`, which begins with the node's image, page `id`, a run of `overflow` more pages.
+    pub fn stamp(&self, page: &mut [u8], id: PageId, overflow: u32) -> pager::Result<()> {
+        let too_many = |_| pager::Error::page(id, "more elements than a page can count");
+        let count = u16::try_from(self.count).map_err(too_many)?;
         let kind = match self.leaf {
             true => PageKind::Leaf,
             false => PageKind::Branch,
         };
-        write_header(target, id, kind, count, overflow);
+        write_header(page, id, kind, count, overflow);
         Ok(())
     }
 }

@@ -107,6 +107,23 @@ impl Core {
 
     /// Lets a sync of a file or directory through, or fails it.
     pub(crate) fn sync(&mut self, call: Call, node: u64) -> io::Result<()> {
+        let synced = match call {
+            Call::SyncDirectory => Event::SyncDirectory { directory: node },
+            _ => Event::SyncFile {
+                inode: node,
+                all: call == Call::SyncAll,
+            },
+        };
+        self.sync_as(call, node, synced)
+    }
+
+    /// The same for bytes of a file that were written a moment ago.
+    pub(crate) fn sync_bytes(&mut self, inode: u64, start: u64, end: u64) -> io::Result<()> {
+        let synced = Event::SyncBytes { inode, start, end };
+        self.sync_as(Call::SyncData, inode, synced)
+    }
+
+    fn sync_as(&mut self, call: Call, node: u64, synced: Event) -> io::Result<()> {
         match self.faults.pass(call) {
             Passage::Lie => Ok(()),
             Passage::Refused { errno, reverts } => {
@@ -118,13 +135,7 @@ impl Core {
                 Err(Passage::error(errno))
             }
             Passage::Free | Passage::Short(_) => {
-                self.record(match call {
-                    Call::SyncDirectory => Event::SyncDirectory { directory: node },
-                    _ => Event::SyncFile {
-                        inode: node,
-                        all: call == Call::SyncAll,
-                    },
-                });
+                self.record(synced);
                 Ok(())
             }
         }

@@ -16,6 +16,8 @@ pub(crate) enum Event {
     Change { effect: Effect, tied: bool },
     /// A file's sync succeeded; `all` for everything, otherwise what reading back needs.
     SyncFile { inode: u64, all: bool },
+    /// These bytes of a file were made durable, and as much of its length as they need.
+    SyncBytes { inode: u64, start: u64, end: u64 },
     /// A directory's sync succeeded.
     SyncDirectory { directory: u64 },
     /// A sync of a file or directory failed. `reverted`: what was pending in the file is gone for
@@ -65,6 +67,9 @@ impl fmt::Display for Event {
             },
             Event::SyncFile { inode, all: true } => write!(f, "sync_all file {inode}"),
             Event::SyncFile { inode, all: false } => write!(f, "sync_data file {inode}"),
+            Event::SyncBytes { inode, start, end } => {
+                write!(f, "sync bytes {start}..{end} of file {inode}")
+            }
             Event::SyncDirectory { directory } => write!(f, "sync_directory {directory}"),
             Event::FailedSync { node, .. } => write!(f, "sync of {node} FAILS"),
             Event::Failed { call } => write!(f, "{call:?} FAILS"),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::sync::{Arc, MutexGuard};
 
-use ::disk::{Access, File, FileIdentity, LockKind, MapOptions, View};
+use ::disk::{Access, File, FileIdentity, LockKind, MapOptions, View, write_all_at};
 
 use crate::core::{Core, Shared, lock};
 use crate::fault::Call;
@@ -71,6 +71,13 @@ impl File for CrashFile {
             .copied()
             .collect();
         self.write_at(&whole, offset)
+    }
+
+    fn write_durable_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        write_all_at(self, bytes, offset)?;
+        let end = offset.saturating_add(bytes.len() as u64);
+        // Nothing else of the file becomes durable with them.
+        self.core().sync_bytes(self.inode, offset, end)
     }
 
     fn len(&self) -> io::Result<u64> {

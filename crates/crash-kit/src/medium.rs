@@ -9,6 +9,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
+use std::ops::Range;
 
 use crate::choice::{Choice, SECTOR_BYTES, sectors};
 use crate::event::Event;
@@ -96,7 +97,9 @@ impl Medium {
                     needs,
                 });
             }
-            Event::SyncFile { inode, all } => self.sync_file(*inode, *all),
+            Event::SyncFile { inode, all: true } => self.sync_file(*inode, 0..u64::MAX, u64::MAX),
+            Event::SyncFile { inode, all: false } => self.sync_file(*inode, 0..u64::MAX, 0),
+            Event::SyncBytes { inode, start, end } => self.sync_file(*inode, *start..*end, 0),
             Event::SyncDirectory { directory } => self.sync_directory(*directory),
             Event::FailedSync { node, reverted } => self.fail_sync(*node, *reverted),
             Event::Failed { .. } | Event::Mark(_) => {}
@@ -119,9 +122,9 @@ impl Medium {
         image
     }
 
-    fn sync_file(&mut self, inode: u64, all: bool) {
+    /// Makes writes to `range` certain, and lengths up to `needed_bytes` or what those need.
+    fn sync_file(&mut self, inode: u64, range: Range<u64>, mut needed_bytes: u64) {
         // Walking backwards: how far the changes made later need the file to reach.
-        let mut needed_bytes = if all { u64::MAX } else { 0 };
         for pending in self.pending.iter_mut().rev() {
             let certain = match &pending.effect {
                 Effect::Write {
@@ -129,8 +132,12 @@ impl Medium {
                     offset,
                     bytes,
                 } if *of == inode => {
-                    needed_bytes = needed_bytes.max(offset + bytes.len() as u64);
-                    true
+                    let end = offset + bytes.len() as u64;
+                    let synced = *offset < range.end && range.start < end;
+                    if synced {
+                        needed_bytes = needed_bytes.max(end);
+                    }
+                    synced
                 }
                 // Growing by length alone is not needed to read anything back.
                 Effect::SetLen {
@@ -328,6 +335,30 @@ mod tests {
             effect,
             tied: false,
         }
+    }
+
+    #[test]
+    fn a_durable_write_takes_its_length_along_and_no_other_write() {
+        let mut medium = Medium::default();
+        let write = |offset| Effect::Write {
+            inode: 2,
+            offset,
+            bytes: vec![7; 512].into(),
+        };
+        for event in [grow(0, 1536), grow(1536, 4096)] {
+            medium.apply(&event);
+        }
+        medium.apply(&change(write(0)));
+        medium.apply(&change(write(1024)));
+        medium.apply(&Event::SyncBytes {
+            inode: 2,
+            start: 1024,
+            end: 1536,
+        });
+        let open: Vec<usize> = medium.units().iter().map(|unit| unit.sectors).collect();
+        assert_eq!(open, [0, 1], "the longer length and the first write");
+        let left = medium.survivor(&[Choice::Lost, Choice::Lost]);
+        assert_eq!(left.file_len(2), 1536);
     }
 
     #[test]

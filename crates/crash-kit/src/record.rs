@@ -228,7 +228,7 @@ fn is_worth_a_crash(event: &Event) -> bool {
     match event {
         Event::Change { .. } | Event::FailedSync { .. } => true,
         Event::Mark(Mark::Begin(_)) | Event::Failed { .. } => false,
-        Event::SyncFile { .. } | Event::SyncDirectory { .. } => false,
+        Event::SyncFile { .. } | Event::SyncBytes { .. } | Event::SyncDirectory { .. } => false,
         Event::Mark(_) => true,
     }
 }

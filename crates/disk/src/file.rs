@@ -115,6 +115,15 @@ pub trait File: Send + Sync + fmt::Debug + 'static {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
     /// Writes the slices one behind the other at `offset`; may write less than asked.
     fn write_vectored_at(&self, slices: &[IoSlice<'_>], offset: u64) -> io::Result<usize>;
+    /// Writes all of `bytes` at `offset` and makes them durable, with as much of the length as
+    /// reading them back needs. Promises nothing about what was written before.
+    fn write_durable_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut done = 0;
+        while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
+            done += written(self.write_at(rest, offset + done as u64))?;
+        }
+        self.sync_data()
+    }
     /// The length in bytes.
     fn len(&self) -> io::Result<u64>;
     /// Whether the length is 0.

@@ -1,18 +1,18 @@
-//! A set of page numbers kept as runs, with the run lengths indexed.
+//! A set of page numbers with its runs indexed by length.
 //!
-//! Invariants: runs neither touch nor overlap; `by_length` mirrors `by_start`; `pages` is the sum
-//! of all lengths.
+//! Invariant: `by_length` holds the maximal runs of `set`, and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::id::PageId;
+use crate::page_set::PageSet;
 
-/// Free pages as maximal runs. Every operation costs O(log runs).
+/// Free pages as maximal runs. Every operation costs O(log runs), and more only where it meets
+/// runs of many thousands of pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extents {
-    by_start: BTreeMap<u64, u64>,
+    set: PageSet,
     by_length: BTreeSet<(u64, u64)>,
-    pages: u64,
 }
 
 impl Extents {
@@ -23,74 +23,74 @@ impl Extents {
 
     /// Pages in the set.
     pub fn pages(&self) -> u64 {
-        self.pages
+        self.set.len()
     }
 
     /// Runs in the set.
     pub fn runs(&self) -> usize {
-        self.by_start.len()
+        self.by_length.len()
     }
 
     /// Whether page `id` is in the set.
     pub fn contains(&self, id: PageId) -> bool {
-        self.overlaps(id, 1)
+        self.set.contains(id)
     }
 
     /// Whether any of `pages` pages from `start` is in the set.
     pub fn overlaps(&self, start: PageId, pages: u64) -> bool {
-        let end = start.0.saturating_add(pages);
-        let before = self.by_start.range(..end).next_back();
-        before.is_some_and(|(run, len)| run + len > start.0)
+        self.set.overlaps(start, pages)
     }
 
     /// Adds a run; answers `false`, changing nothing, if any of it is there already.
     pub fn insert(&mut self, start: PageId, pages: u64) -> bool {
-        if pages == 0 || self.overlaps(start, pages) {
-            return pages == 0;
+        if pages == 0 {
+            return true;
         }
-        let (mut first, mut len) = (start.0, pages);
-        let before = self
-            .by_start
-            .range(..first)
-            .next_back()
-            .map(|(run, len)| (*run, *len));
-        if let Some((run, run_len)) = before.filter(|(run, run_len)| run + run_len == first) {
-            self.remove_run(run, run_len);
-            (first, len) = (run, len + run_len);
+        if !self.set.insert(start, pages) {
+            return false;
         }
-        let after = first.saturating_add(len);
-        if let Some(run_len) = self.by_start.get(&after).copied() {
-            self.remove_run(after, run_len);
-            len += run_len;
+        let end = PageId(start.0 + pages);
+        let (first, last) = (self.set.start_of_run(start), self.set.end_of_run(end));
+        if first < start {
+            self.by_length.remove(&(start.0 - first.0, first.0));
         }
-        self.add_run(first, len);
+        if end < last {
+            self.by_length.remove(&(last.0 - end.0, end.0));
+        }
+        self.by_length.insert((last.0 - first.0, first.0));
         true
     }
 
     /// Removes a run that is in the set; answers `false`, changing nothing, if part of it is not.
     pub fn remove(&mut self, start: PageId, pages: u64) -> bool {
-        let end = start.0.saturating_add(pages);
-        let around = self
-            .by_start
-            .range(..=start.0)
-            .next_back()
-            .map(|(run, len)| (*run, *len));
-        let Some((run, len)) = around.filter(|(run, len)| run + len >= end) else {
-            return false;
-        };
-        self.remove_run(run, len);
-        for (rest, rest_len) in [(run, start.0 - run), (end, run + len - end)] {
+        if pages == 0 || !self.set.contains_run(start, pages) {
+            return pages == 0;
+        }
+        let first = self.set.start_of_run(start);
+        let last = self.set.end_of_run(PageId(start.0 + pages));
+        self.cut((last.0 - first.0, first.0), start, pages);
+        true
+    }
+
+    /// Removes `pages` pages from `start` out of the run that stands as `run` in `by_length`.
+    fn cut(&mut self, run: (u64, u64), start: PageId, pages: u64) {
+        let (len, first) = run;
+        let (end, last) = (start.0 + pages, first + len);
+        self.set.remove(start, pages);
+        self.by_length.remove(&run);
+        for (rest, rest_len) in [(first, start.0 - first), (end, last - end)] {
             if rest_len > 0 {
-                self.add_run(rest, rest_len);
+                self.by_length.insert((rest_len, rest));
             }
         }
-        true
     }
 
     /// Takes `pages` adjacent pages: the lowest of the shortest runs that have as many.
     pub fn take(&mut self, pages: u64) -> Option<PageId> {
-        let (_, start) = self.by_length.range((pages, 0)..).next().copied()?;
-        self.remove(PageId(start), pages).then_some(PageId(start))
+        let run = self.by_length.range((pages, 0)..).next().copied()?;
+        let start = PageId(run.1);
+        self.cut(run, start, pages);
+        Some(start)
     }
 
     /// Takes `pages` adjacent pages from the lowest run that has as many. Costs O(runs).
@@ -110,26 +110,13 @@ impl Extents {
     pub fn take_longest(&mut self, pages_max: u64) -> Option<(PageId, u64)> {
         let (start, len) = self.longest()?;
         let pages = len.min(pages_max);
-        self.remove(start, pages).then_some((start, pages))
+        self.cut((len, start.0), start, pages);
+        Some((start, pages))
     }
 
     /// The runs, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (PageId, u64)> + '_ {
-        self.by_start
-            .iter()
-            .map(|(start, len)| (PageId(*start), *len))
-    }
-
-    fn add_run(&mut self, start: u64, len: u64) {
-        self.by_start.insert(start, len);
-        self.by_length.insert((len, start));
-        self.pages += len;
-    }
-
-    fn remove_run(&mut self, start: u64, len: u64) {
-        self.by_start.remove(&start);
-        self.by_length.remove(&(len, start));
-        self.pages -= len;
+        self.set.runs()
     }
 }
 
@@ -192,7 +179,10 @@ mod tests {
             .iter()
             .zip(extents.iter().skip(1))
             .all(|(a, b)| a.0.0 + a.1 < b.0.0);
-        apart && extents.pages() == model.len() as u64 && ids.iter().eq(model.iter())
+        apart
+            && extents.pages() == model.len() as u64
+            && extents.runs() == extents.iter().count()
+            && ids.iter().eq(model.iter())
     }
 
     #[test]

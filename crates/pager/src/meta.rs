@@ -107,28 +107,35 @@ impl Meta {
 
     /// The record, checksum included.
     pub fn encode(&self) -> [u8; META_BYTES] {
-        let mut fields = Vec::with_capacity(META_BYTES);
-        for field in [MAGIC, VERSION, self.page_bytes, self.flags] {
-            fields.extend_from_slice(&field.to_le_bytes());
-        }
-        let words = [
+        let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        let fields = [
+            pair(MAGIC, VERSION),
+            pair(self.page_bytes, self.flags),
             self.root.0,
             self.root_sequence,
             self.freelist.0,
             self.high_water.0,
             self.txid.0,
+            0,
         ];
-        for word in words {
-            fields.extend_from_slice(&word.to_le_bytes());
-        }
-        let checksum = fnv_1a(&fields);
-        fields.extend_from_slice(&checksum.to_le_bytes());
         let mut record = [0; META_BYTES];
+        for (to, field) in record.as_chunks_mut().0.iter_mut().zip(fields) {
+            *to = field.to_le_bytes();
+        }
+        let (checked, checksum) = record.split_at_mut(CHECKED_BYTES);
+        checksum.copy_from_slice(&fnv_1a(checked).to_le_bytes());
         record
-            .iter_mut()
-            .zip(fields)
-            .for_each(|(to, from)| *to = from);
-        record
+    }
+
+    /// What is written of page `id` when it becomes this meta: the header and the record. The rest
+    /// of the page is zeros since the file was made, and nobody reads it.
+    pub fn record(&self, id: PageId) -> [u8; META_WRITE_BYTES] {
+        let mut written = [0; META_WRITE_BYTES];
+        write_header(&mut written, id, PageKind::Meta, 0, 0);
+        if let Some(record) = written.last_chunk_mut() {
+            *record = self.encode();
+        }
+        written
     }
 
     /// The checksum this record carries on disk.
@@ -139,10 +146,9 @@ impl Meta {
     /// A whole page that holds this record, for page `id`.
     pub fn page_image(&self, id: PageId) -> Vec<u8> {
         let page_bytes = usize::try_from(self.page_bytes).unwrap_or(usize::MAX);
-        let mut image = vec![0; page_bytes.max(HEADER_BYTES + META_BYTES)];
-        write_header(&mut image, id, PageKind::Meta, 0, 0);
-        if let Some(target) = image.get_mut(HEADER_BYTES..HEADER_BYTES + META_BYTES) {
-            target.copy_from_slice(&self.encode());
+        let mut image = vec![0; page_bytes.max(META_WRITE_BYTES)];
+        if let Some(written) = image.first_chunk_mut() {
+            *written = self.record(id);
         }
         image
     }

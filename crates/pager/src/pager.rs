@@ -12,7 +12,7 @@ use std::sync::Arc;
 use disk::{File, MapOptions, ReadView, View, read_exact_at, write_all_at, write_all_vectored_at};
 
 use crate::id::{PageId, TxId};
-use crate::meta::{META_WRITE_BYTES, Meta, Slot};
+use crate::meta::{Meta, Slot};
 use crate::page::{PageKind, write_header};
 use crate::page_view::PageView;
 use crate::probe::probe;
@@ -253,11 +253,19 @@ impl Pager {
 
     /// Writes a meta into `slot`.
     pub fn write_meta(&self, slot: Slot, meta: &Meta) -> Result<()> {
-        let offset = slot.page().0.saturating_mul(self.growth.page_bytes);
-        // The rest of the page is zeros since the file was made, and nobody reads it.
-        let record = meta.page_image(slot.page());
-        let record = record.get(..META_WRITE_BYTES).unwrap_or_default();
-        write_all_at(&*self.file, record, offset).map_err(Error::io("writing the meta"))
+        let written = write_all_at(&*self.file, &meta.record(slot.page()), self.offset(slot));
+        written.map_err(Error::io("writing the meta"))
+    }
+
+    /// Writes a meta into `slot` and makes it durable, and nothing else.
+    pub fn write_meta_durably(&self, slot: Slot, meta: &Meta) -> Result<()> {
+        let record = meta.record(slot.page());
+        let written = self.file.write_durable_at(&record, self.offset(slot));
+        written.map_err(Error::io("writing and syncing the meta"))
+    }
+
+    fn offset(&self, slot: Slot) -> u64 {
+        slot.page().0.saturating_mul(self.growth.page_bytes)
     }
 
     /// Makes written pages durable.

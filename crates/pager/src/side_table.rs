@@ -7,7 +7,9 @@
 //! * words read between two equal tags belong together (a sequence lock): whoever fills a slot
 //!   marks it busy first, and every filling gets another number;
 //! * a slot once filled stays so until its page is forgotten. A file larger than the table has
-//!   pages without a slot, never two pages that push each other out.
+//!   pages without a slot, never two pages that push each other out;
+//! * a page has the choice of a few slots, and may be in several of them if two readers came at
+//!   once: forgetting it looks at all.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
@@ -88,22 +90,31 @@ pub struct SideTable {
     warm_up: AtomicU64,
     /// Slots that are allocated together, on the first visit to any of them.
     chunk_slots: usize,
+    chunk_shift: u32,
     slot_words: usize,
+    /// Slots a page has the choice of, and how many chunks they lie apart.
+    ways: usize,
+    way_chunks: usize,
 }
 
 impl SideTable {
     /// A table of slots of `words` words (rounded up to whole cache lines, the tag among them)
-    /// that takes up to `bytes_max` bytes, by `chunk_slots` slots as pages come to need them.
-    pub fn new(words: usize, chunk_slots: usize, bytes_max: usize) -> SideTable {
+    /// that takes up to `bytes_max` bytes, by `chunk_slots` slots (rounded up to a power of two)
+    /// as pages come to need them. A page has the choice of `ways` slots.
+    pub fn new(words: usize, chunk_slots: usize, ways: usize, bytes_max: usize) -> SideTable {
         let slot_words = words.next_multiple_of(LINE_WORDS).max(LINE_WORDS);
-        let chunk_slots = chunk_slots.max(1);
+        let chunk_slots = chunk_slots.max(1).next_power_of_two();
         let chunk_bytes = slot_words * size_of::<AtomicU64>() * chunk_slots;
+        let chunks_max = bytes_max / chunk_bytes;
         SideTable {
             chunks: OnceLock::new(),
-            chunks_max: bytes_max / chunk_bytes,
+            chunks_max,
             warm_up: AtomicU64::new(0),
             chunk_slots,
+            chunk_shift: chunk_slots.trailing_zeros(),
             slot_words,
+            ways: ways.min(chunks_max),
+            way_chunks: chunks_max / ways.max(1),
         }
     }
 
@@ -112,19 +123,35 @@ impl SideTable {
         self.slot_words - 1
     }
 
-    /// Number of the chunk that has page `id`'s slot, and the slot's first word in it.
+    /// Number of the chunk that has page `id`'s slot of this way, and the slot's first word in it.
     #[inline]
-    fn place_of(&self, id: PageId) -> Option<(usize, usize)> {
+    fn place_of(&self, id: PageId, way: usize) -> Option<(usize, usize)> {
         let number = usize::try_from(id.0).ok()?;
-        let chunk = (number / self.chunk_slots).checked_rem(self.chunks_max)?;
-        Some((chunk, number % self.chunk_slots * self.slot_words))
+        let mut chunk = (number >> self.chunk_shift).wrapping_add(way * self.way_chunks);
+        // Dividing costs more than the rest of this, and few files are larger than their table.
+        if chunk >= self.chunks_max {
+            chunk = chunk.checked_rem(self.chunks_max)?;
+        }
+        let inside = number & ((1 << self.chunk_shift) - 1);
+        Some((chunk, inside * self.slot_words))
     }
 
     #[inline]
-    fn slot(&self, id: PageId) -> Option<Slot<'_>> {
-        let (chunk, first) = self.place_of(id)?;
+    fn slot(&self, id: PageId, way: usize) -> Option<Slot<'_>> {
+        let (chunk, first) = self.place_of(id, way)?;
         let chunk = self.chunks.get()?.get(chunk)?.get()?;
         self.slot_in(chunk, first)
+    }
+
+    /// The slot that page `id` has, and its tag.
+    #[inline]
+    fn slot_of(&self, id: PageId) -> Option<(Slot<'_>, &AtomicU64)> {
+        (0..self.ways).find_map(|way| {
+            let slot = self.slot(id, way)?;
+            let tag = slot.tag()?;
+            let is_of = Tag(tag.load(Ordering::Relaxed)).is_of(id);
+            is_of.then_some((slot, tag))
+        })
     }
 
     #[inline]
@@ -139,9 +166,21 @@ impl SideTable {
             || self.warm_up.fetch_add(1, Ordering::Relaxed) + 1 >= WARM_UP_VISITS
     }
 
-    /// Page `id`'s slot, made if it is not there yet.
-    fn slot_or_new(&self, id: PageId) -> Option<Slot<'_>> {
-        let (chunk, first) = self.place_of(id)?;
+    /// The tag of page `id`'s slot, or of the first that nobody has taken.
+    fn tag_or_free(&self, id: PageId) -> Option<&AtomicU64> {
+        let free = || (0..self.ways).find_map(|way| self.free_tag(id, way));
+        self.slot_of(id).map(|(_, tag)| tag).or_else(free)
+    }
+
+    /// The tag of page `id`'s slot of this way, made if it is not there yet, unless it is taken.
+    fn free_tag(&self, id: PageId, way: usize) -> Option<&AtomicU64> {
+        let tag = self.slot_or_new(id, way)?.tag()?;
+        let taken = Tag(tag.load(Ordering::Relaxed)).is_taken();
+        (!taken).then_some(tag)
+    }
+
+    fn slot_or_new(&self, id: PageId, way: usize) -> Option<Slot<'_>> {
+        let (chunk, first) = self.place_of(id, way)?;
         let chunks = self.chunks.get_or_init(|| {
             let empty = std::iter::repeat_with(OnceLock::new);
             empty.take(self.chunks_max).collect()
@@ -159,8 +198,7 @@ impl SideTable {
         id: PageId,
         read: impl FnOnce(Words<'a>) -> Option<T>,
     ) -> Option<T> {
-        let slot = self.slot(id)?;
-        let tag = slot.tag()?;
+        let (slot, tag) = self.slot_of(id)?;
         let before = Tag(tag.load(Ordering::Acquire));
         if !before.is_full_of(id) {
             return None;
@@ -177,7 +215,7 @@ impl SideTable {
         if id.0 > Tag::PAGE_MASK || !self.is_warm() {
             return false;
         }
-        let Some(tag) = self.slot_or_new(id).and_then(Slot::tag) else {
+        let Some(tag) = self.tag_or_free(id) else {
             return false;
         };
         let before = Tag(tag.load(Ordering::Relaxed));
@@ -200,10 +238,17 @@ impl SideTable {
 
     /// Keeps `words`, worked out from page `id`, unless the slot is another page's.
     pub fn keep(&self, id: PageId, words: &[u64]) {
-        let Some(slot) = self.slot(id).filter(|_| words.len() <= self.words_max()) else {
+        // The visit that asked for the words has left its mark on the slot they go to, unless it
+        // was the only one it took.
+        let free = || {
+            let slots = (0..self.ways).filter_map(|way| self.slot(id, way));
+            let mut tagged = slots.filter_map(|slot| Some((slot, slot.tag()?)));
+            tagged.find(|(_, tag)| !Tag(tag.load(Ordering::Relaxed)).is_taken())
+        };
+        let slot = self.slot_of(id).or_else(free);
+        let Some((slot, tag)) = slot.filter(|_| words.len() <= self.words_max()) else {
             return;
         };
-        let Some(tag) = slot.tag() else { return };
         let before = Tag(tag.load(Ordering::Relaxed));
         let number = (before.0 & Tag::FILLINGS_MASK).wrapping_add(Tag::FILLING);
         let busy = number | Tag::BUSY;
@@ -227,11 +272,11 @@ impl SideTable {
 
     /// Notes that page `id` has just been written, unless its slot is another page's.
     fn note_written(&self, id: PageId, make_slot: bool) {
-        let slot = match make_slot && self.is_warm() {
-            true => self.slot_or_new(id),
-            false => self.slot(id),
+        let tag = match make_slot && self.is_warm() {
+            true => self.tag_or_free(id),
+            false => self.slot(id, 0).and_then(Slot::tag),
         };
-        let Some(tag) = slot.and_then(Slot::tag).filter(|_| id.0 <= Tag::PAGE_MASK) else {
+        let Some(tag) = tag.filter(|_| id.0 <= Tag::PAGE_MASK) else {
             return;
         };
         let before = Tag(tag.load(Ordering::Relaxed));
@@ -244,22 +289,19 @@ impl SideTable {
     /// Whether page `id` is known to have been written through this table's file. Who asks must
     /// hold a version that has the page.
     pub fn was_written(&self, id: PageId) -> bool {
-        let tag = self.slot(id).and_then(Slot::tag);
-        tag.is_some_and(|tag| {
-            let tag = Tag(tag.load(Ordering::Relaxed));
-            tag.is_of(id) && tag.0 & Tag::WRITTEN != 0
-        })
+        self.slot_of(id)
+            .is_some_and(|(_, tag)| tag.load(Ordering::Relaxed) & Tag::WRITTEN != 0)
     }
 
     /// Drops what is kept for page `id`, which is about to be written anew.
     pub fn forget(&self, id: PageId) {
-        let Some(tag) = self.slot(id).and_then(Slot::tag) else {
-            return;
-        };
-        let before = Tag(tag.load(Ordering::Relaxed));
-        if before.is_of(id) {
-            let after = before.emptied().0;
-            let _ = tag.compare_exchange(before.0, after, Ordering::Relaxed, Ordering::Relaxed);
+        let tags = (0..self.ways).filter_map(|way| self.slot(id, way)?.tag());
+        for tag in tags {
+            let before = Tag(tag.load(Ordering::Relaxed));
+            if before.is_of(id) {
+                let after = before.emptied().0;
+                let _ = tag.compare_exchange(before.0, after, Ordering::Relaxed, Ordering::Relaxed);
+            }
         }
     }
 }
@@ -323,6 +365,9 @@ impl SideTables {
     const LEAF_WORDS: usize = 32;
     /// Leaves are neighbours more often than not, branches hardly ever.
     const LEAF_CHUNK_SLOTS: usize = 64;
+    /// There are far fewer branches than slots, but their numbers lie anywhere: with one slot to
+    /// choose from, one branch in five of a file of half a gibibyte had none.
+    const BRANCH_WAYS: usize = 4;
     /// Of the budget, one part in so many goes to branches.
     const BRANCH_SHARE: usize = 8;
 
@@ -330,10 +375,16 @@ impl SideTables {
     pub fn new(bytes_max: usize) -> SideTables {
         let branch_bytes = bytes_max / SideTables::BRANCH_SHARE;
         SideTables {
-            branches: SideTable::new(SideTables::BRANCH_WORDS, 1, branch_bytes),
+            branches: SideTable::new(
+                SideTables::BRANCH_WORDS,
+                1,
+                SideTables::BRANCH_WAYS,
+                branch_bytes,
+            ),
             leaves: SideTable::new(
                 SideTables::LEAF_WORDS,
                 SideTables::LEAF_CHUNK_SLOTS,
+                1,
                 bytes_max - branch_bytes,
             ),
         }
@@ -372,7 +423,7 @@ mod tests {
 
     #[test]
     fn words_are_kept_from_the_third_visit_until_the_page_is_forgotten() {
-        let table = SideTable::new(8, 64, 1 << 20);
+        let table = SideTable::new(8, 64, 1, 1 << 20);
         let page = PageId(1000);
         assert!(table.read(page, |words| Some(words.get(0))).is_none());
         assert_eq!(visit_until_worth_it(&table, page), VISITS_WORTH_IT);
@@ -389,7 +440,7 @@ mod tests {
 
     #[test]
     fn a_page_does_not_push_another_out_of_a_table_that_is_too_small() {
-        let table = SideTable::new(8, 128, 64 * 128);
+        let table = SideTable::new(8, 128, 1, 64 * 128);
         let (first, second) = (PageId(5), PageId(5 + 128));
         assert_eq!(visit_until_worth_it(&table, first), VISITS_WORTH_IT);
         table.keep(first, &[1]);
@@ -402,8 +453,25 @@ mod tests {
     }
 
     #[test]
+    fn a_page_with_a_choice_of_slots_finds_one_and_is_forgotten_in_all() {
+        let table = SideTable::new(8, 1, 2, 64 * 8);
+        // Pages 3 and 7 have the same two slots.
+        let pages = [PageId(3), PageId(7), PageId(11)];
+        for (page, worth_it) in pages.into_iter().zip([VISITS_WORTH_IT, VISITS_WORTH_IT, 0]) {
+            assert_eq!(visit_until_worth_it(&table, page), worth_it);
+            table.keep(page, &[page.0]);
+        }
+        let kept = || pages.map(|page| table.read(page, |words| Some(words.get(0))));
+        assert_eq!(kept(), [Some(3), Some(7), None]);
+        table.forget(pages[0]);
+        table.forget(pages[2]);
+        assert_eq!(kept(), [None, Some(7), None]);
+        assert_eq!(visit_until_worth_it(&table, pages[2]), VISITS_WORTH_IT);
+    }
+
+    #[test]
     fn a_table_without_room_keeps_nothing_and_says_so() {
-        let table = SideTable::new(8, 128, 0);
+        let table = SideTable::new(8, 128, 2, 0);
         assert_eq!(visit_until_worth_it(&table, PageId(3)), 0);
         table.keep(PageId(3), &[1]);
         assert!(table.read(PageId(3), |words| Some(words.get(0))).is_none());
@@ -413,7 +481,7 @@ mod tests {
     /// other's, nor half of each for a whole.
     #[test]
     fn words_read_while_a_slot_changes_hands_belong_together() {
-        let table = SideTable::new(32, 128, 64 * 4 * 128);
+        let table = SideTable::new(32, 128, 1, 64 * 4 * 128);
         let pages = [PageId(9), PageId(9 + 128)];
         let done = AtomicBool::new(false);
         let seen = std::thread::scope(|scope| {

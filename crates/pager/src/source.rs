@@ -34,8 +34,8 @@ pub trait PageSink {
     /// Grants a run.
     fn allocate(&mut self, pages: u64) -> Result<PageId>;
 
-    /// A zeroed image of the run granted at `id`, to be filled.
-    fn image(&mut self, id: PageId, pages: u64) -> Result<&mut [u8]>;
+    /// An image of the run granted at `id`: `beginning`, then zeros. To be completed in place.
+    fn image(&mut self, id: PageId, pages: u64, beginning: &[u8]) -> Result<&mut [u8]>;
 
     /// Takes back a run of the current version: nothing in the next version refers to it.
     fn free(&mut self, id: PageId, pages: u64) -> Result<()>;

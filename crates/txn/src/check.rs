@@ -5,7 +5,7 @@
 use btree::{BucketHeader, Elements, EntryKind, TreeRef, Walk, WalkStep, entry_kind};
 use kv_api::capability::{CheckSummary, Finding};
 use kv_api::{Error, Place, Result};
-use pager::{Extents, NO_FREELIST, PageId, PageSource, PageView};
+use pager::{Extents, NO_FREELIST, PageId, PageSet, PageSource, PageView};
 
 use crate::error::{from_pager, from_tree};
 use crate::snapshot::Snapshot;
@@ -89,7 +89,7 @@ struct Checker<'a, 'r> {
     pages: &'a PageView,
     report: &'r mut dyn FnMut(Finding),
     summary: CheckSummary,
-    reached: Extents,
+    reached: PageSet,
     free: Extents,
     nested: Vec<&'a [u8]>,
 }
@@ -100,7 +100,7 @@ impl<'a, 'r> Checker<'a, 'r> {
             pages,
             report,
             summary: CheckSummary::default(),
-            reached: Extents::new(),
+            reached: PageSet::new(),
             free: Extents::new(),
             nested: Vec::new(),
         }
@@ -274,7 +274,7 @@ impl<'a, 'r> Checker<'a, 'r> {
         }
         let mut next = 2;
         let end = (self.pages.high_water(), 0);
-        let runs: Vec<(PageId, u64)> = known.iter().chain([end]).collect();
+        let runs: Vec<(PageId, u64)> = known.runs().chain([end]).collect();
         for (start, pages) in runs {
             for page in next..start.0 {
                 self.found(PageId(page), "unreachable unfreed");

@@ -223,7 +223,7 @@ fn stage_freelist(set: &mut WriteSet<'_>, storage: FreelistStorage) -> pager::Re
         .flat_map(|(start, pages)| start.0..start.0 + pages);
     let overflow = u32::try_from(pages - 1)
         .map_err(|_| pager::Error::page(id, "a freelist longer than 2^32 pages"))?;
-    FreelistImage::write(set.image(id, pages)?, id, overflow, count, ids);
+    FreelistImage::write(set.image(id, pages, &[])?, id, overflow, count, ids);
     Ok(id)
 }
 
@@ -238,12 +238,10 @@ fn make_durable(writer: &mut Writer, version: &Arc<Version>) -> Result<()> {
     if slot == writer.durable_slot {
         vacate(writer, slot)?;
     }
-    write_meta(writer, slot, &version.meta)
-        .and_then(|()| sync_data(writer))
-        .map_err(|cause| Error::InDoubt {
-            txid: version.meta.txid.0,
-            cause: Arc::new(cause),
-        })?;
+    write_meta_durably(writer, slot, &version.meta).map_err(|cause| Error::InDoubt {
+        txid: version.meta.txid.0,
+        cause: Arc::new(cause),
+    })?;
     writer.durable = Arc::clone(version);
     writer.durable_slot = slot;
     Ok(())
@@ -253,10 +251,24 @@ fn make_durable(writer: &mut Writer, version: &Arc<Version>) -> Result<()> {
 /// where a sync came between a transaction's beginning, when it took its number, and its commit.
 fn vacate(writer: &mut Writer, slot: Slot) -> Result<()> {
     let (other, meta) = (slot.other(), writer.durable.meta);
-    write_meta(writer, other, &meta)?;
-    sync_data(writer)?;
+    write_meta_durably(writer, other, &meta)?;
     writer.durable_slot = other;
     Ok(())
+}
+
+/// A write and its sync in one: nothing but the meta is waiting for a sync by now.
+fn write_meta_durably(writer: &mut Writer, slot: Slot, meta: &Meta) -> Result<()> {
+    if writer.rules.no_sync {
+        return write_meta(writer, slot, meta);
+    }
+    let began = Instant::now();
+    let written = writer.pager.write_meta_durably(slot, meta);
+    let counters = &writer.current.counters;
+    counters.add(&counters.writes, 1);
+    counters.add(&counters.bytes_written, META_WRITE_BYTES as u64);
+    counters.add(&counters.syncs, 1);
+    counters.add_time(&counters.sync_ns, began.elapsed());
+    written.map_err(|failure| writer.stop(failure))
 }
 
 fn write_meta(writer: &mut Writer, slot: Slot, meta: &Meta) -> Result<()> {

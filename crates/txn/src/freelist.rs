@@ -2,7 +2,7 @@
 
 use btree::{BucketHeader, EntryKind, Walk, entry_kind};
 use kv_api::{Error, Result};
-use pager::{Extents, Meta, NO_FREELIST, PageId, PageSource, PageView, read_freelist};
+use pager::{Extents, Meta, NO_FREELIST, PageId, PageSet, PageSource, PageView, read_freelist};
 
 use crate::error::{from_pager, from_tree};
 
@@ -23,7 +23,7 @@ pub(crate) fn load_freelist(pages: &PageView, meta: &Meta) -> Result<Extents> {
 /// `Corrupt` if any page cannot be read or is reached twice: free pages derived from a tree that
 /// is not understood would be handed out while in use.
 fn unreached_pages(pages: &PageView, root: PageId) -> Result<Extents> {
-    let mut reached = Extents::new();
+    let mut reached = PageSet::new();
     let mut roots = vec![root];
     while let Some(root) = roots.pop() {
         for step in Walk::new(pages, root) {
@@ -52,11 +52,11 @@ fn unreached_pages(pages: &PageView, root: PageId) -> Result<Extents> {
 }
 
 /// The pages from 2 to `high_water` that are not in `used`.
-fn complement(used: &Extents, high_water: PageId) -> Extents {
+fn complement(used: &PageSet, high_water: PageId) -> Extents {
     let mut free = Extents::new();
     let mut next = 2;
     let end = std::iter::once((high_water, 0));
-    for (start, len) in used.iter().chain(end) {
+    for (start, len) in used.runs().chain(end) {
         if start.0 > next {
             free.insert(PageId(next), start.0 - next);
         }

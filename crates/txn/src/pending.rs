@@ -12,7 +12,7 @@
 //! * a run stands under the version that blocks it, and is looked at again only when that version
 //!   is gone, so a commit's cost does not grow with the pages that long readers pin.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use pager::{Extents, PageId, TxId};
 
@@ -31,7 +31,8 @@ pub(crate) struct Pending {
     blocked: BTreeMap<TxId, Vec<FreedRun>>,
     blocked_pages: Extents,
     births: HashMap<PageId, TxId>,
-    births_in_order: BTreeMap<TxId, Vec<PageId>>,
+    /// The same by version, ascending, so that those no longer of interest are found.
+    births_in_order: VecDeque<(TxId, Vec<(PageId, u64)>)>,
 }
 
 impl Pending {
@@ -40,10 +41,11 @@ impl Pending {
         &self.blocked_pages
     }
 
-    /// Notes that version `born` wrote a run at `start`.
-    pub fn note_birth(&mut self, start: PageId, born: TxId) {
-        self.births.insert(start, born);
-        self.births_in_order.entry(born).or_default().push(start);
+    /// Notes that version `born`, newer than any before it, wrote these runs.
+    pub fn note_births(&mut self, runs: Vec<(PageId, u64)>, born: TxId) {
+        self.births
+            .extend(runs.iter().map(|(start, _)| (*start, born)));
+        self.births_in_order.push_back((born, runs));
     }
 
     /// Takes a run that version `freed` no longer refers to.
@@ -68,7 +70,9 @@ impl Pending {
     /// Moves what no version in `held` needs to `free`; answers `false` if a page was free
     /// already, which only a damaged file can cause.
     pub fn release(&mut self, held: &BTreeSet<TxId>, free: &mut Extents) -> bool {
-        self.forget_old_births(held);
+        if let Some(oldest) = held.first() {
+            self.forget_births_until(*oldest);
+        }
         let mut again = std::mem::take(&mut self.fresh);
         let gone: Vec<TxId> = self
             .blocked
@@ -97,12 +101,12 @@ impl Pending {
     }
 
     /// A run born at or before the oldest held version is, for the rule, as old as any.
-    fn forget_old_births(&mut self, held: &BTreeSet<TxId>) {
-        let Some(oldest) = held.first() else { return };
-        let young = self.births_in_order.split_off(&oldest.next());
-        let old = std::mem::replace(&mut self.births_in_order, young);
-        for (born, starts) in old {
-            for start in starts {
+    fn forget_births_until(&mut self, oldest: TxId) {
+        while let Some((born, runs)) = self
+            .births_in_order
+            .pop_front_if(|(born, _)| *born <= oldest)
+        {
+            for (start, _) in runs {
                 if self.births.get(&start) == Some(&born) {
                     self.births.remove(&start);
                 }
@@ -154,7 +158,7 @@ mod tests {
     #[test]
     fn a_long_reader_does_not_hold_pages_born_after_it() {
         let (mut pending, mut free) = (Pending::default(), Extents::new());
-        pending.note_birth(PageId(10), TxId(6));
+        pending.note_births(vec![(PageId(10), 1)], TxId(6));
         pending.add(PageId(10), 1, TxId(7));
         pending.add(PageId(11), 1, TxId(7));
         assert!(pending.release(&held(&[5, 7]), &mut free));

@@ -204,9 +204,7 @@ impl<'w> WriteSet<'w> {
             images,
             ..
         } = self;
-        for (id, _) in &allocated {
-            writer.pending.note_birth(*id, txid);
-        }
+        writer.pending.note_births(allocated, txid);
         for (id, pages) in freed.iter() {
             writer.pending.add(id, pages, txid);
             writer.pager.forget(id);
@@ -261,7 +259,7 @@ impl PageSink for WriteSet<'_> {
         Ok(id)
     }
 
-    fn image(&mut self, id: PageId, pages: u64) -> pager::Result<&mut [u8]> {
+    fn image(&mut self, id: PageId, pages: u64, beginning: &[u8]) -> pager::Result<&mut [u8]> {
         let too_long = || PagerError::page(id, "a run too long for this machine");
         let page_bytes = self.writer.pager.page_bytes();
         let len = usize::try_from(pages)
@@ -275,6 +273,7 @@ impl PageSink for WriteSet<'_> {
             })?;
         }
         let start = self.images.len();
+        self.images.extend_from_slice(beginning);
         self.images.resize(start + len, 0);
         self.runs.push((id, start..start + len));
         self.images.get_mut(start..).ok_or_else(too_long)

@@ -48,8 +48,8 @@ fn page_of(pairs: &BTreeMap<Vec<u8>, Vec<u8>>, leaf: bool) -> crate::Result<OneP
             false => node.insert_child(node.count(), key, Child::Page(PageId(child))),
         }
     }
-    let mut image = vec![0; node.size_bytes()];
-    node.write_to(&mut image, ID, 0)?;
+    let mut image = node.image().to_vec();
+    node.stamp(&mut image, ID, 0)?;
     let tables = SideTables::new(1 << 20);
     let page = OnePage { image, tables };
     for _ in 0..100 {

@@ -10,8 +10,8 @@ use super::*;
 fn a_pair_is_laid_out_as_bbolt_lays_it_out() -> crate::Result<()> {
     let mut node = Node::new(true);
     node.put(b"foo", b"bar", NO_FLAGS)?;
-    let mut image = vec![0; 38];
-    node.write_to(&mut image, PageId(0), 0)?;
+    let mut image = node.image().to_vec();
+    node.stamp(&mut image, PageId(0), 0)?;
     let hex: String = image.iter().map(|byte| format!("{byte:02x}")).collect();
     let header = "00000000000000000200010000000000";
     let element = "00000000100000000300000003000000";
@@ -23,8 +23,9 @@ fn a_pair_is_laid_out_as_bbolt_lays_it_out() -> crate::Result<()> {
 fn positions_that_leave_the_page_are_damage() -> crate::Result<()> {
     let mut node = Node::new(true);
     node.put(b"foo", b"bar", NO_FLAGS)?;
-    let mut image = vec![0; 64];
-    node.write_to(&mut image, PageId(9), 0)?;
+    let mut image = node.image().to_vec();
+    image.resize(64, 0);
+    node.stamp(&mut image, PageId(9), 0)?;
     for at in [20, 24, 28] {
         let mut broken = image.clone();
         if let Some(field) = broken.get_mut(at..at + 4) {
