@@ -11,6 +11,7 @@
 
 use pager::{PageId, PageSource, SideTable, SideTables, Words};
 
+use crate::entry::Entry;
 use crate::layout::{Elements, NO_FLAGS, Spot};
 
 /// Words before the heads: the shape, and the first bytes of what the keys have in common.
@@ -151,7 +152,7 @@ fn prefix_word(key: &[u8], index: usize, prefix_bytes: usize) -> u64 {
 }
 
 /// The window of `key` by `words`.
-#[inline]
+#[inline(always)]
 fn window(words: Words<'_>, shape: Shape, key: &[u8]) -> Window {
     let count = shape.count;
     for index in 0..shape.prefix_bytes.div_ceil(8) {
@@ -193,9 +194,10 @@ fn window(words: Words<'_>, shape: Shape, key: &[u8]) -> Window {
 
 /// Heads are counted one by one from here on: loads that do not wait for each other beat a search
 /// whose every step waits for the cache line of the step before.
-const COUNTED_HEADS: usize = 32;
+const COUNTED_HEADS: usize = 16;
 
 /// How many of the first `heads` heads are below `wanted`.
+#[inline]
 fn heads_below(words: Words<'_>, heads: usize, wanted: u64) -> usize {
     let (mut base, mut len) = (0, heads);
     while len > COUNTED_HEADS {
@@ -235,6 +237,61 @@ pub(crate) fn child<S: PageSource>(source: &S, id: PageId, place: usize) -> Opti
     })
 }
 
+/// The entry of `key` on leaf `id`, if words kept beside it leave no more than one to look at.
+#[inline]
+pub(crate) fn entry_on_leaf<'a, S: PageSource>(
+    source: &'a S,
+    tables: &SideTables,
+    id: PageId,
+    key: &[u8],
+) -> Option<Option<Entry<'a>>> {
+    let first = source.run(id, 1).ok()?;
+    // Looking at the page before its words lets the processor fetch both at once.
+    if pager::u64_at(first, 0) != Some(id.0) {
+        return None;
+    }
+    let (shape, window, pair) = tables.leaves.read(id, |words| {
+        let shape = Shape::decode(words.get(SHAPE));
+        let window = window(words, shape, key);
+        Some((shape, window, pair_in(words, shape, window)))
+    })?;
+    if window.low == window.high {
+        return Some(None);
+    }
+    if window.low + 1 != window.high {
+        return None;
+    }
+    let run = match shape.run_pages {
+        1 => first,
+        pages => source.run(id, pages).ok()?,
+    };
+    let elements = Elements::validated(id, run, shape.count, true);
+    let entry = match pair {
+        Some(spot) => Entry::at_spot(elements, spot, NO_FLAGS),
+        None => elements
+            .spot_and_flags(window.low)
+            .map_err(Into::into)
+            .and_then(|(spot, flags)| Entry::at_spot(elements, spot, flags)),
+    };
+    // An error is for the way that can tell it.
+    let entry = entry.ok()?;
+    Some((entry.key == key).then_some(entry))
+}
+
+/// The one pair in `window`, if its place is kept.
+#[inline]
+fn pair_in(words: Words<'_>, shape: Shape, window: Window) -> Option<Spot> {
+    let key_bytes = shape.key_bytes.filter(|_| window.low + 1 == window.high)?;
+    let at = place_of(words, shape, window.low);
+    let end = place_of(words, shape, window.high);
+    let value_bytes = end.checked_sub(at + key_bytes)?;
+    Some(Spot {
+        at,
+        key_bytes,
+        value_bytes,
+    })
+}
+
 /// What words kept beside a leaf tell of a key.
 pub(crate) struct OnLeaf<'a> {
     pub elements: Elements<'a>,
@@ -263,18 +320,7 @@ pub(crate) fn look_on_leaf<'a, S: PageSource>(
     let (shape, window, pair) = table.read(id, |words| {
         let shape = Shape::decode(words.get(SHAPE));
         let window = window(words, shape, key);
-        let alone = window.low + 1 == window.high;
-        let pair = shape.key_bytes.filter(|_| alone).and_then(|key_bytes| {
-            let at = place_of(words, shape, window.low);
-            let end = place_of(words, shape, window.high);
-            let value_bytes = end.checked_sub(at + key_bytes)?;
-            Some(Spot {
-                at,
-                key_bytes,
-                value_bytes,
-            })
-        });
-        Some((shape, window, pair))
+        Some((shape, window, pair_in(words, shape, window)))
     })?;
     let run = match shape.run_pages {
         1 => Ok(first),

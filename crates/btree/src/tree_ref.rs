@@ -114,6 +114,36 @@ impl<'a, S: PageSource> TreeRef<'a, S> {
 
     /// The entry of `key`.
     pub fn get(&self, key: &[u8]) -> Result<Option<Entry<'a>>> {
+        match self.get_by_heads(key) {
+            Some(found) => Ok(found),
+            None => self.get_step_by_step(key),
+        }
+    }
+
+    /// The entry of `key`, if what is kept beside the pages on the way tells all of it. Most gets
+    /// end here, and this way of few and small values takes half the time of the general one.
+    #[inline(always)]
+    fn get_by_heads(&self, key: &[u8]) -> Option<Option<Entry<'a>>> {
+        let Root::Child(Child::Page(mut id)) = self.root else {
+            return None;
+        };
+        let tables = self.source.side_tables()?;
+        let mut above_leaves = false;
+        for _ in 0..DEPTH_MAX {
+            let below = match above_leaves {
+                true => None,
+                false => heads::look_below(tables, id, key),
+            };
+            match below {
+                Some(look) => (id, above_leaves) = (look.child?, look.above_leaves),
+                None => return heads::entry_on_leaf(self.source, tables, id, key),
+            }
+        }
+        None
+    }
+
+    #[inline(never)]
+    fn get_step_by_step(&self, key: &[u8]) -> Result<Option<Entry<'a>>> {
         let Some(leaf) = self.leaf_of(key)? else {
             return Ok(None);
         };

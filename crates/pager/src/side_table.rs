@@ -20,8 +20,6 @@ use crate::wire::u16_at;
 
 /// Words per cache line, the unit that slots are made of.
 const LINE_WORDS: usize = 8;
-/// Working a page out costs a few searches, so it is worth it from this visit on.
-const VISITS_WORTH_IT: u64 = 2;
 
 /// So many visits go unnoted: who opens a file for one look pays nothing.
 const WARM_UP_VISITS: u64 = 32;
@@ -56,11 +54,11 @@ impl Tag {
     const PAGE_BITS: u32 = 40;
     const PAGE_MASK: u64 = (1 << Tag::PAGE_BITS) - 1;
     const VISIT: u64 = 1 << Tag::PAGE_BITS;
-    const VISITS_MASK: u64 = 3 << Tag::PAGE_BITS;
-    const FULL: u64 = 1 << (Tag::PAGE_BITS + 2);
-    const BUSY: u64 = 1 << (Tag::PAGE_BITS + 3);
-    const WRITTEN: u64 = 1 << (Tag::PAGE_BITS + 4);
-    const FILLING: u64 = 1 << (Tag::PAGE_BITS + 5);
+    const VISITS_MASK: u64 = 15 << Tag::PAGE_BITS;
+    const FULL: u64 = 1 << (Tag::PAGE_BITS + 4);
+    const BUSY: u64 = 1 << (Tag::PAGE_BITS + 5);
+    const WRITTEN: u64 = 1 << (Tag::PAGE_BITS + 6);
+    const FILLING: u64 = 1 << (Tag::PAGE_BITS + 7);
     const FILLINGS_MASK: u64 = !(Tag::FILLING - 1);
 
     fn is_full_of(self, id: PageId) -> bool {
@@ -95,6 +93,8 @@ pub struct SideTable {
     /// Slots a page has the choice of, and how many chunks they lie apart.
     ways: usize,
     way_chunks: usize,
+    /// Working a page out costs a few searches, so it is worth it from this visit on.
+    visits_worth_it: u64,
 }
 
 impl SideTable {
@@ -115,6 +115,15 @@ impl SideTable {
             slot_words,
             ways: ways.min(chunks_max),
             way_chunks: chunks_max / ways.max(1),
+            visits_worth_it: 2,
+        }
+    }
+
+    /// The same, but words are worth working out from this visit to a page on; 16 at most.
+    fn worth_it_from(self, visits: u64) -> SideTable {
+        SideTable {
+            visits_worth_it: visits.min(Tag::VISITS_MASK / Tag::VISIT + 1),
+            ..self
         }
     }
 
@@ -192,7 +201,7 @@ impl SideTable {
 
     /// What `read` makes of the words kept for page `id`; none if there are none. It may be shown
     /// words that do not belong together, and what it makes of those is dropped.
-    #[inline]
+    #[inline(always)]
     pub fn read<'a, T>(
         &'a self,
         id: PageId,
@@ -227,7 +236,7 @@ impl SideTable {
         } else {
             before.emptied().0 | id.0
         };
-        if (seen & Tag::VISITS_MASK) / Tag::VISIT + 1 >= VISITS_WORTH_IT {
+        if (seen & Tag::VISITS_MASK) / Tag::VISIT + 1 >= self.visits_worth_it {
             return true;
         }
         // Losing the race against another visitor loses one count.
@@ -365,6 +374,10 @@ impl SideTables {
     const LEAF_WORDS: usize = 32;
     /// Leaves are neighbours more often than not, branches hardly ever.
     const LEAF_CHUNK_SLOTS: usize = 64;
+    /// A hundred keys take as long as some dozen searches, and while commits follow each other most
+    /// branches are written anew before that many: worked out at once, they made the slowest
+    /// hundredth of reads beside a writer twice as slow.
+    const BRANCH_VISITS: u64 = 12;
     /// There are far fewer branches than slots, but their numbers lie anywhere: with one slot to
     /// choose from, one branch in five of a file of half a gibibyte had none.
     const BRANCH_WAYS: usize = 4;
@@ -380,7 +393,8 @@ impl SideTables {
                 1,
                 SideTables::BRANCH_WAYS,
                 branch_bytes,
-            ),
+            )
+            .worth_it_from(SideTables::BRANCH_VISITS),
             leaves: SideTable::new(
                 SideTables::LEAF_WORDS,
                 SideTables::LEAF_CHUNK_SLOTS,
@@ -426,7 +440,7 @@ mod tests {
         let table = SideTable::new(8, 64, 1, 1 << 20);
         let page = PageId(1000);
         assert!(table.read(page, |words| Some(words.get(0))).is_none());
-        assert_eq!(visit_until_worth_it(&table, page), VISITS_WORTH_IT);
+        assert_eq!(visit_until_worth_it(&table, page), 2);
         table.keep(page, &[7, 8]);
         assert_eq!(
             table.read(page, |words| Some((words.get(0), words.get(1)))),
@@ -435,14 +449,14 @@ mod tests {
         assert!(!table.visit(page), "kept already");
         table.forget(page);
         assert!(table.read(page, |words| Some(words.get(0))).is_none());
-        assert_eq!(visit_until_worth_it(&table, page), VISITS_WORTH_IT);
+        assert_eq!(visit_until_worth_it(&table, page), 2);
     }
 
     #[test]
     fn a_page_does_not_push_another_out_of_a_table_that_is_too_small() {
         let table = SideTable::new(8, 128, 1, 64 * 128);
         let (first, second) = (PageId(5), PageId(5 + 128));
-        assert_eq!(visit_until_worth_it(&table, first), VISITS_WORTH_IT);
+        assert_eq!(visit_until_worth_it(&table, first), 2);
         table.keep(first, &[1]);
         assert_eq!(visit_until_worth_it(&table, second), 0);
         table.keep(second, &[2]);
@@ -457,7 +471,7 @@ mod tests {
         let table = SideTable::new(8, 1, 2, 64 * 8);
         // Pages 3 and 7 have the same two slots.
         let pages = [PageId(3), PageId(7), PageId(11)];
-        for (page, worth_it) in pages.into_iter().zip([VISITS_WORTH_IT, VISITS_WORTH_IT, 0]) {
+        for (page, worth_it) in pages.into_iter().zip([2, 2, 0]) {
             assert_eq!(visit_until_worth_it(&table, page), worth_it);
             table.keep(page, &[page.0]);
         }
@@ -466,7 +480,7 @@ mod tests {
         table.forget(pages[0]);
         table.forget(pages[2]);
         assert_eq!(kept(), [None, Some(7), None]);
-        assert_eq!(visit_until_worth_it(&table, pages[2]), VISITS_WORTH_IT);
+        assert_eq!(visit_until_worth_it(&table, pages[2]), 2);
     }
 
     #[test]

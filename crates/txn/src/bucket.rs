@@ -43,6 +43,7 @@ impl<'a> Bucket<'a> {
     }
 
     /// The bucket that an entry of `tree` names.
+    #[inline]
     fn of_entry(tree: &TreeRef<'a, PageView>, entry: btree::Entry<'a>) -> Result<Bucket<'a>> {
         let (header, inner) = tree.open_bucket(entry).map_err(from_tree)?;
         Ok(Bucket {
@@ -53,6 +54,7 @@ impl<'a> Bucket<'a> {
     }
 
     /// The value of `key`; none if it is absent or names a bucket.
+    #[inline]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<&'a [u8]>> {
         let entry = self.tree.get(key.as_ref()).map_err(from_tree)?;
         Ok(entry.and_then(|entry| shown(entry).1))
@@ -63,12 +65,14 @@ impl<'a> Bucket<'a> {
     /// # Errors
     ///
     /// `NotFound` if there is none, or if the name is a key's.
+    #[inline]
     pub fn bucket(&self, name: impl AsRef<[u8]>) -> Result<Bucket<'a>> {
         self.bucket_if_exists(name)?
             .ok_or(Error::NotFound { what: "bucket" })
     }
 
     /// The bucket called `name` inside this one, if there is one.
+    #[inline]
     pub fn bucket_if_exists(&self, name: impl AsRef<[u8]>) -> Result<Option<Bucket<'a>>> {
         match self.tree.get(name.as_ref()).map_err(from_tree)? {
             Some(entry) if entry_kind(entry.flags) == EntryKind::Bucket => {

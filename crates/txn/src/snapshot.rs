@@ -97,6 +97,7 @@ impl Snapshot {
     /// # Errors
     ///
     /// `NotFound` if there is none, or if the name is a key's.
+    #[inline]
     pub fn bucket(&self, name: impl AsRef<[u8]>) -> Result<Bucket<'_>> {
         self.root().bucket(name)
     }
