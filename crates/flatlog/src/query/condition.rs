@@ -163,7 +163,11 @@ impl Test {
         )
     }
 
-    fn holds_for_value(&self, value: &[u8], clock: &mut Clock) -> Result<bool, QueryError> {
+    pub(super) fn holds_for_value(
+        &self,
+        value: &[u8],
+        clock: &mut Clock,
+    ) -> Result<bool, QueryError> {
         clock.spend(1 + value.len() / 16)?;
         Ok(match self {
             Test::ValueEquals(bytes) => value == bytes,

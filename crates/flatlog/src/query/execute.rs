@@ -183,17 +183,19 @@ impl<'a, S: RowSource> FoundRows<'a, S> {
         if self.plan.is_sure_of(*row) {
             return Ok(Some(Admitted { read: None }));
         }
+        if let Some(test) = self.plan.only_test() {
+            let value = read(self.source, *row, &mut self.touched, &mut self.clock)?;
+            let passes = test.holds_for_value(value.as_ref(), &mut self.clock)?;
+            return Ok(passes.then_some(Admitted { read: Some(value) }));
+        }
         let known = self.plan.known(*row);
         match self.plan.condition.judge(&known, &mut self.clock)? {
             Some(true) => Ok(Some(Admitted { read: None })),
             Some(false) => Ok(None),
             None => {
-                self.touched.values += 1;
-                let value = self.source.value(*row)?;
-                let bytes = value.as_ref();
-                // Reading may have been a disk's work.
-                self.clock.spend(32 + bytes.len() / 64)?;
-                let passes = self.plan.condition.decide(&known, bytes, &mut self.clock)?;
+                let value = read(self.source, *row, &mut self.touched, &mut self.clock)?;
+                let condition = &self.plan.condition;
+                let passes = condition.decide(&known, value.as_ref(), &mut self.clock)?;
                 Ok(passes.then_some(Admitted { read: Some(value) }))
             }
         }
@@ -216,6 +218,20 @@ impl<'a, S: RowSource> FoundRows<'a, S> {
             }
         }
     }
+}
+
+/// The value of a row about which it is to decide.
+fn read<'a, S: RowSource>(
+    source: &'a S,
+    row: S::Row<'a>,
+    touched: &mut Touched,
+    clock: &mut Clock,
+) -> Result<S::Value<'a>> {
+    touched.values += 1;
+    let value = source.value(row)?;
+    // Reading may have been a disk's work.
+    clock.spend(32 + value.as_ref().len() / 64)?;
+    Ok(value)
 }
 
 /// A row that passes, and its value if it was read.

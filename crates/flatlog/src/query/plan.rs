@@ -6,7 +6,7 @@ use kv_api::Result;
 use roaring::RoaringBitmap;
 
 use crate::query::ast::{Column, Query};
-use crate::query::condition::{Condition, Known};
+use crate::query::condition::{Condition, Known, Test};
 use crate::query::key_spans::key_spans;
 use crate::query::limits::{Clock, Limits};
 use crate::query::normal::normal_form;
@@ -53,6 +53,19 @@ impl Plan {
     #[inline]
     pub(super) fn is_sure_of<'a>(&self, row: impl Row<'a>) -> bool {
         self.settled && (self.doubts.is_empty() || !self.doubts.contains(row.id()))
+    }
+
+    /// The test of the value that decides about every row that is reached and not sure, if there
+    /// is but this one: it was reached for being in the test's set, so that asking that again
+    /// would tell nothing.
+    #[inline]
+    pub(super) fn only_test(&self) -> Option<&Test> {
+        match &self.condition {
+            Condition::Leaf(leaf) if !matches!(self.access, Access::Walk) => {
+                (!leaf.negated && leaf.set.is_some()).then_some(&leaf.test)
+            }
+            _ => None,
+        }
     }
 
     /// The row in the eyes of the condition.
