@@ -9,6 +9,7 @@ mod flat;
 mod flat_texts;
 #[cfg(feature = "lmdb")]
 mod lmdb;
+mod lsm;
 #[cfg(feature = "redb")]
 mod redb;
 #[cfg(feature = "rocksdb")]
@@ -28,6 +29,7 @@ use crate::engine::{Class, Kind, Result};
 pub static KINDS: &[Kind] = &[
     bolt::KIND,
     flat::KIND,
+    lsm::KIND,
     #[cfg(feature = "lmdb")]
     lmdb::KIND,
     #[cfg(feature = "redb")]

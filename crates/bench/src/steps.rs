@@ -48,6 +48,7 @@ pub const WORKLOADS: &[(&str, &str)] = &[
     ("W16", "cold"),
     ("W16", "tight"),
     ("W17", "main"),
+    ("W20", "main"),
     ("W18", "growth"),
     ("W18", "text-growth"),
     ("W19", "index"),
@@ -178,6 +179,7 @@ impl Chain {
         self.reads()?;
         self.durable_commits()?;
         self.read_beside_commits()?;
+        self.commits_beside_compaction()?;
         self.unsynced_commits()?;
         self.ycsb()?;
         self.removals()?;

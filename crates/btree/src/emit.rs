@@ -68,6 +68,12 @@ fn write_node<K: PageSink>(
     let overflow = u32::try_from(pages - 1)
         .map_err(|_| pager::Error::page(id, "a node longer than 2^32 pages"))?;
     node.stamp(sink.image(id, pages, node.image())?, id, overflow)?;
+    if let Some((before, run)) = node.origin
+        && run == pages
+        && !node.reshaped
+    {
+        sink.succeed(before, id);
+    }
     tree.counts.spills += 1;
     Ok(id)
 }

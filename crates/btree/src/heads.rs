@@ -9,7 +9,7 @@
 //!   that finds words need not look for that damage again;
 //! * words are hints: whatever they hold, a search made from them reads inside the page only.
 
-use pager::{PageId, PageSource, SideTable, SideTables, Words};
+use pager::{Page, PageId, PageSource, SideTable, SideTables, Words};
 
 use crate::entry::Entry;
 use crate::layout::{Elements, NO_FLAGS, Spot};
@@ -354,6 +354,29 @@ fn keep<S: PageSource>(source: &S, table: &SideTable, elements: Elements<'_>) {
     if let Some(words) = work_out(source, table.words_max(), elements) {
         table.keep(elements.id(), &words);
     }
+}
+
+/// Keeps beside page `id`, just written as `image`, what is kept beside page `before`, whose keys it
+/// has, each at its place.
+pub fn carry(tables: &SideTables, before: PageId, id: PageId, image: &[u8]) {
+    let page = Page::parse(id, image).and_then(Elements::of);
+    let Ok(elements) = page else { return };
+    if elements.is_leaf() {
+        return tables.leaves.carry(before, id, |_| {});
+    }
+    tables.branches.carry(before, id, |words| {
+        let shape = Shape::decode(words.first().copied().unwrap_or(0));
+        let children = words.get_mut(HEADS + shape.heads()..).unwrap_or_default();
+        // Without room for them, none is kept, and the first word is 0.
+        let kept = shape.stride == 1 && children.first().is_some_and(|child| *child != 0);
+        for (index, child) in children.iter_mut().enumerate().take(shape.count) {
+            // 0 stands for a child that is not kept.
+            *child = match elements.child(index) {
+                Ok(child) if kept => child.0,
+                _ => 0,
+            };
+        }
+    });
 }
 
 /// Whether `elements` are known to be a page that this process laid out.

@@ -34,6 +34,7 @@ pub use cursor::Cursor;
 pub use depth::DEPTH_MAX;
 pub use entry::Entry;
 pub use error::{Error, Result};
+pub use heads::carry as carry_heads;
 pub use layout::{ELEMENTS_MAX, Elements, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 pub use statistics::{BucketStatistics, bucket_statistics};
 pub use tree_ref::TreeRef;

@@ -67,6 +67,8 @@ pub(crate) struct Node {
     pub unbalanced: bool,
     /// Everything put so far went behind the last element.
     pub appended_only: bool,
+    /// Keys, or the places of pairs, are no longer those of the page it was read from.
+    pub reshaped: bool,
 }
 
 fn element_at(index: usize) -> usize {
@@ -89,6 +91,7 @@ impl Node {
             origin: None,
             unbalanced: false,
             appended_only: true,
+            reshaped: true,
         }
     }
 
@@ -120,6 +123,7 @@ impl Node {
                 origin,
                 unbalanced: false,
                 appended_only: true,
+                reshaped: false,
             });
         }
         let mut node = Node {
@@ -311,6 +315,7 @@ impl Node {
         };
         self.reserve(ELEMENT_BYTES + pair_bytes);
         self.image.resize(len + ELEMENT_BYTES + pair_bytes, 0);
+        self.reshaped = true;
         let data_after = data + ELEMENT_BYTES;
         self.image.copy_within(data..len, data_after + pair_bytes);
         self.image
@@ -355,6 +360,7 @@ impl Node {
             self.reserve(new_bytes - old_bytes);
             self.image.resize(len + new_bytes - old_bytes, 0);
         }
+        self.reshaped |= new_bytes != old_bytes || key.len() != old.key_bytes;
         if new_bytes != old_bytes {
             self.image.copy_within(old.end()..len, old.at + new_bytes);
             self.image.truncate(len - old_bytes + new_bytes);
@@ -378,6 +384,7 @@ impl Node {
     pub fn set_key(&mut self, index: usize, key: &[u8]) {
         if !self.leaf && self.key(index) != key {
             self.replace(index, key, &[]);
+            self.reshaped = true;
             let kept = self.heads.as_mut().and_then(|heads| heads.get_mut(index));
             if let Some(kept) = kept {
                 *kept = head(key, 0);
@@ -412,6 +419,7 @@ impl Node {
             heads.remove(index);
         }
         self.unbalanced = true;
+        self.reshaped = true;
     }
 
     /// The parts of the image behind the header: table and pairs.
@@ -447,6 +455,7 @@ impl Node {
             (heads, _) => *heads = None,
         }
         self.appended_only = false;
+        self.reshaped = true;
     }
 
     /// Takes the elements from `index` on into a new node.
@@ -469,6 +478,7 @@ impl Node {
         right.appended_only = self.appended_only;
         right.heads = self.heads.as_mut().map(|heads| heads.split_off(index));
         (self.image, self.count) = (left.image, left.count);
+        self.reshaped = true;
         right
     }
 

@@ -2,6 +2,8 @@
 
 use kv_api::{Result, Store};
 
+use crate::Question;
+
 /// One store in a place of its own.
 ///
 /// A law makes a fixture, opens the store, and may close or drop it and open it again. At most
@@ -23,4 +25,13 @@ pub trait BackupFixture: Fixture {
     /// Opens a second store, in a place of its own inside this fixture, made from the bytes of a
     /// backup.
     fn open_backup(&self, backup: &[u8]) -> Result<Self::Store>;
+}
+
+/// A fixture whose engine answers queries.
+pub trait SearchFixture: Fixture {
+    /// The question as the engine's snapshots read it.
+    fn query(question: &Question) -> String;
+
+    /// A text that they do not take for a query.
+    fn not_a_query() -> &'static str;
 }

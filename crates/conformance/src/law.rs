@@ -2,10 +2,11 @@
 
 use kv_api::Store;
 use kv_api::capability::{
-    Backup, Check, CommitIndexes, NestedReader, NestedWriter, SetCommitIndex, SnapshotStream,
+    Backup, Check, CommitIndexes, NestedReader, NestedWriter, Search, SetCommitIndex,
+    SnapshotStream,
 };
 
-use crate::{BackupFixture, Fixture};
+use crate::{BackupFixture, Fixture, SearchFixture};
 
 /// One law, bound to a fixture.
 #[derive(Clone, Copy, Debug)]
@@ -75,4 +76,12 @@ where
     F::Store: SnapshotStream,
 {
     crate::every_law! { snapshot_stream list_of_laws F }
+}
+
+/// The laws of an engine whose snapshots answer queries.
+pub fn search_laws<F: SearchFixture>() -> Vec<Law>
+where
+    <F::Store as Store>::Snapshot: Search + CommitIndexes,
+{
+    crate::every_law! { search list_of_laws F }
 }

@@ -22,7 +22,7 @@
 //! ```
 //!
 //! The names after the fixture are the capabilities the engine has: `check`, `backup`, `nested`,
-//! `commit_indexes`, `snapshot_stream`.
+//! `commit_indexes`, `snapshot_stream`, `search`.
 //! A disk engine's fixture holds a temporary directory, and `open` opens the store in it; an
 //! engine with a check of its own runs it when the fixture is dropped, so that every law ends
 //! with an account of every page.
@@ -44,6 +44,7 @@ pub mod capability_backup;
 pub mod capability_check;
 pub mod capability_commit_indexes;
 pub mod capability_nested;
+pub mod capability_search;
 pub mod capability_snapshot_stream;
 pub mod conflicts;
 pub mod cursors;
@@ -56,6 +57,7 @@ mod macros;
 mod memory_model;
 pub mod merging;
 pub mod model;
+mod question;
 pub mod ranges;
 pub mod reading;
 mod scaffold;
@@ -67,9 +69,11 @@ pub mod threads;
 pub mod transactions;
 pub mod writing;
 
-pub use fixture::{BackupFixture, Fixture};
+pub use fixture::{BackupFixture, Fixture, SearchFixture};
 use law::list_of_laws;
 pub use law::{
-    Law, backup_laws, base_laws, check_laws, commit_indexes_laws, nested_laws, snapshot_stream_laws,
+    Law, backup_laws, base_laws, check_laws, commit_indexes_laws, nested_laws, search_laws,
+    snapshot_stream_laws,
 };
 pub use memory_model::{MemoryCursor, MemoryModel, MemorySnapshot, MemoryTransaction, Writers};
+pub use question::{Filter, IndexedPair, Question};

@@ -3,8 +3,8 @@
 /// Makes a module with one `#[test]` per law.
 ///
 /// `laws!(name, Fixture)` takes the laws of every engine; `laws!(name, Fixture, check, backup,
-/// nested, commit_indexes, snapshot_stream)` those of the named capabilities too. The fixture must be nameable where the macro is
-/// called, which must be a module.
+/// nested, commit_indexes, snapshot_stream, search)` those of the named capabilities too. The
+/// fixture must be nameable where the macro is called, which must be a module.
 #[macro_export]
 macro_rules! laws {
     ($module:ident, $fixture:ty $(, $capability:ident)* $(,)?) => {
@@ -252,6 +252,21 @@ macro_rules! every_law {
                 an_entry_rolled_back_may_be_applied
                 a_snapshot_keeps_its_indexes
                 indexes_outlive_the_handle
+            }
+        }
+    };
+    (search $then:ident $fixture:ty) => {
+        $crate::$then! { $fixture;
+            capability_search {
+                a_query_gives_what_looking_at_every_pair_gives
+                a_query_is_about_its_snapshot
+                a_query_forgets_what_is_gone
+                a_query_keeps_to_its_space
+                a_query_needs_its_space
+                a_text_that_is_no_query_is_refused
+                a_visit_ends_when_it_is_told_to
+                a_visits_error_is_handed_on
+                an_explanation_counts_what_is_given
             }
         }
     };

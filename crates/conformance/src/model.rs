@@ -61,8 +61,7 @@ pub(crate) fn first_difference<F: Fixture>(script: &[Op]) -> Option<String> {
 pub(crate) fn run_scripts(length: usize, property: fn(Vec<Op>) -> TestResult) {
     let cases = number_from("STRATA_CONFORMANCE_CASES").unwrap_or(CASES_DEFAULT);
     let cases = (cases * 60 / length as u64).max(1);
-    let seed = number_from("STRATA_CONFORMANCE_SEED")
-        .unwrap_or_else(|| RandomState::new().build_hasher().finish());
+    let seed = seed();
     let outcome = QuickCheck::new()
         .rng(Gen::from_size_and_seed(length, seed))
         .tests(cases)
@@ -72,6 +71,12 @@ pub(crate) fn run_scripts(length: usize, property: fn(Vec<Op>) -> TestResult) {
         let words = format!("{failure:?}").replace("\\n", "\n");
         panic!("STRATA_CONFORMANCE_SEED={seed} finds again: {words}");
     }
+}
+
+/// Another one each time, unless the environment says which.
+pub(crate) fn seed() -> u64 {
+    number_from("STRATA_CONFORMANCE_SEED")
+        .unwrap_or_else(|| RandomState::new().build_hasher().finish())
 }
 
 fn number_from(variable: &str) -> Option<u64> {

@@ -27,6 +27,13 @@ pub trait View: Send + Sync + fmt::Debug {
     /// Lends `len` bytes at `offset`. Asking past [`len`](View::len) is an `UnexpectedEof` error.
     fn bytes(&self, offset: u64, len: usize) -> io::Result<&[u8]>;
 
+    /// Says that these bytes will be asked for in a moment, so that they may come into the
+    /// processor's caches meanwhile. A hint: it waits for nothing, reads no file, and may do
+    /// nothing at all. Bytes past [`len`](View::len) are passed over.
+    fn prefetch(&self, offset: u64, len: usize) {
+        let _ = (offset, len);
+    }
+
     /// Whether bytes written after the view was made can be read through it. Where they cannot,
     /// a reader of newer bytes needs a newer view.
     fn follows_writes(&self) -> bool;

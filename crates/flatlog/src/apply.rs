@@ -2,40 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::batch::Op;
 use crate::ids::{KeyId, SegmentId, SpaceId};
 use crate::index::{Edit, Item, Observer, SpaceIndex, Walk};
+use crate::log::batch::Op;
 use crate::log::record::Kind;
 use crate::log::segment::Segment;
-use crate::log::table::SegmentTable;
+use crate::log::watcher::{Happening, Watcher};
 use crate::place::Place;
 use crate::root::{Named, Root};
-use crate::value_index::{KnownValues, ValueView};
-
-/// Sees every change of the index of a store, with entries that lead to the old and the new value:
-/// the seam for an index over values. It answers the ids of keys; without it keys have none.
-pub(crate) trait Watcher: Send + 'static {
-    /// A key has a new entry. Answers its id: `old`'s, or a fresh one.
-    fn put(&mut self, at: &Happening<'_>, key: &[u8], old: Option<&Item>, new: &Item) -> KeyId;
-    /// A key is gone.
-    fn delete(&mut self, at: &Happening<'_>, key: &[u8], old: &Item);
-    /// What follows are all rows of a checkpoint, in its order; with what it says of their values.
-    fn begin_load(&mut self, known: Option<KnownValues>);
-    /// That was all.
-    fn end_load(&mut self);
-    /// What a version with all changes so far knows of the values.
-    fn view(&mut self) -> ValueView;
-}
-
-/// Where and when a change happens.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Happening<'a> {
-    /// Where old and new values are read.
-    pub(crate) segments: &'a SegmentTable,
-    pub(crate) space: SpaceId,
-    /// No version before this one has the change.
-    pub(crate) commit_index: u64,
-}
 
 /// A list of changes and where their records are.
 #[derive(Clone, Copy)]
@@ -132,34 +106,6 @@ pub(crate) fn load_space(root: &mut Root, name: &[u8], named: Named) {
         segment.add_live(named.place.len);
     }
     root.create_space(name, named);
-}
-
-/// Gives the keys of a space their entries, in ascending order. Answers whether there is such a
-/// space.
-pub(crate) fn load(
-    root: &mut Root,
-    space: SpaceId,
-    edits: &[Edit<'_>],
-    watcher: Option<&mut dyn Watcher>,
-) -> bool {
-    let segments = Arc::clone(&root.segments);
-    let mut tally = Tally {
-        counts: true,
-        at: Happening {
-            segments: &segments,
-            space,
-            commit_index: 0,
-        },
-        watcher,
-    };
-    match root.space_mut(space) {
-        Some(index) => index.apply(edits, &mut tally),
-        None => return false,
-    }
-    if let Some(watcher) = tally.watcher {
-        root.values = Some(watcher.view());
-    }
-    true
 }
 
 fn lose_all(space: &SpaceIndex, tally: &mut Tally<'_>) {

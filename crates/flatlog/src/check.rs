@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use disk::{OpenOptions, read_exact_at};
+use disk::read_exact_at;
 use kv_api::capability::{Backup, Check, CheckSummary, Finding};
 use kv_api::{Error, Place as Where, Result};
 
@@ -11,7 +11,6 @@ use crate::ids::SpaceId;
 use crate::log::record::{self, Kind};
 use crate::log::scan::Frames;
 use crate::log::segment::{SEGMENT_HEADER_BYTES, Segment, encode_header, salt_of};
-use crate::names;
 use crate::reader::Source;
 use crate::root::Root;
 use crate::state_file::StateFile;
@@ -165,15 +164,3 @@ impl Checking<'_> {
         }
     }
 }
-
-/// The file of a checkpoint, in words.
-pub(crate) fn checkpoint_damaged(number: u32, what: &str) -> Error {
-    let place = Where::Offset {
-        file: names::checkpoint(number),
-        offset: 0,
-    };
-    Error::corrupt(place, what)
-}
-
-/// How checkpoints are opened.
-pub(crate) const CHECKPOINT_READ: OpenOptions = OpenOptions::READ;

@@ -10,24 +10,21 @@ use std::sync::Arc;
 
 use disk::{Create, Disk, File, OpenOptions, read_up_to_at, write_all_at};
 use kv_api::{Error, Result};
-use roaring::RoaringBitmap;
 
-use crate::apply::{Watcher, load, load_space};
-use crate::batch::Op;
 use crate::blocks::{BlockReader, BlockWriter, Shape};
-use crate::check::{CHECKPOINT_READ, checkpoint_damaged};
-use crate::ids::{KeyId, SegmentId, SpaceId};
-use crate::index::{Edit, Item};
-use crate::loading::Loading;
+use crate::ids::{SegmentId, SpaceId};
+use crate::loading::{Loading, checkpoint_damaged};
+use crate::log::batch::Op;
 use crate::log::covered::Covered;
 use crate::log::record::{KEY_BYTES_MAX, Kind};
+use crate::log::watcher::Watcher;
 use crate::names;
 use crate::place::Place;
 use crate::reader::Source;
-use crate::root::{Named, Root};
-use crate::search::SearchIndex;
+use crate::root::Root;
+use crate::stored_values::{StoredValues, take_values, write_values};
 use crate::stream::take_prefixed;
-use crate::value_index::KnownValues;
+use crate::value_index::ValueWatcher;
 use crate::varint::{self, take, take_array, take_u32};
 
 const SHAPE: Shape = Shape {
@@ -39,12 +36,6 @@ const SHAPE: Shape = Shape {
 const SPACE: u8 = 1;
 const KEY: u8 = 2;
 const END: u8 = 3;
-/// A piece of the index over values.
-const VALUES: u8 = 4;
-/// The number of a row that it does not know.
-const UNKNOWN: u8 = 5;
-/// It gave up while it was written.
-const UNUSABLE: u8 = 6;
 
 /// Writes to a file from its beginning.
 struct FileWriter<'a> {
@@ -153,64 +144,6 @@ fn write_entries(root: &Root, covered: Covered, to: &mut dyn Write) -> Result<()
     writer.finish().map(drop)
 }
 
-/// Writes the index over values, for the rows with these ids in a version of `commit_index`.
-fn write_values(
-    tokens: &SearchIndex,
-    ids: &[KeyId],
-    commit_index: u64,
-    writer: &mut BlockWriter<'_>,
-) -> Result<()> {
-    let ids_end = ids.iter().map(|id| id.0 as usize + 1).max().unwrap_or(0);
-    let mut numbers = vec![0u32; ids_end];
-    for (id, number) in ids.iter().zip(1u32..) {
-        if let Some(slot) = numbers.get_mut(id.0 as usize) {
-            *slot = number;
-        }
-    }
-    let number_of = |id: u32| {
-        numbers
-            .get(id as usize)
-            .copied()
-            .filter(|number| *number != 0)
-    };
-    let end = u32::try_from(ids.len())
-        .unwrap_or(u32::MAX)
-        .saturating_add(1);
-    let written = tokens.write_renumbered(&mut Pieces { writer }, end, &number_of);
-    written.map_err(|error| Error::io("writing a checkpoint", error))?;
-    // Asked for last: what is not among these was the same all the time.
-    for id in tokens.changed_after(commit_index) {
-        if let Some(number) = number_of(id) {
-            writer.block.push(UNKNOWN);
-            varint::push(&mut writer.block, number.into());
-            writer.end_entry()?;
-        }
-    }
-    if !tokens.is_complete() {
-        writer.block.push(UNUSABLE);
-    }
-    Ok(())
-}
-
-/// Writes bytes as entries.
-struct Pieces<'w, 'a> {
-    writer: &'w mut BlockWriter<'a>,
-}
-
-impl Write for Pieces<'_, '_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.writer.block.push(VALUES);
-        varint::push(&mut self.writer.block, bytes.len() as u64);
-        self.writer.block.extend_from_slice(bytes);
-        self.writer.end_entry().map_err(io::Error::from)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 fn push_place(to: &mut Vec<u8>, place: Place, commit_index: u64) {
     varint::push(to, place.segment().0.into());
     varint::push(to, place.offset.into());
@@ -234,84 +167,32 @@ fn take_place(rest: &mut &[u8]) -> Option<(Place, u64)> {
 pub(crate) fn read(
     root: &mut Root,
     number: u32,
-    mut watcher: Option<&mut dyn Watcher>,
+    watcher: Option<&mut ValueWatcher>,
 ) -> Result<Covered> {
-    if watcher.is_none() {
-        return load_checkpoint(root, number);
-    }
     let (disk, directory) = (Arc::clone(&root.lease.disk), root.lease.directory.clone());
-    let segments = Arc::clone(&root.segments);
-    let (mut spaces, mut entries, mut keys) = (Vec::new(), Vec::new(), Vec::new());
     let mut values = StoredValues::default();
-    let visit = &mut |op: Op, place: Place, key: &[u8]| {
-        let end = u64::from(place.offset) + u64::from(place.len);
-        let segment = segments.find(place.segment());
-        if segment.is_none_or(|segment| end > segment.readable().into()) {
-            return Err(checkpoint_damaged(
-                number,
-                "it names a record that is not there",
-            ));
-        }
-        if op.kind == Kind::CreateSpace {
-            let named = Named {
-                id: op.space,
-                place,
-                commit_index: op.commit_index,
-            };
-            spaces.push((key.to_vec(), named));
-        } else {
-            entries.push((op.space, keys.len(), key.len(), place, op.commit_index));
-            keys.extend_from_slice(key);
-        }
-        Ok(())
-    };
     let kept = watcher.is_some().then_some(&mut values);
-    let (covered, last) = read_entries(&*disk, &directory, number, visit, kept)?;
-    let rows = entries.len();
-    if let Some(watcher) = watcher.as_deref_mut() {
-        let known = values.read(rows);
-        watcher.begin_load(known.map_err(|what| checkpoint_damaged(number, &what))?);
-    }
-    for (name, named) in spaces {
-        load_space(root, &name, named);
-    }
-    for run in entries.chunk_by(|left, right| left.0 == right.0) {
-        let edit = |(_, start, len, place, commit_index): &(SpaceId, usize, usize, Place, u64)| {
-            let item = Item {
-                place: *place,
-                commit_index: *commit_index,
-                key_id: KeyId(0),
-            };
-            Edit::put(keys.get(*start..*start + *len).unwrap_or_default(), item)
-        };
-        let edits: Vec<Edit<'_>> = run.iter().map(edit).collect();
-        let in_order = edits.is_sorted_by(|left, right| left.key < right.key);
-        let space = run.first().map_or(SpaceId::DEFAULT, |(space, ..)| *space);
-        if !in_order || !load(root, space, &edits, watcher.as_deref_mut()) {
-            return Err(checkpoint_damaged(number, "its keys are out of order"));
-        }
-    }
-    if let Some(watcher) = watcher {
-        watcher.end_load();
-    }
-    root.last_commit_index = root.last_commit_index.max(last);
-    Ok(covered)
-}
-
-/// The same where nobody watches: the index is built from the entries as they come.
-fn load_checkpoint(root: &mut Root, number: u32) -> Result<Covered> {
-    let (disk, directory) = (Arc::clone(&root.lease.disk), root.lease.directory.clone());
-    let mut loading = Loading::new(root, number);
+    let mut loading = Loading::new(root, number, watcher.is_some());
     let visit = &mut |op: Op, place, key: &[u8]| loading.entry(&op, place, key);
-    let (covered, last) = read_entries(&*disk, &directory, number, visit, None)?;
-    loading.finish()?;
+    let (covered, last) = read_entries(&*disk, &directory, number, visit, kept)?;
+    let keys = loading.finish()?;
+    if let Some(watcher) = watcher {
+        let known = values.read(keys.len());
+        let known = known.map_err(|what| checkpoint_damaged(number, &what))?;
+        *watcher = ValueWatcher::loaded(root, keys, known);
+        root.values = Some(watcher.view());
+    }
     root.last_commit_index = root.last_commit_index.max(last);
     Ok(covered)
 }
 
 /// Reads every block and entry of checkpoint `number`.
 pub(crate) fn verify(disk: &dyn Disk, directory: &Path, number: u32) -> Result<()> {
-    read_entries(disk, directory, number, &mut |_, _, _| Ok(()), None).map(drop)
+    let mut values = StoredValues::default();
+    let visit = &mut |_, _, _: &[u8]| Ok(());
+    read_entries(disk, directory, number, visit, Some(&mut values))?;
+    let verified = values.verify();
+    verified.map_err(|what| checkpoint_damaged(number, &what))
 }
 
 type Visit<'a> = &'a mut dyn FnMut(Op, Place, &[u8]) -> Result<()>;
@@ -328,7 +209,7 @@ fn read_entries(
         _ => Error::io("reading a checkpoint", error),
     };
     let path = directory.join(names::checkpoint(number));
-    let file = disk.open(&path, &CHECKPOINT_READ).map_err(reading)?;
+    let file = disk.open(&path, &OpenOptions::READ).map_err(reading)?;
     let len = file.len().map_err(reading)?;
     let mut from = FileReader {
         file: &*file,
@@ -352,7 +233,7 @@ fn read_entries(
                     take(&mut rest) == Some(count) && rest.is_empty() && reader.bytes == len;
                 return header.filter(|_| whole).ok_or_else(malformed);
             }
-            if matches!(tag, VALUES | UNKNOWN | UNUSABLE) {
+            if StoredValues::has(tag) {
                 let taken = take_values(tag, &mut rest, values.as_deref_mut());
                 taken.ok_or_else(malformed)?;
                 continue;
@@ -362,43 +243,6 @@ fn read_entries(
             visit(op, place, &key)?;
         }
     }
-}
-
-/// The index over values, as it is read piece by piece.
-#[derive(Default)]
-struct StoredValues {
-    bytes: Vec<u8>,
-    unknown: RoaringBitmap,
-    unusable: bool,
-}
-
-impl StoredValues {
-    /// The index, if it is there, for so many rows.
-    fn read(self, rows: usize) -> Result<Option<KnownValues>, String> {
-        if self.bytes.is_empty() || self.unusable {
-            return Ok(None);
-        }
-        let tokens = SearchIndex::read_without(&self.bytes, &self.unknown)
-            .map_err(|error| error.to_string())?;
-        if tokens.ids_end() as usize != rows + 1 {
-            return Err("the value index is of other rows".into());
-        }
-        Ok(Some(KnownValues {
-            tokens,
-            unknown: self.unknown,
-        }))
-    }
-}
-
-fn take_values(tag: u8, rest: &mut &[u8], values: Option<&mut StoredValues>) -> Option<()> {
-    let mut unwanted = StoredValues::default();
-    let values = values.unwrap_or(&mut unwanted);
-    match tag {
-        VALUES => values.bytes.extend_from_slice(take_prefixed(rest)?),
-        UNKNOWN => drop(values.unknown.insert(take_u32(rest)?)),
-        _ => values.unusable = true,
-    }
-    Some(())
 }
 
 fn take_header(rest: &mut &[u8]) -> Option<(Covered, u64)> {

@@ -22,7 +22,7 @@ impl Db {
     pub fn close(&self) -> Result<()> {
         let mut state = self.shared.lock();
         while state.busy && state.root.is_some() {
-            state = self.shared.wait(state);
+            state = self.shared.wait_for_turn(state);
         }
         if state.root.is_none() {
             return Ok(());
@@ -45,8 +45,7 @@ impl Db {
         let mut state = self.shared.lock();
         if matches!(closed, Err(Error::NoSpace { .. })) {
             state.busy = false;
-            drop(state);
-            self.shared.notify();
+            self.shared.release(state);
             if let Some(background) = &self.background {
                 background.resume();
             }
@@ -59,8 +58,7 @@ impl Db {
         state.log = None;
         state.busy = false;
         state.refuse_queued(Error::Closed);
-        drop(state);
-        self.shared.notify();
+        self.shared.release(state);
         closed
     }
 }
@@ -106,12 +104,6 @@ impl Db {
     /// part of the log behind it. The background thread and closing do it by themselves.
     pub fn checkpoint(&self) -> Result<()> {
         checkpoint(&self.shared)
-    }
-
-    /// Does at once what the background thread does when a segment was ended: compacts segments
-    /// with many dead bytes, and writes a checkpoint if the log behind the last one is long.
-    pub fn tidy(&self) -> Result<()> {
-        crate::maintenance::tidy(&self.shared, &|| true)
     }
 }
 

@@ -6,7 +6,8 @@
 //! 3. The frames are written with one vectored write. If any of them asks for `Sync`, one
 //!    `fdatasync` follows; it makes all earlier commits durable, too.
 //! 4. Only then the batches enter the index, in their order, under the lock: readers never see
-//!    what a power cut could still take from a `Sync` commit.
+//!    what a power cut could still take from a `Sync` commit. Large groups enter a version beside,
+//!    some while the sync goes on, and that takes its place only then.
 //! 5. Everyone whose commit was taken is told, and someone whose commit was not leads next.
 //!
 //! `Deferred` commits that come alone skip step 3: their frames are kept back in memory, and
@@ -21,16 +22,21 @@ use std::sync::Arc;
 use kv_api::{Durability, Error, Result};
 
 use crate::apply::{Changes, apply};
-use crate::batch::Batch;
+use crate::log::batch::Batch;
 use crate::log::failed::Failed;
+use crate::log::frame::HEAD_BYTES;
 use crate::log::segment::Segment;
 use crate::log::table::SegmentTable;
 use crate::log::writer::Log;
 use crate::root::Root;
-use crate::shared::{Locked, Queued, Shared, State, Ticket, doubt};
+use crate::shared::{Locked, Queued, Shared, State, doubt};
+use crate::ticket::Ticket;
 
 /// Changes that are made under the lock; more are made in a version beside, without it.
 const OPS_UNDER_LOCK_MAX: usize = 256;
+/// The same where no one reads any version: then nothing has to be copied, which is most of the
+/// work, and who begins to read meanwhile waits for some milliseconds at most.
+const OPS_IN_PLACE_MAX: usize = 8 << 10;
 
 /// What a transaction hands over.
 pub(crate) struct Submission {
@@ -44,32 +50,51 @@ pub(crate) struct Submission {
 /// Commits. The caller has the turn; it is given back once the batch is queued or refused.
 pub(crate) fn commit(shared: &Shared, submission: Submission) -> Result<()> {
     let mut state = shared.lock();
-    let ticket = Arc::new(Ticket::new());
-    let refused = admit(&state, &submission);
-    if refused.is_ok() {
-        state.last_index = submission.batch.commit_index;
-        state.next_space = submission.next_space;
-        state.queue.push(Queued {
-            batch: Arc::new(submission.batch),
-            ticket: Arc::clone(&ticket),
-        });
+    if let Err(refused) = admit(&state, &submission) {
+        state.busy = false;
+        shared.release(state);
+        return Err(refused);
     }
     state.busy = false;
-    if refused.is_err() {
-        drop(state);
-        shared.notify();
-        return refused;
+    state.last_index = submission.batch.commit_index;
+    state.next_space = submission.next_space;
+    let batch = Arc::new(submission.batch);
+    if state.queue.is_empty()
+        && batch.durability != Durability::Deferred
+        && let Some(log) = state.log.take()
+    {
+        // Nobody else is about to commit: no queue, and no ticket to wait with.
+        return lead_batches(shared, state, log, &[batch]);
     }
+    let ticket = Arc::new(Ticket::new());
+    let long = batch.durability == Durability::Sync;
+    state.queue.push(Queued {
+        batch,
+        ticket: Arc::clone(&ticket),
+    });
+    wait(shared, state, &ticket, long)
+}
+
+/// Waits until the ticket's commit has ended, which may take `long`; leads where nobody else does.
+fn wait<'a>(shared: &'a Shared, mut state: Locked<'a>, ticket: &Ticket, long: bool) -> Result<()> {
     loop {
-        if let Some(done) = ticket.get() {
-            drop(state);
-            shared.notify();
+        match state.log.take() {
+            Some(log) => lead_group(shared, state, log),
+            None => {
+                // The turn is free; whoever waits for it may begin.
+                shared.release(state);
+                ticket.sleep(long);
+            }
+        }
+        if let Some(done) = ticket.outcome() {
             return done.clone();
         }
-        state = match state.log.take() {
-            Some(log) => lead_group(shared, state, log),
-            None => shared.wait(state),
-        };
+        state = shared.lock();
+        // It may have been settled before the lock was had; then someone else may have to lead.
+        if let Some(done) = ticket.outcome() {
+            shared.release(state);
+            return done.clone();
+        }
     }
 }
 
@@ -85,49 +110,61 @@ fn admit(state: &State, submission: &Submission) -> Result<()> {
 }
 
 /// Takes what is queued and commits it.
-fn lead_group<'a>(shared: &'a Shared, mut state: Locked<'a>, mut log: Box<Log>) -> Locked<'a> {
+fn lead_group<'a>(shared: &'a Shared, mut state: Locked<'a>, mut log: Box<Log>) {
     if state.root.is_none() {
         state.refuse_queued(Error::Closed);
-        return state;
+        return shared.release(state);
     }
     if defer_all(&mut state, &mut log) {
         state.log = Some(log);
-        return state;
+        return shared.release(state);
     }
     let group = take_group(&mut state, &log);
     let batches: Vec<Arc<Batch>> = group
         .iter()
         .map(|queued| Arc::clone(&queued.batch))
         .collect();
-    state.in_flight.clone_from(&batches);
+    let answer = lead_batches(shared, state, log, &batches);
+    for queued in group {
+        queued.ticket.settle(answer.clone());
+    }
+}
+
+/// Commits batches that are in no queue.
+fn lead_batches<'a>(
+    shared: &'a Shared,
+    mut state: Locked<'a>,
+    mut log: Box<Log>,
+    batches: &[Arc<Batch>],
+) -> Result<()> {
+    state.in_flight.extend_from_slice(batches);
     log.next_space = state.next_space;
     // What is kept back is visible: it must be in the file while the log is out of reach.
     let written = match log.flush() {
         Ok(()) => {
-            let root = state.root.clone();
-            drop(state);
             // A turn is free; whoever waits for it may begin.
-            shared.notify();
-            let written = write_group(&mut log, root, &batches);
+            shared.release(state);
+            let written = write_group(shared, &mut log, batches);
             state = shared.lock();
             written
         }
         Err(failed) => Err(failed),
     };
-    state.in_flight.clear();
+    let mut replaced = None;
     let answer = match written {
         Ok(written) => {
-            written.publish(&mut state, &mut log, &batches);
+            (state, replaced) = publish(shared, state, &mut log, batches, written);
             Ok(())
         }
-        Err(failed) => Err(told(failed, &mut state, &mut log, &batches)),
+        Err(failed) => Err(told(failed, &mut state, &mut log, batches)),
     };
-    for queued in group {
-        // Set once: this group was taken out of the queue.
-        let _ = queued.ticket.set(answer.clone());
-    }
+    state.in_flight.clear();
     state.log = Some(log);
-    state
+    // The next leader first: its write goes on while the others wake up.
+    shared.release(state);
+    // What only the version before had is given back now that nobody waits for that.
+    drop(replaced);
+    answer
 }
 
 /// Keeps the queued commits back and makes them visible, if all are small and none asks for more.
@@ -146,9 +183,8 @@ fn defer_all(state: &mut State, log: &mut Log) -> bool {
         let Some(base) = log.defer(&batch) else {
             return false;
         };
-        make_visible(state, log, &[(&batch, base)]);
-        let queued = state.queue.remove(0);
-        let _ = queued.ticket.set(Ok(()));
+        make_visible(state, log, std::iter::once((&batch, base)));
+        state.queue.remove(0).ticket.settle(Ok(()));
     }
     true
 }
@@ -169,16 +205,31 @@ fn take_group(state: &mut State, log: &Log) -> Vec<Queued> {
     std::mem::replace(&mut state.queue, rest)
 }
 
-/// A group that is in the log.
-struct WrittenGroup {
-    bases: Vec<u32>,
-    /// The version with a large group in it.
-    beside: Option<Root>,
+/// Batches whose frames lie one behind the other from `start` on, and where the records of each
+/// begin.
+fn with_bases(batches: &[Arc<Batch>], start: u32) -> impl Iterator<Item = (&Arc<Batch>, u32)> {
+    let mut at = u64::from(start);
+    batches.iter().map(move |batch| {
+        let base = at + u64::from(HEAD_BYTES);
+        at += batch.frame_bytes();
+        // They lie in one segment, where places are so wide.
+        (batch, u32::try_from(base).unwrap_or(u32::MAX))
+    })
 }
 
+/// A group that is in the log.
+struct WrittenGroup {
+    /// Where its first frame begins.
+    start: u32,
+    /// The version before and the one with the group, where that was built beside the sync.
+    built: Option<(Arc<Root>, Root)>,
+}
+
+/// Brings a group into the log. The version with a large one is built while the device works: it is
+/// not shown before the sync has ended well.
 fn write_group(
+    shared: &Shared,
     log: &mut Log,
-    root: Option<Arc<Root>>,
     batches: &[Arc<Batch>],
 ) -> Result<WrittenGroup, Failed> {
     let bytes = batches.iter().map(|batch| batch.frame_bytes()).sum();
@@ -186,37 +237,92 @@ fn write_group(
     let sync = batches
         .iter()
         .any(|batch| batch.durability == Durability::Sync);
-    let bases = log.write(batches, sync)?;
-    let ops: usize = batches.iter().map(|batch| batch.ops.len()).sum();
-    let beside = root.filter(|_| ops > OPS_UNDER_LOCK_MAX).map(|root| {
-        let mut beside = Root::clone(&root);
-        for (batch, base) in batches.iter().zip(&bases) {
-            apply_batch(&mut beside, log, batch, *base);
+    let start = log.write(batches, sync)?;
+    let before = match sync && changes_of(batches) > OPS_IN_PLACE_MAX {
+        true => shared.lock().root.clone(),
+        false => None,
+    };
+    let Some(before) = before else {
+        if sync {
+            log.sync_written()?;
         }
-        beside
+        return Ok(WrittenGroup { start, built: None });
+    };
+    let file = Arc::clone(&log.active.file);
+    let (after, synced) = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("flatlog sync".into());
+        let syncing = thread.spawn_scoped(scope, || file.sync_data());
+        let after = built_beside(&before, log, batches, start);
+        let synced = match syncing {
+            Ok(thread) => thread.join().unwrap_or_else(|_| {
+                let what = "the thread that syncs the log panicked";
+                Err(std::io::Error::other(what))
+            }),
+            Err(_) => file.sync_data(),
+        };
+        (after, synced)
     });
-    Ok(WrittenGroup { bases, beside })
+    log.note_synced(synced)?;
+    let built = Some((before, after));
+    Ok(WrittenGroup { start, built })
 }
 
-impl WrittenGroup {
-    fn publish(self, state: &mut State, log: &mut Log, batches: &[Arc<Batch>]) {
-        if let Some(beside) = self.beside {
-            state.root = Some(Arc::new(beside));
-            return;
-        }
-        let pairs: Vec<(&Arc<Batch>, u32)> = batches.iter().zip(self.bases).collect();
-        make_visible(state, log, &pairs);
+fn changes_of(batches: &[Arc<Batch>]) -> usize {
+    batches.iter().map(|batch| batch.ops.len()).sum()
+}
+
+fn built_beside(before: &Root, log: &mut Log, batches: &[Arc<Batch>], start: u32) -> Root {
+    let mut beside = Root::clone(before);
+    for (batch, base) in with_bases(batches, start) {
+        apply_batch(&mut beside, log, batch, base);
     }
+    beside
 }
 
-fn make_visible(state: &mut State, log: &mut Log, batches: &[(&Arc<Batch>, u32)]) {
+/// Makes a group visible that is in the log; answers the version before, where a new one took its
+/// place. While the log is out, nobody else puts a version in place.
+fn publish<'a>(
+    shared: &'a Shared,
+    mut state: Locked<'a>,
+    log: &mut Log,
+    batches: &[Arc<Batch>],
+    written: WrittenGroup,
+) -> (Locked<'a>, Option<Arc<Root>>) {
+    let WrittenGroup { start, built } = written;
+    if let Some((before, after)) = built {
+        state.root = Some(Arc::new(after));
+        return (state, Some(before));
+    }
+    let changes = changes_of(batches);
+    // An index over values reads the values of all changes: not while others wait.
+    let is_alone = log.watcher.is_none() && state.root.as_mut().is_some_and(Root::is_alone);
+    let in_place = changes <= OPS_UNDER_LOCK_MAX || is_alone && changes <= OPS_IN_PLACE_MAX;
+    let before = match &state.root {
+        Some(root) if !in_place => Arc::clone(root),
+        _ => {
+            make_visible(&mut state, log, with_bases(batches, start));
+            return (state, None);
+        }
+    };
+    drop(state);
+    let after = built_beside(&before, log, batches, start);
+    let mut state = shared.lock();
+    state.root = Some(Arc::new(after));
+    (state, Some(before))
+}
+
+fn make_visible<'b>(
+    state: &mut State,
+    log: &mut Log,
+    batches: impl Iterator<Item = (&'b Arc<Batch>, u32)>,
+) {
     let Some(root) = &mut state.root else {
         return;
     };
     // In place where no snapshot shares it; a copy of what is touched where one does.
     let root = Arc::make_mut(root);
     for (batch, base) in batches {
-        apply_batch(root, log, batch, *base);
+        apply_batch(root, log, batch, base);
     }
 }
 

@@ -18,9 +18,9 @@ use std::sync::Arc;
 
 use kv_api::Result;
 
-use crate::batch::Op;
 use crate::db::Db;
 use crate::ids::{SegmentId, SpaceId};
+use crate::log::batch::Op;
 use crate::log::covered::Covered;
 use crate::log::failed::Failed;
 use crate::log::record::Kind;
@@ -31,7 +31,6 @@ use crate::log::writer::Log;
 use crate::names;
 use crate::place::Place;
 use crate::reader::Source;
-use crate::restore::remove_files;
 use crate::rewrite::Rewriter;
 use crate::root::Root;
 use crate::shared::Shared;
@@ -67,6 +66,22 @@ impl Rewritten {
             kind,
         });
         self.keys.extend_from_slice(key);
+    }
+
+    /// Brings the moves into the order of their keys: then the index, which nobody can write to
+    /// while they are made, is gone through from one end to the other.
+    fn sort(&mut self) {
+        let keys = &self.keys;
+        let of = |moved: &Move| (moved.space, moved.key(keys));
+        self.moves
+            .sort_unstable_by(|left, right| of(left).cmp(&of(right)));
+    }
+}
+
+impl Move {
+    fn key<'k>(&self, keys: &'k [u8]) -> &'k [u8] {
+        let end = self.key_start + self.key_len;
+        keys.get(self.key_start..end).unwrap_or_default()
     }
 }
 
@@ -258,7 +273,8 @@ fn is_live(root: &Root, op: &Op, key: &[u8], place: Place) -> bool {
 }
 
 /// Puts what was rewritten in the place of the victims.
-fn finish(shared: &Shared, victims: &[Arc<Segment>], rewritten: Rewritten) -> Result<()> {
+fn finish(shared: &Shared, victims: &[Arc<Segment>], mut rewritten: Rewritten) -> Result<()> {
+    rewritten.sort();
     let old_checkpoint = shared.lead(|log, root| {
         let named = |victim: &Arc<Segment>| {
             log.state
@@ -296,10 +312,10 @@ fn finish(shared: &Shared, victims: &[Arc<Segment>], rewritten: Rewritten) -> Re
             .into_iter()
             .map(|(segment, _)| segment)
             .collect();
-        remove_files(shared, &unused);
+        shared.remove_files(&unused);
         return Ok(());
     };
-    remove_files(shared, victims);
+    shared.remove_files(victims);
     if let (Some(number), Some(victim)) = (old_checkpoint, victims.first()) {
         let path = victim.path.with_file_name(names::checkpoint(number));
         // Best effort: the next opening removes what nothing names.
@@ -347,10 +363,7 @@ fn replace_segments(root: &mut Root, victims: &[Arc<Segment>], rewritten: &Rewri
 fn relocate(root: &mut Root, rewritten: &Rewritten) {
     let segments = Arc::clone(&root.segments);
     for moved in &rewritten.moves {
-        let key = rewritten
-            .keys
-            .get(moved.key_start..moved.key_start + moved.key_len);
-        let key = key.unwrap_or_default();
+        let key = moved.key(&rewritten.keys);
         let is_there = match moved.kind {
             Kind::CreateSpace => {
                 let names = Arc::make_mut(&mut root.names);

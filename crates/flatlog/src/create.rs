@@ -11,7 +11,7 @@ use crate::log::segment::SEGMENT_HEADER_BYTES;
 use crate::log::writer::{LogRules, create_segment};
 use crate::names;
 use crate::options::Options;
-use crate::state_file::{SegmentEntry, StateFile};
+use crate::state_file::StateFile;
 
 pub(crate) fn make_directory(disk: &dyn Disk, directory: &Path) -> Result<()> {
     let making = |error| Error::io("making the store's directory", error);
@@ -47,7 +47,7 @@ pub(crate) fn create(options: &Options, directory: &Path, rules: &LogRules) -> R
         next_space: 1,
         next_checkpoint: 1,
         checkpoint: None,
-        segments: vec![SegmentEntry::fresh(&segment)],
+        segments: vec![segment.fresh_entry()],
     };
     state.write_beside(disk, directory)?;
     StateFile::switch(disk, directory)?;

@@ -70,12 +70,14 @@ impl<'a> kv_api::Cursor for Cursor<'a> {
     fn seek(&mut self, key: &[u8]) -> Result<Pair<'a>> {
         self.failed = None;
         let entry = self.walk.seek(key);
+        self.source.prefetch(self.walk.ahead());
         self.show(entry)
     }
 
     fn seek_for_prev(&mut self, key: &[u8]) -> Result<Pair<'a>> {
         self.failed = None;
         let entry = self.walk.seek_for_prev(key);
+        self.source.prefetch(self.walk.behind());
         self.show(entry)
     }
 
@@ -83,6 +85,7 @@ impl<'a> kv_api::Cursor for Cursor<'a> {
     fn next(&mut self) -> Result<Pair<'a>> {
         self.go_on()?;
         let entry = self.walk.next();
+        self.source.prefetch(self.walk.ahead());
         self.show(entry)
     }
 
@@ -90,6 +93,7 @@ impl<'a> kv_api::Cursor for Cursor<'a> {
     fn prev(&mut self) -> Result<Pair<'a>> {
         self.go_on()?;
         let entry = self.walk.prev();
+        self.source.prefetch(self.walk.behind());
         self.show(entry)
     }
 

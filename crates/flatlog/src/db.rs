@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use kv_api::{Error, Result};
 
+use crate::background::Background;
 use crate::commit;
-use crate::maintenance::Background;
 use crate::recovery::Recovery;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
@@ -67,7 +67,9 @@ impl Db {
         &self.shared.recovery
     }
 
-    /// The newest version, frozen. O(1).
+    /// The newest version, frozen. O(1), but that it waits while a commit is made visible: for
+    /// microseconds, for some milliseconds if that changes thousands of keys and no other snapshot
+    /// lives.
     #[inline]
     pub fn snapshot(&self) -> Result<Snapshot> {
         Ok(Snapshot::new(self.shared.current()?))

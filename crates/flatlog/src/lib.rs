@@ -8,7 +8,7 @@
 //! The files are described in `docs/format/flat.md`, the choices in `docs/adr`.
 
 mod apply;
-mod batch;
+mod background;
 mod blocks;
 mod capabilities;
 mod check;
@@ -22,6 +22,7 @@ mod db;
 mod ids;
 mod index;
 mod lease;
+mod limits;
 mod loading;
 mod log;
 mod maintenance;
@@ -41,13 +42,17 @@ mod search_rows;
 mod shared;
 mod slice;
 mod snapshot;
+mod space_names;
 mod state_file;
 mod statistics;
 mod store;
+mod stored_values;
 mod stream;
+mod ticket;
 mod transaction;
 mod turn;
 mod value_index;
+mod value_view;
 mod varint;
 mod waker;
 

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use kv_api::{Error, Result};
+use kv_api::{Error, Place as Where, Result};
 
 use crate::apply::load_space;
-use crate::batch::Op;
-use crate::check::checkpoint_damaged;
 use crate::ids::{KeyId, SpaceId};
 use crate::index::{Item, SortedIndex};
+use crate::log::batch::Op;
 use crate::log::record::Kind;
 use crate::log::segment::Segment;
 use crate::log::table::SegmentTable;
+use crate::names;
 use crate::place::Place;
 use crate::root::{Named, Root};
+use crate::search::KeyRuns;
 
 /// A version that is being filled.
 pub(crate) struct Loading<'a> {
@@ -26,11 +27,14 @@ pub(crate) struct Loading<'a> {
     /// The segment of the last entries, how far it can be read, and their bytes.
     segment: Option<(Arc<Segment>, u32)>,
     live_bytes: u64,
+    /// The keys by their ids, where they are to have some.
+    runs: Option<KeyRuns>,
 }
 
 impl<'a> Loading<'a> {
     /// Fills `root`, which has its segments and nothing else, from checkpoint `number`.
-    pub(crate) fn new(root: &'a mut Root, number: u32) -> Loading<'a> {
+    /// Keys are given ids, their numbers from 1, where they are `numbered`.
+    pub(crate) fn new(root: &'a mut Root, number: u32, numbered: bool) -> Loading<'a> {
         Loading {
             segments: Arc::clone(&root.segments),
             root,
@@ -39,6 +43,7 @@ impl<'a> Loading<'a> {
             keys: SortedIndex::new(),
             segment: None,
             live_bytes: 0,
+            runs: numbered.then(KeyRuns::default),
         }
     }
 
@@ -76,7 +81,10 @@ impl<'a> Loading<'a> {
         let item = Item {
             place,
             commit_index: op.commit_index,
-            key_id: KeyId(0),
+            key_id: self
+                .runs
+                .as_mut()
+                .map_or(KeyId(0), |runs| runs.push(op.space, key)),
         };
         self.live_bytes += u64::from(place.len);
         match self.keys.push(key, &item) {
@@ -85,10 +93,11 @@ impl<'a> Loading<'a> {
         }
     }
 
-    /// That was all.
-    pub(crate) fn finish(mut self) -> Result<()> {
+    /// That was all. Answers the keys by their ids.
+    pub(crate) fn finish(mut self) -> Result<KeyRuns> {
         self.count();
-        self.finish_space()
+        self.finish_space()?;
+        Ok(self.runs.unwrap_or_default())
     }
 
     fn out_of_order(&self) -> Error {
@@ -114,4 +123,13 @@ impl<'a> Loading<'a> {
             _ => Err(self.out_of_order()),
         }
     }
+}
+
+/// Damage in the file of a checkpoint, in words.
+pub(crate) fn checkpoint_damaged(number: u32, what: &str) -> Error {
+    let place = Where::Offset {
+        file: names::checkpoint(number),
+        offset: 0,
+    };
+    Error::corrupt(place, what)
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU32;
 use disk::{Disk, File, OpenOptions, read_exact_at};
 use kv_api::{Error, Place, Result};
 
-use crate::apply::Watcher;
+use crate::background::Background;
 use crate::checkpoint;
 use crate::create::{create, make_directory};
 use crate::db::Db;
@@ -18,8 +18,9 @@ use crate::log::covered::Covered;
 use crate::log::frame::Seal;
 use crate::log::segment::{SEGMENT_HEADER_BYTES, Segment, encode_header};
 use crate::log::table::SegmentTable;
+use crate::log::watcher::Watcher;
 use crate::log::writer::{Log, LogRules};
-use crate::maintenance::Background;
+use crate::maintenance::tidy;
 use crate::names;
 use crate::options::Options;
 use crate::recovery::{self, Recovery, Tail};
@@ -164,7 +165,7 @@ impl Opening {
         let mut watcher = self.options.value_index.then(ValueWatcher::new);
         root.values = watcher.as_mut().map(Watcher::view);
         let covered = match self.state.checkpoint {
-            Some(number) => Some(checkpoint::read(&mut root, number, watched(&mut watcher))?),
+            Some(number) => Some(checkpoint::read(&mut root, number, watcher.as_mut())?),
             None => None,
         };
         let mut replay = Replay::new(&mut root, watched(&mut watcher));
@@ -190,6 +191,7 @@ impl Opening {
             synced: tail.end,
             zeroed: tail.end,
             pending: Vec::new(),
+            gathered: Vec::new(),
             next_segment: Arc::new(AtomicU32::new(next_segment)),
             next_space,
             since_checkpoint,
@@ -205,7 +207,7 @@ impl Opening {
         });
         let shared = Arc::new(Shared::new(self.options, root, log, self.recovery));
         let background = woken
-            .map(|(waker, woken)| Background::start(&shared, waker, woken))
+            .map(|(waker, woken)| Background::start(&shared, waker, woken, tidy))
             .transpose()?;
         Ok(Db::new(shared, background, &directory))
     }

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use kv_api::{Bytes, Error, Result, Space};
 
-use crate::batch::Batch;
 use crate::ids::{SegmentId, SpaceId};
 use crate::index::{Item, Walk};
+use crate::log::batch::Batch;
 use crate::log::record;
+use crate::place::Place;
 use crate::root::Root;
 use crate::slice::Slice;
 
@@ -39,12 +40,13 @@ impl<'a> Source<'a> {
         let Some(index) = self.root.space(space) else {
             return Ok(None);
         };
-        let Some((item, certain)) = index.candidate(key) else {
+        let Some((place, certain)) = index.candidate(key) else {
             return Ok(None);
         };
-        if !certain && !item.place.segment().is_unwritten() {
-            let place = item.place;
+        if !certain && !place.segment().is_unwritten() {
             let segment = self.root.segments.get(place.segment())?;
+            // The whole record, while its beginning is compared.
+            segment.prefetch(place);
             if let Slice::Lent(bytes) = segment.record(place)? {
                 let value = record::value_of(bytes, place.header_len() as usize, key);
                 return Ok(value.map(Slice::Lent));
@@ -85,6 +87,16 @@ impl<'a> Source<'a> {
             what: "a record of this transaction is not where it was put",
         };
         records.get(start..end).map(Slice::Lent).ok_or(missing)
+    }
+
+    /// Says that these records will be read in a moment.
+    #[inline]
+    pub(crate) fn prefetch(&self, places: &[Place]) {
+        for place in places {
+            if let Some(segment) = self.root.segments.find(place.segment()) {
+                segment.prefetch(*place);
+            }
+        }
     }
 
     pub(crate) fn walk(&self, space: SpaceId) -> Walk<'a> {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use kv_api::Result;
 
-use crate::apply::{Changes, Watcher, apply};
-use crate::batch::Op;
+use crate::apply::{Changes, apply};
+use crate::log::batch::Op;
 use crate::log::covered::Covered;
 use crate::log::record::Kind;
 use crate::log::scan::{Frame, Frames};
 use crate::log::segment::Segment;
+use crate::log::watcher::Watcher;
 use crate::root::Root;
 
 /// Changes gathered before they are merged.

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use kv_api::capability::Progress;
 use kv_api::{Error, Result};
 
-use crate::apply::{Changes, Watcher, apply};
-use crate::batch::Op;
+use crate::apply::{Changes, apply};
 use crate::db::Db;
 use crate::ids::{SegmentId, SpaceId};
+use crate::log::batch::Op;
 use crate::log::failed::Failed;
 use crate::log::record::{KEY_BYTES_MAX, Kind};
 use crate::log::segment::Segment;
 use crate::log::table::SegmentTable;
+use crate::log::watcher::Watcher;
 use crate::log::writer::Log;
 use crate::place::Place;
 use crate::rewrite::Rewriter;
@@ -75,18 +76,9 @@ impl Db {
         }
         drop(state);
         drop(turn);
-        remove_files(&self.shared, &removed);
+        self.shared.remove_files(&removed);
         tracing::info!(commit_index = last, "restored");
         Ok(())
-    }
-}
-
-/// Removes the files of segments that nothing on disk names any more. Those who have them open
-/// go on reading.
-pub(crate) fn remove_files(shared: &Shared, segments: &[Arc<Segment>]) {
-    for segment in segments {
-        // Best effort: the next opening removes what nothing names.
-        let _ = shared.options.disk.remove(&segment.path);
     }
 }
 
@@ -189,7 +181,7 @@ fn switch(
     state.checkpoint = None;
     state.last_commit_index = built.header.last_commit_index;
     state.segments = built.segments.iter().map(|(_, entry)| *entry).collect();
-    state.segments.push(SegmentEntry::fresh(&active));
+    state.segments.push(active.fresh_entry());
     let next_space = log.next_space;
     log.next_space = next_space.max(built.header.next_space);
     if let Err(failed) = log.replace_state(state) {

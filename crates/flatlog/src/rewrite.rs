@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use disk::{Disk, write_all_at};
 use kv_api::{Error, Result};
 
-use crate::batch::Batch;
 use crate::ids::{SegmentId, SpaceId};
+use crate::log::batch::Batch;
 use crate::log::frame::{HEAD_BYTES, Head};
 use crate::log::record::Kind;
 use crate::log::segment::{SEGMENT_HEADER_BYTES, Segment, salt_of};

@@ -8,7 +8,7 @@ use crate::index::SpaceIndex;
 use crate::lease::Lease;
 use crate::log::table::SegmentTable;
 use crate::place::Place;
-use crate::value_index::ValueView;
+use crate::value_view::ValueView;
 
 /// A space's id and the record that gave it its name.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +44,12 @@ impl Root {
             values: None,
             lease,
         }
+    }
+
+    /// Whether there is no other version, so that a change copies nothing.
+    pub(crate) fn is_alone(this: &mut Arc<Root>) -> bool {
+        // Every version has the lease.
+        Arc::get_mut(this).is_some_and(|root| Arc::strong_count(&root.lease) == 1)
     }
 
     /// The index of a space; `None` where there is no such space.

@@ -12,20 +12,18 @@
 //! * commits are queued, written and made visible in the order of their indexes.
 
 use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use kv_api::{Error, Result};
 
-use crate::batch::Batch;
+use crate::log::batch::Batch;
 use crate::log::failed::Failed;
-use crate::log::segment::salt_of;
+use crate::log::segment::{Segment, salt_of};
 use crate::log::writer::{Log, LogRules};
 use crate::options::Options;
 use crate::recovery::Recovery;
 use crate::root::Root;
-
-/// How a queued commit ended.
-pub(crate) type Ticket = OnceLock<Result<()>>;
+use crate::ticket::Ticket;
 
 /// A commit on its way.
 #[derive(Clone)]
@@ -53,6 +51,10 @@ pub(crate) struct State {
     /// before a refusal may be built on what was refused.
     pub(crate) refusals: u64,
     pub(crate) refusal: Option<Error>,
+    /// How many threads wait for the turn.
+    turn_waiters: u32,
+    /// How many wait for something else to end.
+    waiters: u32,
 }
 
 /// An open store.
@@ -67,7 +69,9 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// Held while segments are rewritten: one rewrite at a time.
     compacting: Mutex<()>,
-    /// Something ended: a commit, a lead, a turn.
+    /// The turn is free.
+    turn: Condvar,
+    /// Something else ended: a group of commits, a lead.
     changed: Condvar,
 }
 
@@ -86,6 +90,8 @@ impl Shared {
             refusals: 0,
             refusal: None,
             log: None,
+            turn_waiters: 0,
+            waiters: 0,
         };
         let salt = salt_of(&log.state.store);
         let (rules, store) = (log.rules.clone(), log.state.store);
@@ -100,6 +106,7 @@ impl Shared {
             next_segment,
             state: Mutex::new(State { log, ..state }),
             compacting: Mutex::new(()),
+            turn: Condvar::new(),
             changed: Condvar::new(),
         }
     }
@@ -109,6 +116,15 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Removes the files of segments that nothing on disk names any more. Those who have them open
+    /// go on reading.
+    pub(crate) fn remove_files(&self, segments: &[Arc<Segment>]) {
+        for segment in segments {
+            // Best effort: the next opening removes what nothing names.
+            let _ = self.options.disk.remove(&segment.path);
+        }
+    }
+
     /// The right to rewrite segments.
     pub(crate) fn compacting(&self) -> MutexGuard<'_, ()> {
         self.compacting
@@ -116,14 +132,49 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn wait<'a>(&self, state: Locked<'a>) -> Locked<'a> {
-        self.changed
-            .wait(state)
-            .unwrap_or_else(PoisonError::into_inner)
+    /// Waits until something other than the turn ended.
+    pub(crate) fn wait<'a>(&self, mut state: Locked<'a>) -> Locked<'a> {
+        state.waiters += 1;
+        let waited = self.changed.wait(state);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        state.waiters -= 1;
+        state
     }
 
-    pub(crate) fn notify(&self) {
-        self.changed.notify_all();
+    /// Waits until the turn is free, or the store is closed.
+    pub(crate) fn wait_for_turn<'a>(&self, mut state: Locked<'a>) -> Locked<'a> {
+        state.turn_waiters += 1;
+        let waited = self.turn.wait(state);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        state.turn_waiters -= 1;
+        state
+    }
+
+    /// Gives the lock back and wakes those, and only those, who can go on now: whoever waits for a
+    /// turn that is free, all who wait for a lead to end, and the first of the queue if nobody
+    /// leads. Every change that lets someone go on must end here. Waking costs a system call, which
+    /// a commit that nobody waits for does without.
+    pub(crate) fn release(&self, state: Locked<'_>) {
+        // One who finds the store closed or poisoned leaves the turn free; then all look.
+        let ends = state.root.is_none() || state.poisoned.is_some();
+        let turn = (!state.busy || ends) && state.turn_waiters > 0;
+        let changed = state.waiters > 0;
+        let leader = match (&state.log, state.queue.first()) {
+            (Some(_), Some(queued)) => Some(Arc::clone(&queued.ticket)),
+            _ => None,
+        };
+        drop(state);
+        match (turn, ends) {
+            (true, true) => self.turn.notify_all(),
+            (true, false) => self.turn.notify_one(),
+            (false, _) => {}
+        }
+        if changed {
+            self.changed.notify_all();
+        }
+        if let Some(leader) = leader {
+            leader.wake();
+        }
     }
 
     /// Waits until every commit that was queued is written or refused.
@@ -185,8 +236,7 @@ impl Shared {
             }
         };
         state.log = Some(log);
-        drop(state);
-        self.notify();
+        self.release(state);
         done
     }
 }
@@ -241,8 +291,7 @@ impl State {
     /// Refuses every queued commit, and those that open transactions may build on them.
     pub(crate) fn refuse_queued(&mut self, why: Error) {
         for queued in self.queue.drain(..) {
-            // Set once, by whoever takes the commit out of the queue.
-            let _ = queued.ticket.set(Err(why.clone()));
+            queued.ticket.settle(Err(why.clone()));
         }
         self.refusals += 1;
         self.refusal = Some(why);

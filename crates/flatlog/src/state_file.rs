@@ -9,7 +9,6 @@ use disk::{Disk, OpenOptions, read_exact_at, write_all_at};
 use kv_api::{Error, Place, Result};
 
 use crate::ids::SegmentId;
-use crate::log::segment::{SEGMENT_HEADER_BYTES, Segment};
 use crate::names;
 use crate::varint::{take_array, take_fixed_u32, take_fixed_u64};
 
@@ -17,6 +16,8 @@ const MAGIC: [u8; 8] = *b"FlatMeta";
 const VERSION: u32 = 1;
 /// A store would need 3 million segments to reach this.
 const STATE_BYTES_MAX: u64 = 1 << 26;
+/// No store writes so many checkpoints: counting on from here never ends.
+const CHECKPOINT_MAX: u32 = 1 << 31;
 
 /// One segment, as the state names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,18 +29,6 @@ pub(crate) struct SegmentEntry {
     pub(crate) len: u32,
     /// Written by a rewrite, in key order: replaying it costs little more than a checkpoint.
     pub(crate) sorted: bool,
-}
-
-impl SegmentEntry {
-    /// A segment that holds nothing yet.
-    pub(crate) fn fresh(segment: &Segment) -> SegmentEntry {
-        SegmentEntry {
-            id: segment.id(),
-            epoch: segment.seal.epoch,
-            len: SEGMENT_HEADER_BYTES,
-            sorted: false,
-        }
-    }
 }
 
 /// The contents of `meta.state`.
@@ -111,7 +100,7 @@ impl StateFile {
                 });
             }
         }
-        parse(&mut rest).ok_or_else(|| damaged("the file has the wrong length"))
+        parse(&mut rest).ok_or_else(|| damaged("its contents are malformed"))
     }
 
     /// The state of the store in `directory`, if it has one.
@@ -205,7 +194,18 @@ fn parse(rest: &mut &[u8]) -> Option<StateFile> {
             },
         });
     }
-    rest.is_empty()
-        .then_some(state)
-        .filter(|state| !state.segments.is_empty())
+    let whole = rest.is_empty() && !state.segments.is_empty() && names_are_fresh(&state);
+    whole.then_some(state)
+}
+
+/// Whether no file that the state names can be named once more: a file that is made anew is
+/// emptied first, and one of these may be mapped.
+fn names_are_fresh(state: &StateFile) -> bool {
+    let mut ids: Vec<u32> = state.segments.iter().map(|entry| entry.id.0).collect();
+    ids.sort_unstable();
+    let last = ids.last().copied().unwrap_or(0);
+    ids.is_sorted_by(|left, right| left < right)
+        && last < state.next_segment
+        && state.checkpoint.unwrap_or(0) < state.next_checkpoint
+        && state.next_checkpoint <= CHECKPOINT_MAX
 }

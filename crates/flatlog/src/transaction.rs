@@ -3,7 +3,7 @@
 //! A change is encoded as its log record at once and nothing else happens, so that a large load is
 //! a row of copies. Only when the transaction reads what it may have changed, a version of its own
 //! is built beside: the newest one, what is queued before it, and its own changes; from then on
-//! each further change goes there, too.
+//! each further change goes there, too. Names of spaces are followed by themselves.
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -12,15 +12,17 @@ use std::sync::Arc;
 use kv_api::{Bytes, Durability, Error, KeyRange, Range, Reader, Result, Space};
 
 use crate::apply::{Changes, apply};
-use crate::batch::{Batch, Op};
 use crate::commit::{Submission, commit};
 use crate::cursor::Cursor;
 use crate::ids::{SegmentId, SpaceId};
+use crate::limits::{refuse_key, too_large};
+use crate::log::batch::{Batch, Op};
 use crate::log::record::{KEY_BYTES_MAX, Kind};
 use crate::reader::{OWN, Source, fresh_stamp, space_id};
 use crate::root::Root;
 use crate::shared::Shared;
 use crate::slice::Slice;
+use crate::space_names::SpaceNames;
 use crate::turn::{Base, Turn};
 
 /// The write transaction. Dropping it rolls back.
@@ -32,6 +34,7 @@ pub struct Transaction {
     next_space: u32,
     dropped: Vec<SpaceId>,
     stamp: u64,
+    names: OnceCell<SpaceNames>,
     view: OnceCell<View>,
     turn: Turn,
 }
@@ -62,6 +65,7 @@ impl Transaction {
             next_space: base.next_space,
             dropped: Vec::new(),
             stamp: fresh_stamp(),
+            names: OnceCell::new(),
             view: OnceCell::new(),
             turn,
         };
@@ -200,9 +204,12 @@ impl Transaction {
         Ok(self.view.get_or_init(|| view))
     }
 
-    fn build_view(&self) -> Result<View> {
+    /// The newest version, its values readable if asked for, and what is on its way to the next.
+    fn newest(&self, readable: bool) -> Result<(Arc<Root>, Vec<Arc<Batch>>)> {
         let mut state = self.turn.shared.lock();
-        state.make_readable();
+        if readable {
+            state.make_readable();
+        }
         let root = state.root.clone().ok_or(Error::Closed)?;
         let mut unwritten = state.in_flight.clone();
         unwritten.extend(state.queue.iter().map(|queued| Arc::clone(&queued.batch)));
@@ -210,7 +217,24 @@ impl Transaction {
         if let Some(refusal) = state.refusal.clone().filter(|_| was_refused) {
             return Err(refusal);
         }
-        drop(state);
+        Ok((root, unwritten))
+    }
+
+    fn names(&self) -> Result<&SpaceNames> {
+        if let Some(names) = self.names.get() {
+            return Ok(names);
+        }
+        let (root, unwritten) = self.newest(false)?;
+        let mut names = SpaceNames::new(&root.names);
+        for batch in unwritten.iter().map(|batch| &**batch).chain([&self.batch]) {
+            let follow = |op| names.follow(op, &batch.body);
+            batch.ops.iter().for_each(follow);
+        }
+        Ok(self.names.get_or_init(|| names))
+    }
+
+    fn build_view(&self) -> Result<View> {
+        let (root, unwritten) = self.newest(true)?;
         let mut root = Root::clone(&root);
         for (batch, number) in unwritten.iter().zip(SegmentId::UNWRITTEN..OWN.0) {
             let changes = unwritten_changes(&batch.ops, &batch.body, SegmentId(number));
@@ -232,6 +256,9 @@ impl Transaction {
 
     fn push(&mut self, kind: Kind, space: SpaceId, key: &[u8], value: &[u8]) -> Result<()> {
         let op = self.batch.push(kind, space, 0, key, value)?;
+        if let Some(names) = self.names.get_mut() {
+            names.follow(&op, &self.batch.body);
+        }
         if let Some(view) = self.view.get_mut() {
             let ops = [op];
             let changes = unwritten_changes(&ops, &self.batch.body, OWN);
@@ -270,33 +297,13 @@ fn unwritten_changes<'a>(ops: &'a [Op], body: &'a [u8], segment: SegmentId) -> C
     }
 }
 
-fn too_large(what: &'static str, bytes: usize, bytes_max: u64) -> Error {
-    Error::TooLarge {
-        what,
-        bytes: bytes as u64,
-        bytes_max,
-    }
-}
-
-fn refuse_key(key: &[u8], what: &'static str) -> Result<()> {
-    if key.is_empty() {
-        return Err(Error::Invalid {
-            what: "an empty key or name",
-        });
-    }
-    if key.len() > KEY_BYTES_MAX {
-        return Err(too_large(what, key.len(), KEY_BYTES_MAX as u64));
-    }
-    Ok(())
-}
-
 impl Reader for Transaction {
     type Slice<'a> = Slice<'a>;
     type Cursor<'a> = Cursor<'a>;
 
     fn space(&self, name: &[u8]) -> Result<Option<Space>> {
-        let named = self.view()?.root.names.get(name);
-        Ok(named.map(|named| Space::new(named.id.0.into(), self.stamp)))
+        let found = self.names()?.find(name);
+        Ok(found.map(|id| Space::new(id.0.into(), self.stamp)))
     }
 
     fn space_names(&self) -> Result<Vec<Bytes>> {
@@ -328,11 +335,11 @@ impl kv_api::Transaction for Transaction {
     }
 
     fn drop_space(&mut self, name: &[u8]) -> Result<bool> {
-        let Some(named) = self.view()?.root.names.get(name).copied() else {
+        let Some(id) = self.names()?.find(name) else {
             return Ok(false);
         };
-        self.push(Kind::DropSpace, named.id, &[], &[])?;
-        self.dropped.push(named.id);
+        self.push(Kind::DropSpace, id, &[], &[])?;
+        self.dropped.push(id);
         Ok(true)
     }
 

@@ -8,6 +8,11 @@ use kv_api::{Error, Result};
 
 use crate::shared::Shared;
 
+/// Looks at a turn that is taken before going to sleep, and pauses between them. Most transactions
+/// are shorter than falling asleep and waking up.
+const LOOKS: u32 = 20;
+const PAUSES: u32 = 10;
+
 /// Held by a transaction until it commits or is dropped.
 pub(crate) struct Turn {
     pub(crate) shared: Arc<Shared>,
@@ -32,15 +37,27 @@ impl Turn {
             return Err(Error::ReadOnly);
         }
         let mut state = shared.lock();
+        let mut looks = LOOKS;
         loop {
-            if state.root.is_none() {
-                return Err(Error::Closed);
+            let refused = match state.root {
+                Some(_) => state.refuse_poisoned(),
+                None => Err(Error::Closed),
+            };
+            if let Err(error) = refused {
+                // The turn stays free for others, who must learn the same.
+                shared.release(state);
+                return Err(error);
             }
-            state.refuse_poisoned()?;
             match (state.busy, tries) {
                 (false, _) => break,
                 (true, true) => return Ok(None),
-                (true, false) => state = shared.wait(state),
+                (true, false) if looks > 0 => {
+                    looks -= 1;
+                    drop(state);
+                    (0..PAUSES).for_each(|_| std::hint::spin_loop());
+                    state = shared.lock();
+                }
+                (true, false) => state = shared.wait_for_turn(state),
             }
         }
         state.busy = true;
@@ -65,8 +82,9 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         if self.held {
-            self.shared.lock().busy = false;
-            self.shared.notify();
+            let mut state = self.shared.lock();
+            state.busy = false;
+            self.shared.release(state);
         }
     }
 }

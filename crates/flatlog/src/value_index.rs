@@ -8,52 +8,21 @@
 //! *Failure.* Where a value cannot be read, the index gives up: queries go on without it.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::{Arc, Weak};
 
 use kv_api::Result;
 use roaring::RoaringBitmap;
 
-use crate::apply::{Happening, Watcher};
 use crate::ids::KeyId;
-use crate::index::Item;
-use crate::search::{KeyDirectory, SearchIndex};
+use crate::index::{Item, SpaceIndex, Walk};
+use crate::log::watcher::{Happening, Watcher};
+use crate::root::Root;
+use crate::search::{KeyDirectory, KeyRuns, SearchIndex};
 use crate::slice::Slice;
+use crate::value_view::{Era, KnownValues, ValueIndex, ValueView};
 
 /// Deletions in one era.
 const ERA_DELETIONS: usize = 256;
-
-/// Held by the versions of one era.
-#[derive(Debug)]
-struct Era;
-
-/// Tokens to ids, and ids to keys.
-#[derive(Default)]
-pub(crate) struct ValueIndex {
-    pub(crate) tokens: SearchIndex,
-    pub(crate) keys: KeyDirectory,
-}
-
-impl ValueIndex {
-    /// Memory held, in bytes. O(number of tokens).
-    pub(crate) fn memory_bytes(&self) -> usize {
-        self.tokens.memory_bytes().total() + self.keys.memory_bytes()
-    }
-}
-
-/// What a version knows of the values.
-#[derive(Clone)]
-pub(crate) struct ValueView {
-    pub(crate) index: Arc<ValueIndex>,
-    /// Keeps the ids that this version knows from being given away.
-    _era: Arc<Era>,
-}
-
-impl fmt::Debug for ValueView {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ValueView").finish_non_exhaustive()
-    }
-}
 
 /// Keeps a value index up with a store.
 pub(crate) struct ValueWatcher {
@@ -65,15 +34,6 @@ pub(crate) struct ValueWatcher {
     eras: VecDeque<(Weak<Era>, Vec<KeyId>)>,
     free: Vec<KeyId>,
     last: KeyId,
-    /// While a checkpoint is loaded: the ids whose values it does not know.
-    unknown: Option<RoaringBitmap>,
-}
-
-/// What a checkpoint says of the values of its rows, whose ids are their numbers from 1.
-pub(crate) struct KnownValues {
-    pub(crate) tokens: SearchIndex,
-    /// Ids of which it says nothing.
-    pub(crate) unknown: RoaringBitmap,
 }
 
 impl ValueWatcher {
@@ -86,7 +46,49 @@ impl ValueWatcher {
             eras: VecDeque::new(),
             free: Vec::new(),
             last: KeyId(0),
-            unknown: None,
+        }
+    }
+
+    /// Of the rows of a checkpoint that was read into `root`, with what it says of their values.
+    /// What it does not say is read where the values are. Their ids are their numbers from 1.
+    pub(crate) fn loaded(root: &Root, keys: KeyRuns, known: Option<KnownValues>) -> ValueWatcher {
+        let last = KeyId(u32::try_from(keys.len()).unwrap_or(u32::MAX));
+        let (tokens, unknown) = match known {
+            Some(known) => (known.tokens, Some(known.unknown)),
+            None => (SearchIndex::default(), None),
+        };
+        let watcher = ValueWatcher {
+            index: Arc::new(ValueIndex {
+                tokens,
+                keys: KeyDirectory::of(keys),
+            }),
+            last,
+            ..ValueWatcher::new()
+        };
+        if unknown.as_ref().is_none_or(|unknown| !unknown.is_empty()) {
+            for (space, index) in root.spaces() {
+                let at = Happening {
+                    segments: &root.segments,
+                    space,
+                    commit_index: 0,
+                };
+                watcher.learn(&at, index, unknown.as_ref());
+            }
+        }
+        watcher
+    }
+
+    /// Reads the values of the rows of a space that are `unknown`; of all without that.
+    fn learn(&self, at: &Happening<'_>, index: &SpaceIndex, unknown: Option<&RoaringBitmap>) {
+        let mut walk = Walk::new(Some(index));
+        let mut entry = walk.first();
+        while let Some((key, item)) = entry {
+            let id = item.key_id;
+            if unknown.is_none_or(|unknown| unknown.contains(id.0)) {
+                let value = value(at, key, &item);
+                self.give_up(value.map(|value| self.put_values(id, at, None, &value)));
+            }
+            entry = walk.next();
         }
     }
 
@@ -142,13 +144,6 @@ impl Watcher for ValueWatcher {
                 id
             }
         };
-        if self
-            .unknown
-            .as_ref()
-            .is_some_and(|unknown| !unknown.contains(id.0))
-        {
-            return id;
-        }
         let done = old
             .map(|old| value(at, key, old))
             .transpose()
@@ -169,20 +164,6 @@ impl Watcher for ValueWatcher {
         });
         self.give_up(done);
         self.dying.push(old.key_id);
-    }
-
-    fn begin_load(&mut self, known: Option<KnownValues>) {
-        if let Some(known) = known {
-            self.index = Arc::new(ValueIndex {
-                tokens: known.tokens,
-                keys: KeyDirectory::default(),
-            });
-            self.unknown = Some(known.unknown);
-        }
-    }
-
-    fn end_load(&mut self) {
-        self.unknown = None;
     }
 
     fn view(&mut self) -> ValueView {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use kv_api::{Error, Result};
 
-use crate::commit::Core;
 use crate::commit_queue::Commit;
 use crate::entry::{Entry, Kind};
 use crate::error::locked;
@@ -13,6 +12,7 @@ use crate::id::Sequence;
 use crate::log::commit::{Change, begin_values};
 use crate::manifest::edit::Part;
 use crate::memtable::LogPlace;
+use crate::open_logs::Core;
 use crate::output::Output;
 use crate::pointer::{Pointer, value_checksum};
 use crate::shared::{Files, Shared};
@@ -81,7 +81,8 @@ impl Shared {
     ) -> Result<Vec<Arc<Table>>> {
         let threshold = self.options.value_threshold_bytes;
         let is_large = |change: &Change<'_>| change.value.is_some_and(|v| v.len() >= threshold);
-        let mut output = Output::new(self, LEVELS - 1, sequence, self.options.table_bytes);
+        let output = Output::new(self, LEVELS - 1, sequence, self.options.table_bytes);
+        let mut output = output.waited_for();
         let sorted = commit.writes.sorted();
         let mut at = 0;
         let mut code = Vec::new();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kv_api::capability::{CheckSummary, Finding};
 use kv_api::{Error, Place, Result};
 
+use crate::aside;
 use crate::db::Db;
 use crate::entry::{Entry, Kind};
 use crate::error::locked;
@@ -155,7 +156,8 @@ impl Shared {
         known.extend(logs.map(|id| crate::logs::wal_name(*id)));
         known.extend([manifest::NAME.to_owned(), lease::NAME.to_owned()]);
         let names = names.iter().map(|name| name.to_string_lossy().into_owned());
-        Ok(names.filter(|name| !known.contains(name)).collect())
+        let is_known = |name: &String| known.contains(name) || name.ends_with(aside::SUFFIX);
+        Ok(names.filter(|name| !is_known(name)).collect())
     }
 
     fn check(&self, report: &mut dyn FnMut(Finding)) -> Result<CheckSummary> {

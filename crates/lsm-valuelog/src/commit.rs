@@ -14,111 +14,16 @@ use kv_api::{Durability, Error, Result};
 
 use crate::commit_queue::Commit;
 use crate::counters::Counters;
-use crate::entry::{Entry, Kind};
 use crate::error::locked;
-use crate::id::{FileId, Sequence};
-use crate::log::commit::{Change, begin, put};
-use crate::log::wal::{LogWriter, Mark};
-use crate::pointer::{POINTER_BYTES_MAX, Pointer, value_checksum};
+use crate::id::Sequence;
+use crate::log::wal::LogWriter;
+use crate::open_logs::{Checkpoint, Core};
+use crate::pointer::POINTER_BYTES_MAX;
 use crate::shared::Shared;
 use crate::skiplist::record_bytes_max;
 
 /// Bytes of commits at `Deferred` that are kept back before they are handed to the system.
 const DEFERRED_BYTES_MAX: usize = 256 << 10;
-
-/// The logs, as whoever commits sees them.
-#[derive(Debug, Default)]
-pub(crate) struct Core {
-    /// The newest commit.
-    pub last: Sequence,
-    /// The newest commit that is durable with all before it.
-    pub durable: Sequence,
-    /// The number that the current memtable's write-ahead log has or will have.
-    pub wal_id: FileId,
-    pub wal: Option<LogWriter>,
-    pub values: Option<ValueWriter>,
-}
-
-/// The value log's newest file.
-#[derive(Debug)]
-pub(crate) struct ValueWriter {
-    pub log: LogWriter,
-    /// Where values must not reach.
-    pub capacity: u64,
-    /// Bytes of the values in it.
-    pub value_bytes: u64,
-}
-
-/// A commit on its way: where its large values went.
-struct Placed<'a> {
-    commit: &'a Commit,
-    sequence: Sequence,
-    /// By place among the commit's changes.
-    pointers: Vec<(usize, Pointer)>,
-}
-
-/// A point that a refused group goes back to.
-struct Checkpoint {
-    last: Sequence,
-    wal: Option<Mark>,
-    values: Option<(FileId, Mark, u64)>,
-}
-
-impl Core {
-    fn checkpoint(&self) -> Checkpoint {
-        let values = self.values.as_ref();
-        Checkpoint {
-            last: self.last,
-            wal: self.wal.as_ref().map(LogWriter::mark),
-            values: values.map(|values| (values.log.id, values.log.mark(), values.value_bytes)),
-        }
-    }
-
-    /// Makes void what was appended since `checkpoint`.
-    fn take_back(&mut self, checkpoint: &Checkpoint) -> std::io::Result<()> {
-        self.last = checkpoint.last;
-        if let Some(wal) = &mut self.wal {
-            // A log begun since then goes back to its beginning.
-            wal.take_back(checkpoint.wal.unwrap_or(Mark::BEGINNING))?;
-        }
-        if let (Some(values), Some((id, mark, bytes))) = (&mut self.values, checkpoint.values)
-            && values.log.id == id
-        {
-            values.log.take_back(mark)?;
-            values.value_bytes = bytes;
-        }
-        Ok(())
-    }
-
-    fn has_room_for_values(&self, bytes: u64) -> bool {
-        let fits = |values: &ValueWriter| values.log.end().saturating_add(bytes) <= values.capacity;
-        bytes == 0 || self.values.as_ref().is_some_and(fits)
-    }
-
-    fn write_out(&mut self) -> std::io::Result<()> {
-        if let Some(wal) = &mut self.wal {
-            wal.write_out()?;
-        }
-        if let Some(values) = &mut self.values {
-            values.log.write_out()?;
-        }
-        Ok(())
-    }
-
-    fn sync(&mut self) -> std::io::Result<u64> {
-        let mut syncs = 0;
-        if let Some(wal) = &mut self.wal {
-            syncs += u64::from(wal.is_unsynced);
-            wal.sync()?;
-        }
-        if let Some(values) = &mut self.values {
-            syncs += u64::from(values.log.is_unsynced);
-            values.log.sync()?;
-        }
-        self.durable = self.last;
-        Ok(syncs)
-    }
-}
 
 /// Bytes that a commit's records take in a memtable at most.
 fn memtable_bytes(commit: &Commit, threshold: usize) -> usize {
@@ -271,8 +176,10 @@ impl Shared {
     fn rotate_if_full(&self, core: &mut Core) -> Result<()> {
         let state = self.state.load();
         let separated = state.memtable.separated_bytes();
-        let is_full = state.memtable.used_bytes() >= self.options.memtable_bytes
-            || separated >= 2 * self.options.value_file_bytes;
+        let used = state.memtable.used_bytes();
+        self.want_log(used);
+        let is_full =
+            used >= self.options.memtable_bytes || separated >= 2 * self.options.value_file_bytes;
         if is_full && !state.memtable.is_empty() && self.poisoned().is_none() {
             self.rotate(core)?;
         }
@@ -355,180 +262,12 @@ impl Shared {
         self.in_doubt(core, error)
     }
 
-    fn in_doubt(&self, core: &Core, error: Error) -> Error {
+    /// Stops all writing: whether the newest commits are there will show at the next opening.
+    pub fn in_doubt(&self, core: &Core, error: Error) -> Error {
         self.poison(&error);
         Error::InDoubt {
             txid: core.last.0,
             cause: std::sync::Arc::new(error),
         }
-    }
-
-    fn append_all<'c>(&self, core: &mut Core, commits: &[&'c Commit]) -> Result<Vec<Placed<'c>>> {
-        let threshold = self.options.value_threshold_bytes;
-        let mut placed = Vec::with_capacity(commits.len());
-        for commit in commits {
-            let sequence = core.last.next();
-            let mut pointers = Vec::new();
-            if commit.writes.value_bytes_max() >= threshold {
-                self.append_values(core, commit, sequence, &mut pointers)?;
-            } else {
-                self.append_wal(core, commit, sequence)?;
-            }
-            core.last = sequence;
-            placed.push(Placed {
-                commit,
-                sequence,
-                pointers,
-            });
-        }
-        Ok(placed)
-    }
-
-    fn append_wal(&self, core: &mut Core, commit: &Commit, sequence: Sequence) -> Result<()> {
-        if core.wal.is_none() {
-            match self.new_wal(core.wal_id) {
-                Ok(wal) => core.wal = Some(wal),
-                Err(error) => {
-                    // What was begun may have the name, so the next try takes another.
-                    core.wal_id = self.new_file_id();
-                    return Err(error);
-                }
-            }
-        }
-        let durable = core.durable;
-        if let Some(wal) = &mut core.wal {
-            let before = wal.buffered_bytes();
-            wal.append(sequence, durable, |to, _| {
-                begin(to, commit.writes.len());
-                for change in commit.writes.sorted().iter() {
-                    put(to, &change, false);
-                }
-            });
-            let grown = wal.buffered_bytes() - before;
-            Counters::add(&self.counters.log_bytes, grown as u64);
-        }
-        Ok(())
-    }
-
-    fn append_values(
-        &self,
-        core: &mut Core,
-        commit: &Commit,
-        sequence: Sequence,
-        pointers: &mut Vec<(usize, Pointer)>,
-    ) -> Result<()> {
-        let threshold = self.options.value_threshold_bytes;
-        let durable = core.durable;
-        let Some(values) = &mut core.values else {
-            return Err(Error::NoSpace {
-                what: "there is no value-log file".to_owned(),
-            });
-        };
-        let (id, before) = (values.log.id, values.log.buffered_bytes());
-        let mut value_bytes = 0;
-        values.log.append(sequence, durable, |to, file_offset| {
-            begin(to, commit.writes.len());
-            for (at, change) in commit.writes.sorted().iter().enumerate() {
-                let value = change.value.unwrap_or_default();
-                let stays = value.len() >= threshold;
-                let start = put(to, &change, stays);
-                if stays {
-                    value_bytes += value.len() as u64;
-                    let pointer = Pointer {
-                        file: id,
-                        offset: file_offset + start as u64,
-                        len: value.len() as u64,
-                        checksum: value_checksum(value),
-                    };
-                    pointers.push((at, pointer));
-                }
-            }
-        });
-        values.value_bytes += value_bytes;
-        let grown = values.log.buffered_bytes() - before;
-        Counters::add(&self.counters.value_bytes, grown as u64);
-        Ok(())
-    }
-
-    /// Brings written commits into the memtable and makes them visible.
-    fn apply(&self, core: &Core, placed: &[Placed<'_>]) -> Result<()> {
-        let state = self.state.load();
-        for one in placed {
-            let sorted = one.commit.writes.sorted();
-            let codes: Vec<Vec<u8>> = one
-                .pointers
-                .iter()
-                .map(|(_, pointer)| {
-                    let mut code = Vec::with_capacity(POINTER_BYTES_MAX);
-                    pointer.put(&mut code);
-                    code
-                })
-                .collect();
-            let mut pointed = one
-                .pointers
-                .iter()
-                .map(|(at, _)| *at)
-                .zip(&codes)
-                .peekable();
-            let entries = sorted.iter().enumerate().map(|(at, change)| {
-                let code = pointed.next_if(|(of, _)| *of == at).map(|(_, code)| code);
-                entry_of(change, one.sequence, code)
-            });
-            if let Err(error) = state.memtable.insert(one.sequence, entries) {
-                // It is in the log, so it cannot be refused any more.
-                return Err(self.in_doubt(core, error));
-            }
-        }
-        self.publish(core.last);
-        Ok(())
-    }
-
-    /// Whether anything that `commit` read was changed since it read it.
-    fn check_conflicts<'c>(
-        &self,
-        core: &Core,
-        commit: &Commit,
-        pending: impl Iterator<Item = &'c Commit>,
-    ) -> Result<()> {
-        if commit.reads.is_empty() {
-            return Ok(());
-        }
-        let (reads, since) = (&commit.reads, commit.read_at);
-        let mut is_changed = false;
-        for earlier in pending {
-            is_changed |= reads.keys().any(|key| earlier.writes.get(key).is_some());
-            let mut ranges = reads.ranges.iter();
-            is_changed |= ranges.any(|range| earlier.writes.any_in(&range.start, &range.end));
-        }
-        if !is_changed && core.last > since {
-            let state = self.state.load();
-            for key in reads.keys() {
-                is_changed = is_changed || state.is_newer_than(key, since)?;
-            }
-            for range in &reads.ranges {
-                is_changed =
-                    is_changed || state.is_any_newer_than(&range.start, &range.end, since)?;
-            }
-        }
-        if is_changed {
-            Counters::add(&self.counters.conflicts, 1);
-            return Err(Error::Conflict);
-        }
-        Ok(())
-    }
-}
-
-fn entry_of<'e>(change: Change<'e>, sequence: Sequence, code: Option<&'e Vec<u8>>) -> Entry<'e> {
-    let (kind, value) = match (code, change.value) {
-        (Some(code), _) => (Kind::Pointer, code.as_slice()),
-        (None, Some(value)) => (Kind::Put, value),
-        (None, None) => (Kind::Delete, &[][..]),
-    };
-    Entry {
-        key: change.key,
-        sequence,
-        kind,
-        extra: change.extra,
-        value,
     }
 }

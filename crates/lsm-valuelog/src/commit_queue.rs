@@ -1,7 +1,9 @@
 //! Commits that wait to be written together: whoever finds nobody writing leads, and the others
 //! are written by the next leader, which is one of them.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::Thread;
 
 use kv_api::{Durability, Error, Result};
 
@@ -27,16 +29,36 @@ enum Turn {
     Done(Result<Sequence>),
 }
 
+/// How often a waiter looks before it sleeps: a commit that waits for no disk is over sooner than
+/// a thread is woken.
+const LOOKS: usize = 200;
+
 /// A commit that somebody waits for.
 pub(crate) struct Waiter {
     turn: Mutex<Turn>,
-    changed: Condvar,
+    /// Whether it leads or is done.
+    is_called: AtomicBool,
+    thread: Thread,
 }
 
 impl Waiter {
     fn set(&self, turn: Turn) {
         *locked(&self.turn) = turn;
-        self.changed.notify_one();
+        self.is_called.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+
+    /// Waits until it leads or is done.
+    fn wait(&self) {
+        for _ in 0..LOOKS {
+            if self.is_called.load(Ordering::Acquire) {
+                return;
+            }
+            std::hint::spin_loop();
+        }
+        while !self.is_called.load(Ordering::Acquire) {
+            std::thread::park();
+        }
     }
 
     /// Takes the commit to write it.
@@ -78,7 +100,8 @@ impl CommitQueue {
         }
         let waiter = Arc::new(Waiter {
             turn: Mutex::new(Turn::Waiting(commit)),
-            changed: Condvar::new(),
+            is_called: AtomicBool::new(false),
+            thread: std::thread::current(),
         });
         line.waiting.push(Arc::clone(&waiter));
         drop(line);
@@ -90,18 +113,10 @@ impl CommitQueue {
         waiter: &Arc<Waiter>,
         write: impl Fn(&mut [Box<Commit>]) -> Vec<Result<Sequence>>,
     ) -> Result<Sequence> {
-        let mut turn = locked(&waiter.turn);
-        loop {
-            match &*turn {
-                Turn::Waiting(_) | Turn::Taken => {
-                    let woken = waiter.changed.wait(turn);
-                    turn = woken.unwrap_or_else(PoisonError::into_inner);
-                }
-                Turn::Done(outcome) => return outcome.clone(),
-                Turn::Lead(_) => break,
-            }
+        waiter.wait();
+        if let Turn::Done(outcome) = &*locked(&waiter.turn) {
+            return outcome.clone();
         }
-        drop(turn);
         let own = waiter.take();
         let followers = std::mem::take(&mut locked(&self.line).waiting);
         let mut waiters = Vec::with_capacity(followers.len());

@@ -13,6 +13,9 @@ use crate::slice::Slice;
 use crate::state::State;
 use crate::write_set::WriteSet;
 
+/// Records newer than the snapshot that a cursor passes one by one before it searches.
+const NEWER_MAX: usize = 8;
+
 type Pair<'a> = (Slice<'a>, Slice<'a>);
 
 /// Where a cursor stands.
@@ -119,6 +122,7 @@ impl<'a> Cursor<'a> {
         kind != Kind::Delete && !extra.is_expired(self.now)
     }
 
+    #[inline]
     fn finish(&self, kind: Kind, (key, value): Pair<'a>) -> Result<Pair<'a>> {
         if kind == Kind::Pointer {
             return Ok((key, self.state.version.value(&value)?));
@@ -129,23 +133,34 @@ impl<'a> Cursor<'a> {
     /// The next visible pair at or behind the sources' place, but not of the key `last`.
     fn forward(&mut self, mut last: Option<Slice<'a>>) -> Result<Option<Pair<'a>>> {
         self.facing = Facing::Forward;
+        let mut newer = 0;
         while let Some(entry) = self.merge.entry() {
             if entry.key >= self.space.end.as_slice() {
                 break;
             }
-            // A transaction's own change has no number yet and is visible to it.
-            let is_visible = entry.sequence <= self.at || entry.sequence == Sequence(u64::MAX);
-            if is_visible && last.as_deref() != Some(entry.key) {
-                let (kind, shown) = (entry.kind, self.visible(entry.kind, &entry.extra));
-                let pair = self.merge.top().and_then(Child::lend);
-                if let Some(pair) = pair {
-                    if shown {
-                        return self.finish(kind, pair).map(Some);
-                    }
-                    last = Some(pair.0);
-                }
+            if last.as_deref() == Some(entry.key) {
+                self.merge.advance_key()?;
+                continue;
             }
-            self.merge.advance()?;
+            // A transaction's own change has no number yet and is visible to it.
+            if entry.sequence > self.at && entry.sequence != Sequence(u64::MAX) {
+                newer += 1;
+                if newer < NEWER_MAX {
+                    self.merge.advance()?;
+                } else {
+                    newer = 0;
+                    self.merge.pass_newer(self.at)?;
+                }
+                continue;
+            }
+            let (kind, shown) = (entry.kind, self.visible(entry.kind, &entry.extra));
+            let Some(pair) = self.merge.top().and_then(Child::lend) else {
+                break;
+            };
+            if shown {
+                return self.finish(kind, pair).map(Some);
+            }
+            last = Some(pair.0);
         }
         Ok(None)
     }
@@ -188,6 +203,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The caller's pair: the key without its space.
+    #[inline]
     fn shown(&self, (key, value): &Pair<'a>) -> Pair<'a> {
         (key.part(self.code_bytes, key.len()), value.clone())
     }
@@ -295,6 +311,17 @@ impl<'a> Cursor<'a> {
             Place::Gap(key) => {
                 let key = key.clone();
                 self.come_forward(key)
+            }
+            Place::On((key, _)) if self.facing == Facing::Forward && self.watch.is_none() => {
+                let key = key.clone();
+                match self.forward(Some(key)) {
+                    Ok(Some(pair)) => {
+                        let shown = self.shown(&pair);
+                        self.place = Place::On(pair);
+                        Ok(Some(shown))
+                    }
+                    other => self.settle(other, None),
+                }
             }
             Place::On((key, _)) => {
                 let key = key.clone();

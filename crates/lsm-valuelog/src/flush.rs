@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use kv_api::Result;
 
-use crate::commit::Core;
 use crate::counters::Counters;
 use crate::error::locked;
 use crate::id::FileId;
 use crate::logs::wal_name;
 use crate::manifest::edit::Part;
 use crate::memtable::{LogPlace, Memtable};
+use crate::open_logs::Core;
 use crate::output::Output;
 use crate::retention::{Kept, Retention, Verdict};
 use crate::shared::{Files, Shared};

@@ -9,12 +9,14 @@
 //! failures in `docs/durability.md`.
 
 mod alone;
+mod aside;
 mod backup;
 mod check;
 mod collect;
 mod commit;
 mod commit_queue;
 mod compact;
+mod conflict;
 mod counters;
 mod cursor;
 mod db;
@@ -33,9 +35,12 @@ mod manifest;
 mod memtable;
 mod merge;
 mod moves;
+mod nodes;
 mod open;
+mod open_logs;
 mod options;
 mod output;
+mod placement;
 mod pointer;
 mod read_set;
 mod replay;

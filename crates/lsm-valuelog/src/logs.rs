@@ -1,24 +1,28 @@
 //! Beginning and ending the files that commits are appended to.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use disk::{File, OpenOptions, write_all_at};
 use kv_api::{Error, Result};
 
-use crate::commit::{Core, ValueWriter};
 use crate::error::locked;
 use crate::id::FileId;
 use crate::log::wal::LogWriter;
 use crate::manifest::edit::Part;
 use crate::memtable::{LogPlace, Memtable};
+use crate::open_logs::{Core, ValueWriter};
 use crate::shared::Shared;
 use crate::skiplist::EMPTY_BYTES;
 use crate::state::State;
 use crate::values::{HEADER_BYTES, LogKind, ValueFile, header, values_name};
-use crate::version::ValueFileState;
+use crate::version::{ValueFileState, Version};
 
 /// The most zeros that are written ahead in a write-ahead log at a time.
 const AHEAD_BYTES_MAX: usize = 512 << 10;
+
+/// The length from which on a log may be worth giving up while nobody writes.
+const HEAVY_LOG_BYTES_MIN: u64 = 4 << 20;
 
 /// The name of a write-ahead log.
 pub(crate) fn wal_name(id: FileId) -> String {
@@ -42,8 +46,60 @@ impl Shared {
         (self.options.memtable_bytes / 8).min(AHEAD_BYTES_MAX)
     }
 
-    /// The write-ahead log with this number: a needless one taken again, or a new file.
+    /// The write-ahead log with this number: the one made ready, or one made now.
     pub fn new_wal(&self, id: FileId) -> Result<LogWriter> {
+        let ready = locked(&self.ready_log).take_if(|log| log.id == id);
+        ready.map_or_else(|| self.make_wal(id), Ok)
+    }
+
+    /// Makes the next memtable's log ready if that is wanted; answers whether it was.
+    pub fn make_log_ready(&self) -> Result<bool> {
+        if !self.wants_log.load(Ordering::Acquire) || locked(&self.ready_log).is_some() {
+            return Ok(false);
+        }
+        let log = self.make_wal(self.new_file_id())?;
+        *locked(&self.ready_log) = Some(log);
+        Ok(true)
+    }
+
+    /// Asks for the next memtable's log once this one is half full.
+    pub fn want_log(&self, used_bytes: usize) {
+        let is_wanted = self.options.background && used_bytes >= self.options.memtable_bytes / 2;
+        if is_wanted && !self.wants_log.swap(true, Ordering::AcqRel) {
+            self.work.wake();
+        }
+    }
+
+    /// Whether the current log takes more than a tenth of what the rest of the store takes.
+    pub fn is_log_heavy(&self, version: &Version) -> bool {
+        let log = locked(&self.core).wal.as_ref().map_or(0, LogWriter::bytes);
+        let tables = version.tables().map(|(_, table)| &table.meta);
+        let rest: u64 = tables
+            .map(|meta| meta.bytes + meta.referenced_bytes())
+            .sum();
+        log > HEAVY_LOG_BYTES_MIN && log > rest / 10
+    }
+
+    /// Removes logs that are only there to be written again; answers whether there were any.
+    pub fn remove_spare_logs(&self) -> bool {
+        let core = locked(&self.core);
+        let mut files = locked(&self.files);
+        let mut spare = std::mem::take(&mut files.free_logs);
+        // The current one may be made ready and not begun.
+        let ready = locked(&self.ready_log).take_if(|log| log.id > core.wal_id);
+        if let Some(log) = ready {
+            self.wants_log.store(false, Ordering::Release);
+            files.wals.remove(&log.id);
+            spare.push(log.id);
+        }
+        for id in &spare {
+            self.reading.discard(&wal_name(*id));
+        }
+        !spare.is_empty()
+    }
+
+    /// A log made of a needless one, or a new file.
+    fn make_wal(&self, id: FileId) -> Result<LogWriter> {
         let failed = |error| Error::io("beginning a log", error);
         let name = wal_name(id);
         let free = locked(&self.files).free_logs.pop();
@@ -155,7 +211,14 @@ impl Shared {
         // From now on only the new log may have anything unsynced in it; and the table that the
         // sealed memtable becomes must not point at values that a crash may take.
         self.write_and_sync(core)?;
-        let wal = self.new_file_id();
+        // Logs are replayed by their numbers, so one made ready before this one is of no use.
+        self.wants_log.store(false, Ordering::Release);
+        let mut ready = locked(&self.ready_log);
+        drop(ready.take_if(|log| log.id < core.wal_id));
+        let wal = ready
+            .as_ref()
+            .map_or_else(|| self.new_file_id(), |log| log.id);
+        drop(ready);
         // Where no file is open, the next one will have a number that is still to be given.
         let values = match &core.values {
             Some(values) => (values.log.id, values.log.end()),

@@ -83,6 +83,16 @@ impl<'a> Child<'a> {
         Ok(())
     }
 
+    /// Goes behind the current key, or at least behind the current record.
+    #[inline]
+    fn next_key(&mut self) -> Result<()> {
+        match self {
+            Child::Memory(_, node) => *node = node.and_then(NodeRef::next_key),
+            _ => self.next()?,
+        }
+        Ok(())
+    }
+
     fn prev(&mut self) -> Result<()> {
         match self {
             Child::Memory(_, node) => *node = node.and_then(NodeRef::prev),
@@ -227,16 +237,41 @@ impl<'a> Merge<'a> {
     /// Goes on by one record, the way the last seek said.
     #[inline]
     pub fn advance(&mut self) -> Result<()> {
+        let is_backward = self.is_backward;
+        self.move_top(|child| {
+            if is_backward {
+                child.prev()
+            } else {
+                child.next()
+            }
+        })
+    }
+
+    /// Goes forward past older records of the current key: all that the source whose turn it is
+    /// can pass by at once, but one at least.
+    #[inline]
+    pub fn advance_key(&mut self) -> Result<()> {
+        debug_assert!(!self.is_backward);
+        self.move_top(Child::next_key)
+    }
+
+    /// Takes the source whose turn it is to the record of the current key that is visible as of
+    /// `sequence`, or behind the key.
+    pub fn pass_newer(&mut self, sequence: Sequence) -> Result<()> {
+        debug_assert!(!self.is_backward);
+        let Some(key) = self.entry().map(|entry| entry.key.to_vec()) else {
+            return Ok(());
+        };
+        self.move_top(|child| child.seek(&key, sequence))
+    }
+
+    #[inline]
+    fn move_top(&mut self, go: impl FnOnce(&mut Child<'a>) -> Result<()>) -> Result<()> {
         let Some(top) = self.top else {
             return Ok(());
         };
-        let is_backward = self.is_backward;
         if let Some(child) = self.children.get_mut(top) {
-            if is_backward {
-                child.prev()?;
-            } else {
-                child.next()?;
-            }
+            go(child)?;
         }
         match self.second {
             Some(second) if !self.is_before(top, second) => self.choose(),

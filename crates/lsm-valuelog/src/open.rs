@@ -7,7 +7,6 @@ use std::sync::Arc;
 use disk::{LockKind, OpenOptions};
 use kv_api::{Error, Place, Result};
 
-use crate::commit::{Core, ValueWriter};
 use crate::db::Db;
 use crate::error::{damage, locked};
 use crate::id::{FileId, Sequence};
@@ -18,6 +17,7 @@ use crate::logs::memtable_capacity;
 use crate::manifest::edit::{Edit, Part};
 use crate::manifest::file::{self as manifest, Found, Manifest};
 use crate::memtable::{LogPlace, Memtable};
+use crate::open_logs::{Core, ValueWriter};
 use crate::options::Options;
 use crate::shared::{Files, Parts, Shared};
 use crate::state::State;
@@ -87,6 +87,7 @@ fn open(path: &Path, options: Options) -> Result<Db> {
     };
     let (torn_bytes, appended) = (found.torn_bytes, found.appended);
     let described = Described::fold(found)?;
+    let kept = keep_torn_manifest(&reading, torn_bytes)?;
     if appended > 0 || torn_bytes > 0 {
         // What its edits say may be in the cache only, and files are removed on their word.
         let disk = Arc::clone(&reading.disk);
@@ -95,10 +96,24 @@ fn open(path: &Path, options: Options) -> Result<Db> {
     }
     let wals = listed.clean(&reading, &described)?;
     let shared = assemble(options, reading, lease, described, &listed, external)?;
-    let recovery = shared.recover(&wals, torn_bytes)?;
+    let mut recovery = shared.recover(&wals, torn_bytes)?;
+    recovery.kept_aside.extend(kept);
     shared.begin_logs()?;
     shared.find_next_space()?;
     Ok(Db::start(Arc::new(shared), recovery))
+}
+
+/// Keeps the last bytes of the manifest aside, before it is written anew without them.
+fn keep_torn_manifest(reading: &Reading, torn_bytes: u64) -> Result<Option<String>> {
+    if torn_bytes == 0 {
+        return Ok(None);
+    }
+    let path = reading.directory.join(manifest::NAME);
+    let file = reading.disk.open(&path, &OpenOptions::READ);
+    let len = file.and_then(|file| file.len());
+    let len = len.map_err(|error| Error::io("opening the manifest", error))?;
+    let from = len.saturating_sub(torn_bytes);
+    Ok(crate::aside::keep(reading, manifest::NAME, from, len))
 }
 
 /// Files in the directory, by kind.

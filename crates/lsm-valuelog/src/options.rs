@@ -54,6 +54,16 @@ pub struct Options {
     pub(crate) external_magic: u16,
     pub(crate) garbage_percent: u64,
     pub(crate) idle: Duration,
+    pub(crate) compaction_threads: usize,
+}
+
+/// The most threads that merge tables: more would take the disk from those who commit.
+const COMPACTION_THREADS_MAX: usize = 2;
+
+/// One thread for each two cores: one more than there is work for only takes turns with commits.
+fn compaction_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    (cores / 2).clamp(1, COMPACTION_THREADS_MAX)
 }
 
 /// The time of day of the machine.
@@ -88,6 +98,7 @@ impl Default for Options {
             external_magic: 0,
             garbage_percent: 12,
             idle: Duration::from_secs(1),
+            compaction_threads: compaction_threads(),
         }
     }
 }
@@ -239,6 +250,13 @@ impl Options {
         self
     }
 
+    /// Threads that merge tables, 1 or 2: two merge tables that have nothing to do with each
+    /// other at the same time. Default: half as many as there are cores, but 1 at least.
+    pub fn compaction_threads(mut self, threads: usize) -> Options {
+        self.compaction_threads = threads;
+        self
+    }
+
     pub(crate) fn validate(&self) -> Result<()> {
         let wrong = |what| Err(Error::Invalid { what });
         match self {
@@ -253,6 +271,9 @@ impl Options {
             _ if self.level_multiplier < 2 => wrong("a level multiplier below 2"),
             _ if self.block_bytes < 64 || self.block_bytes > 1 << 20 => {
                 wrong("blocks below 64 bytes or above 1 MiB")
+            }
+            _ if !(1..=COMPACTION_THREADS_MAX).contains(&self.compaction_threads) => {
+                wrong("other than 1 or 2 threads that merge tables")
             }
             _ if self.versions_to_keep == 0 => wrong("no versions to keep"),
             _ if self.level_zero_tables == 0

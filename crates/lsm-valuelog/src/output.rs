@@ -39,6 +39,7 @@ impl<'a> Output<'a> {
             block_bytes: options.block_bytes,
             filter_bits_per_key: options.filter_bits_per_key,
             compression: options.compression.get(level).copied().unwrap_or_default(),
+            is_paced: options.background,
         };
         Output {
             shared,
@@ -50,6 +51,12 @@ impl<'a> Output<'a> {
             begun: Vec::new(),
             done: Vec::new(),
         }
+    }
+
+    /// The same for somebody who waits for it to be done, and holds up all others anyway.
+    pub fn waited_for(mut self) -> Output<'a> {
+        self.shape.is_paced = false;
+        self
     }
 
     fn begin(&mut self) -> Result<TableBuilder> {

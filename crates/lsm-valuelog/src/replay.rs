@@ -5,16 +5,16 @@
 //! durable when it was written, then what is missing was promised: that is damage, and nothing is
 //! cut off.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use disk::{File, OpenOptions, read_exact_at, write_all_at};
+use disk::{OpenOptions, read_exact_at, write_all_at};
 use kv_api::{Error, Result};
 
+use crate::aside;
 use crate::error::{damage, locked};
 use crate::id::{FileId, Sequence};
-use crate::log::commit::{is_commit, replay};
-use crate::log::scan::{Scan, Tail};
+use crate::log::chain::{Chain, LogFile, Record};
+use crate::log::commit::replay;
 use crate::logs::{memtable_capacity, wal_name};
 use crate::manifest::edit::Part;
 use crate::memtable::{LogPlace, Memtable};
@@ -34,109 +34,8 @@ pub struct Recovery {
     pub torn_bytes: u64,
     /// Commits written whole, but behind one that was not: none of them was durable.
     pub cut_commits: u64,
-}
-
-/// A log file to be read.
-struct LogFile {
-    file: Arc<dyn File>,
-    id: FileId,
-    name: String,
-    from: u64,
-}
-
-/// A commit's record, read.
-struct Record {
-    sequence: Sequence,
-    file: FileId,
-    offset: u64,
-    bytes: Vec<u8>,
-}
-
-/// Log files one behind the other, with the next commit in sight.
-struct Chain {
-    waiting: VecDeque<LogFile>,
-    scan: Option<Scan>,
-    name: String,
-    next: Option<Record>,
-    durable: Sequence,
-    newest: Sequence,
-    torn_bytes: u64,
-    /// Where the whole records of each file end.
-    ends: Vec<(FileId, u64)>,
-    current: FileId,
-}
-
-impl Chain {
-    fn new(files: Vec<LogFile>) -> Result<Chain> {
-        let mut chain = Chain {
-            waiting: files.into(),
-            scan: None,
-            name: String::new(),
-            next: None,
-            durable: Sequence(0),
-            newest: Sequence(0),
-            torn_bytes: 0,
-            ends: Vec::new(),
-            current: FileId(0),
-        };
-        chain.advance()?;
-        Ok(chain)
-    }
-
-    /// Brings the next commit in sight.
-    fn advance(&mut self) -> Result<()> {
-        self.next = None;
-        loop {
-            let Some(scan) = &mut self.scan else {
-                let Some(next) = self.waiting.pop_front() else {
-                    return Ok(());
-                };
-                self.name = next.name;
-                self.current = next.id;
-                self.scan = Some(Scan::new(next.file, next.id, next.from, None)?);
-                continue;
-            };
-            while let Some((frame, offset, bytes)) = scan.next()? {
-                self.durable = self.durable.max(frame.durable);
-                if is_commit(bytes) {
-                    self.newest = self.newest.max(frame.sequence);
-                    self.next = Some(Record {
-                        sequence: frame.sequence,
-                        file: self.current,
-                        offset,
-                        bytes: bytes.to_vec(),
-                    });
-                    return Ok(());
-                }
-            }
-            if let Some(scan) = self.scan.take() {
-                let Tail {
-                    end,
-                    torn_bytes,
-                    durable,
-                    newest,
-                } = scan.tail()?;
-                self.ends.push((self.current, end));
-                self.torn_bytes += torn_bytes;
-                self.durable = self.durable.max(durable);
-                self.newest = self.newest.max(newest);
-            }
-        }
-    }
-
-    fn sequence(&self) -> Option<Sequence> {
-        self.next.as_ref().map(|record| record.sequence)
-    }
-
-    /// Reads on to the end, for what the rest says about durability.
-    fn exhaust(&mut self) -> Result<u64> {
-        let mut left = 0;
-        while self.next.is_some() {
-            left += 1;
-            self.advance()?;
-        }
-        Ok(left)
-    }
+    /// Files of the directory in which the beginnings of what was cut off are kept aside.
+    pub kept_aside: Vec<String>,
 }
 
 /// The write-ahead logs from `from` on.
@@ -218,6 +117,10 @@ impl Shared {
                 "commits up to {durable} were durable, but the logs break off behind {last}"
             );
             return Err(damage(name, 0, what));
+        }
+        for (name, (from, to)) in wal.cuts.iter().chain(&values.cuts) {
+            let kept = aside::keep(&self.reading, name, *from, *to);
+            recovery.kept_aside.extend(kept);
         }
         recovery.torn_bytes = wal.torn_bytes + values.torn_bytes + torn_manifest_bytes;
         let newest = wal.newest.max(values.newest);

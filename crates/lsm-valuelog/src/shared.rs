@@ -14,14 +14,15 @@ use std::sync::{Arc, Mutex, OnceLock};
 use arc_swap::ArcSwap;
 use kv_api::{Error, Result};
 
-use crate::commit::Core;
 use crate::commit_queue::CommitQueue;
 use crate::counters::Counters;
 use crate::error::locked;
 use crate::id::{FileId, Sequence};
+use crate::log::wal::LogWriter;
 use crate::manifest::edit::{Edit, Part};
 use crate::manifest::file::Manifest;
 use crate::memtable::LogPlace;
+use crate::open_logs::Core;
 use crate::options::Options;
 use crate::state::State;
 use crate::table::reader::Reading;
@@ -62,6 +63,11 @@ pub(crate) struct Shared {
     /// Whoever collects the value log.
     pub collecting: Mutex<()>,
     pub files: Mutex<Files>,
+    /// The log that the next memtable will have, made ready ahead so that no commit waits for it;
+    /// taken after `files` if with it.
+    pub ready_log: Mutex<Option<LogWriter>>,
+    /// Whether it is wanted or there.
+    pub wants_log: AtomicBool,
     next_file: AtomicU64,
     pub next_space: AtomicU64,
     /// Versions that open transactions read at, with how many do.
@@ -96,6 +102,8 @@ impl Shared {
             flushing: Mutex::default(),
             collecting: Mutex::default(),
             files: Mutex::new(parts.files),
+            ready_log: Mutex::default(),
+            wants_log: AtomicBool::new(false),
             next_file: AtomicU64::new(parts.next_file.0),
             next_space: AtomicU64::new(parts.next_space),
             open: Mutex::default(),

@@ -13,8 +13,11 @@ pub struct Slice<'a>(Held<'a>);
 #[derive(Clone)]
 enum Held<'a> {
     Lent(&'a [u8]),
-    Shared(Bytes),
+    /// In a box, so that a slice is two words: cursors pass many from hand to hand.
+    Shared(Box<Bytes>),
 }
+
+const _: () = assert!(size_of::<Slice<'_>>() == 2 * size_of::<usize>());
 
 impl<'a> Slice<'a> {
     pub(crate) fn lent(bytes: &'a [u8]) -> Slice<'a> {
@@ -22,11 +25,11 @@ impl<'a> Slice<'a> {
     }
 
     pub(crate) fn shared(bytes: Bytes) -> Slice<'a> {
-        Slice(Held::Shared(bytes))
+        Slice(Held::Shared(Box::new(bytes)))
     }
 
     pub(crate) fn copied(bytes: &[u8]) -> Slice<'a> {
-        Slice(Held::Shared(Bytes::copy_from_slice(bytes)))
+        Slice::shared(Bytes::copy_from_slice(bytes))
     }
 
     /// A part of it. Past its end there is nothing.
@@ -52,7 +55,7 @@ impl<'a> Slice<'a> {
     pub(crate) fn into_bytes(self) -> Bytes {
         match self.0 {
             Held::Lent(bytes) => Bytes::copy_from_slice(bytes),
-            Held::Shared(bytes) => bytes,
+            Held::Shared(bytes) => *bytes,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use kv_api::{Error, Result};
 
 use crate::counters::Counters;
+use crate::error::locked;
 use crate::levels::untidy;
 use crate::shared::Shared;
 
@@ -118,7 +119,9 @@ impl Shared {
 
     /// Writes memtables to tables until the store is closed.
     pub fn flush_until_closed(&self) {
-        self.keep_doing("flushing", || self.flush_one());
+        self.keep_doing("flushing", || {
+            Ok(self.flush_one()? || self.make_log_ready()?)
+        });
     }
 
     /// Compacts and collects until the store is closed.
@@ -144,7 +147,8 @@ impl Shared {
             match step() {
                 Ok(true) => {}
                 Ok(false) => {
-                    is_settled |= is_idle;
+                    // What another thread is merging may leave something to be done.
+                    is_settled |= is_idle && locked(&self.files).busy.is_empty();
                     self.work.wait(seen, PATIENCE);
                 }
                 Err(error) => {
@@ -155,15 +159,21 @@ impl Shared {
         }
     }
 
+    /// Compacts what the other thread leaves until the store is closed.
+    pub fn help_until_closed(&self) {
+        self.keep_doing("compacting", || self.compact_one());
+    }
+
     /// One step towards a store without waste, for when nobody writes: what is only in memory but
     /// keeps values alive goes to a table, what is stacked goes down. Answers whether there was
     /// anything to be done.
     fn settle_one(&self) -> Result<bool> {
         let state = self.state.load_full();
         let is_wasteful = state.memtable.separated_bytes() > 0
-            || state.version.level_bytes(0) > 0 && !state.memtable.is_empty();
+            || state.version.level_bytes(0) > 0 && !state.memtable.is_empty()
+            || self.is_log_heavy(&state.version);
         if is_wasteful {
-            let mut core = crate::error::locked(&self.core);
+            let mut core = locked(&self.core);
             self.flush_all(&mut core)?;
             return Ok(true);
         }
@@ -172,7 +182,7 @@ impl Shared {
         {
             return Ok(true);
         }
-        self.seal_wasteful()
+        Ok(self.seal_wasteful()? || self.remove_spare_logs())
     }
 }
 
@@ -188,5 +198,11 @@ pub(crate) fn threads(shared: &Arc<Shared>) -> Vec<std::thread::JoinHandle<()>> 
     };
     let flusher = spawn("lsm-flush", Shared::flush_until_closed);
     let compactor = spawn("lsm-compact", Shared::compact_until_closed);
-    flusher.into_iter().chain(compactor).collect()
+    let helpers = (1..shared.options.compaction_threads)
+        .filter_map(|_| spawn("lsm-compact-2", Shared::help_until_closed));
+    flusher
+        .into_iter()
+        .chain(compactor)
+        .chain(helpers)
+        .collect()
 }

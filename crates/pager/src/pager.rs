@@ -243,6 +243,11 @@ impl Pager {
         Ok(())
     }
 
+    /// What readers work out about pages, if that is kept.
+    pub fn side_tables(&self) -> Option<&SideTables> {
+        self.side_tables.as_deref()
+    }
+
     /// Drops what readers worked out about the run at `id`, which a commit has given up: kept, it
     /// would only stand in the way of pages that are still read.
     pub fn forget(&self, id: PageId) {

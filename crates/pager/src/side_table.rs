@@ -279,6 +279,43 @@ impl SideTable {
         tag.store(number | written | Tag::FULL | id.0, Ordering::Release);
     }
 
+    /// Keeps for page `to`, which takes the place of page `from`, what is kept for that one, as
+    /// `change` alters it; or goes on counting its visits.
+    pub fn carry(&self, from: PageId, to: PageId, change: impl FnOnce(&mut [u64])) {
+        let Some((slot, tag)) = self.slot_of(from) else {
+            return;
+        };
+        let before = Tag(tag.load(Ordering::Acquire));
+        let visits = before.0 & Tag::VISITS_MASK;
+        if to.0 > Tag::PAGE_MASK || !before.is_full_of(from) && visits == 0 {
+            return;
+        }
+        let Some(target) = self.tag_or_free(to) else {
+            return;
+        };
+        if before.is_full_of(from) {
+            let kept = slot.words.iter().skip(1);
+            let mut words: Vec<u64> = kept.map(|word| word.load(Ordering::Relaxed)).collect();
+            // The words were loaded before the tag is looked at again.
+            fence(Ordering::Acquire);
+            if tag.load(Ordering::Relaxed) == before.0 {
+                change(&mut words);
+                self.keep(to, &words);
+            }
+            return;
+        }
+        let free = Tag(target.load(Ordering::Relaxed));
+        let written = if free.is_of(to) {
+            free.0 & Tag::WRITTEN
+        } else {
+            0
+        };
+        let after = free.emptied().0 | written | visits | to.0;
+        if !free.is_taken() {
+            let _ = target.compare_exchange(free.0, after, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
     /// Notes that page `id` has just been written, unless its slot is another page's.
     fn note_written(&self, id: PageId, make_slot: bool) {
         let tag = match make_slot && self.is_warm() {
@@ -464,6 +501,26 @@ mod tests {
         assert!(table.read(second, |words| Some(words.get(0))).is_none());
         table.forget(second);
         assert_eq!(table.read(first, |words| Some(words.get(0))), Some(1));
+    }
+
+    #[test]
+    fn words_and_visits_follow_a_page_to_its_new_place() {
+        let table = SideTable::new(8, 64, 1, 1 << 20).worth_it_from(3);
+        let [old, new, newest] = [5, 6, 7].map(PageId);
+        while !table.is_warm() {}
+        assert!(!table.visit(old));
+        table.carry(old, new, |_| unreachable!("nothing is kept yet"));
+        assert!(!table.visit(new), "the second");
+        assert!(table.visit(new), "the third");
+        table.keep(new, &[1, 2]);
+        table.note_written(newest, true);
+        table.carry(new, newest, |words| words[1] = 9);
+        let read = |id| table.read(id, |words| Some((words.get(0), words.get(1))));
+        assert_eq!((read(new), read(newest)), (Some((1, 2)), Some((1, 9))));
+        assert!(table.was_written(newest) && !table.was_written(new));
+        table.forget(new);
+        table.carry(new, old, |_| unreachable!("nothing is kept any more"));
+        assert_eq!(read(old), None);
     }
 
     #[test]

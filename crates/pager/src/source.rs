@@ -37,6 +37,10 @@ pub trait PageSink {
     /// An image of the run granted at `id`: `beginning`, then zeros. To be completed in place.
     fn image(&mut self, id: PageId, pages: u64, beginning: &[u8]) -> Result<&mut [u8]>;
 
+    /// Notes that the run granted at `id` has the keys of the run at `before`, each at its place, so
+    /// that what readers worked out about one is true of the other, but for the children.
+    fn succeed(&mut self, before: PageId, id: PageId);
+
     /// Takes back a run of the current version: nothing in the next version refers to it.
     fn free(&mut self, id: PageId, pages: u64) -> Result<()>;
 }

@@ -8,6 +8,7 @@
 
 use std::ops::Range;
 
+use btree::carry_heads;
 use kv_api::{Error, Result};
 use pager::{Error as PagerError, Extents, PageId, PageSink, TxId};
 
@@ -34,6 +35,8 @@ pub(crate) struct WriteSet<'w> {
     granted: Grant,
     images: Vec<u8>,
     runs: Vec<(PageId, Range<usize>)>,
+    /// Pages with the keys of a page before, which is named first, and their images.
+    successors: Vec<(PageId, PageId, Range<usize>)>,
     /// Why images could not be written out while the tree was, in words the tree does not have.
     failed: Option<Error>,
 }
@@ -54,6 +57,7 @@ impl<'w> WriteSet<'w> {
             granted: Grant::default(),
             images,
             runs: Vec::new(),
+            successors: Vec::new(),
             failed: None,
         }
     }
@@ -156,6 +160,13 @@ impl<'w> WriteSet<'w> {
     /// Grows the file for every page allocated so far and writes all images that have gathered.
     pub fn flush(&mut self) -> Result<()> {
         let written = self.grow().and_then(|()| self.write_out());
+        if let (Ok(()), Some(tables)) = (&written, self.writer.pager.side_tables()) {
+            for (before, id, image) in &self.successors {
+                let image = self.images.get(image.clone()).unwrap_or_default();
+                carry_heads(tables, *before, *id, image);
+            }
+        }
+        self.successors.clear();
         self.images.clear();
         self.runs.clear();
         written
@@ -277,6 +288,12 @@ impl PageSink for WriteSet<'_> {
         self.images.resize(start + len, 0);
         self.runs.push((id, start..start + len));
         self.images.get_mut(start..).ok_or_else(too_long)
+    }
+
+    fn succeed(&mut self, before: PageId, id: PageId) {
+        if let Some((_, image)) = self.runs.last().filter(|(last, _)| *last == id) {
+            self.successors.push((before, id, image.clone()));
+        }
     }
 
     fn free(&mut self, id: PageId, pages: u64) -> pager::Result<()> {

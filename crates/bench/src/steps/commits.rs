@@ -14,6 +14,12 @@ const BATCH_KEYS: u64 = 1000;
 /// Keys of one transaction of W9.
 const REMOVAL_KEYS: u64 = 5000;
 
+/// Keys of one transaction of W20.
+const PART_KEYS: u64 = 100;
+
+/// How much longer than other phases W20 is, so that several memtables fill.
+const COMPACTING: f64 = 4.0;
+
 /// Threads of W15.
 const COMMITTERS: u64 = 8;
 
@@ -96,6 +102,23 @@ impl Chain {
         Ok(())
     }
 
+    /// W20: how long commits take while so much is written that the engine must compact.
+    pub(super) fn commits_beside_compaction(&mut self) -> Result<()> {
+        if !self.wants("W20") {
+            return Ok(());
+        }
+        let caps = self.plan.caps;
+        self.plan.caps.seconds *= COMPACTING;
+        let done = self.commits(Commits {
+            name: "W20",
+            keeping: Keeping::Durable,
+            keys_each: PART_KEYS,
+            threads: 1,
+        });
+        self.plan.caps = caps;
+        done.map(drop)
+    }
+
     /// W4.
     pub(super) fn unsynced_commits(&mut self) -> Result<()> {
         if self.wants("W4") {
@@ -124,8 +147,8 @@ impl Chain {
         let name = commits.name;
         self.note(measured.rate(name, 1.0, "ops/s"))?;
         let latencies = latencies.into_inner().map_err(|_| "a thread panicked")?;
-        if commits.keys_each == 1 && commits.keeping == Keeping::Durable {
-            for (suffix, share) in [("p50", 0.5), ("p99", 0.99)] {
+        if commits.keys_each < BATCH_KEYS && commits.keeping == Keeping::Durable {
+            for (suffix, share) in [("p50", 0.5), ("p99", 0.99), ("p999", 0.999)] {
                 let latency = latencies.quantile_us(share);
                 self.note(measured.figure(format!("{name}-{suffix}"), latency, "us"))?;
             }

@@ -61,3 +61,22 @@ fn an_import_of_something_else_names_the_line() {
     assert_eq!(run.code, 2);
     assert!(run.err.contains("line 2"), "{}", run.err);
 }
+
+#[test]
+fn an_import_of_something_else_leaves_no_store_behind() {
+    let place = Place::new();
+    let garbage = place.file("garbage");
+    std::fs::write(&garbage, "{\"bucket\":[],\"sequence\":0}\nhello\n").unwrap();
+    for from in [garbage, place.file("there is no such file")] {
+        for store in [
+            place.file("copy.db"),
+            format!("flat:{}", place.file("copy")),
+        ] {
+            let run = run(&["import", &store, &from]);
+            assert_ne!(run.code, 0, "{store}");
+            let left = std::fs::read_dir(place.path(".")).unwrap();
+            let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+            assert_eq!(left, ["garbage"], "after an import to {store}");
+        }
+    }
+}

@@ -13,6 +13,7 @@ mod commit_indexes;
 mod cursor;
 mod nested;
 mod reader;
+mod search;
 mod snapshot_stream;
 mod transaction;
 mod turn;

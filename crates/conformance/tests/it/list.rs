@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use conformance::{
-    Law, backup_laws, base_laws, check_laws, commit_indexes_laws, nested_laws, snapshot_stream_laws,
+    Law, backup_laws, base_laws, check_laws, commit_indexes_laws, nested_laws, search_laws,
+    snapshot_stream_laws,
 };
 
 use crate::model::TakingTurns;
@@ -23,6 +24,7 @@ fn listed() -> Vec<Law> {
         nested_laws::<TakingTurns>(),
         commit_indexes_laws::<TakingTurns>(),
         snapshot_stream_laws::<TakingTurns>(),
+        search_laws::<TakingTurns>(),
     ]
     .concat()
 }
@@ -49,6 +51,7 @@ fn every_law_that_is_written_is_listed() {
         capability_nested,
         capability_commit_indexes,
         capability_snapshot_stream,
+        capability_search,
     ];
     let listed: BTreeSet<String> = listed()
         .iter()

@@ -1,6 +1,6 @@
 //! The model keeps every law, whether its writers take turns or meet conflicts.
 
-use conformance::{BackupFixture, Fixture, MemoryModel, Writers};
+use conformance::{BackupFixture, Fixture, MemoryModel, Question, SearchFixture, Writers};
 use kv_api::Result;
 
 /// A model whose writers take turns.
@@ -21,6 +21,16 @@ impl Fixture for TakingTurns {
 impl BackupFixture for TakingTurns {
     fn open_backup(&self, backup: &[u8]) -> Result<MemoryModel> {
         MemoryModel::from_backup(backup, Writers::OneAtATime)
+    }
+}
+
+impl SearchFixture for TakingTurns {
+    fn query(question: &Question) -> String {
+        MemoryModel::query(question)
+    }
+
+    fn not_a_query() -> &'static str {
+        "up 1 0 key_is"
     }
 }
 
@@ -46,7 +56,8 @@ conformance::laws!(
     backup,
     nested,
     commit_indexes,
-    snapshot_stream
+    snapshot_stream,
+    search
 );
 conformance::laws!(
     optimistic,

@@ -6,7 +6,7 @@
 use crate::ids::KeyId;
 use crate::index::item::{Change, Edit, Item, Observer};
 use crate::index::key_ids::{KeyIds, MARKS, Marks};
-use crate::index::keys::Keys;
+use crate::index::keys::{Keys, touch};
 use crate::place::Place;
 use crate::search::IdBits;
 
@@ -66,6 +66,41 @@ impl Chunk {
         self.key_ids.get(index)
     }
 
+    /// Begins to fetch what a search for `key` will look at, all at once: otherwise each is waited
+    /// for in its turn.
+    #[inline]
+    pub(crate) fn touch(&self, key: &[u8]) {
+        let guess = self.keys.touch(key);
+        touch(&self.places, guess);
+    }
+
+    /// The same for one who makes a change.
+    #[inline]
+    fn touch_to_edit(&self, key: &[u8]) {
+        let guess = self.keys.touch(key);
+        touch(&self.places, guess);
+        touch(&self.commit_indexes, guess);
+    }
+
+    /// The same for one who asks for the place alone.
+    #[inline]
+    pub(crate) fn touch_place(&self, key: &[u8]) {
+        touch(&self.places, self.keys.guess(key));
+    }
+
+    /// Where the record of entry `index` lies.
+    #[inline]
+    pub(crate) fn place(&self, index: usize) -> Option<Place> {
+        self.places.get(index).copied()
+    }
+
+    /// Where the records of a few neighbouring entries lie.
+    #[inline]
+    pub(crate) fn places(&self, indexes: std::ops::Range<usize>) -> &[Place] {
+        let end = indexes.end.min(self.places.len());
+        self.places.get(indexes.start..end).unwrap_or_default()
+    }
+
     /// Key and entry `index`.
     #[inline]
     pub(crate) fn entry(&self, index: usize) -> Option<(&[u8], Item)> {
@@ -123,6 +158,7 @@ impl Chunk {
 
     /// Makes one change in place: O(length).
     pub(crate) fn edit(&mut self, edit: &Edit<'_>, observer: &mut dyn Observer) {
+        self.touch_to_edit(edit.key);
         let (index, found) = self.keys.find(edit.key);
         let old = if found { self.item(index) } else { None };
         match edit.change {

@@ -59,6 +59,12 @@ fn head_of(key: &[u8], prefix_len: usize) -> u64 {
         .fold(0, |head, (byte, shift)| head | u64::from(*byte) << shift)
 }
 
+/// Has the processor begin to fetch an element. It does not wait for it: nothing depends on it.
+#[inline]
+pub(crate) fn touch<T: Copy>(of: &[T], index: usize) {
+    std::hint::black_box(of.get(index).copied());
+}
+
 /// How many bytes two keys have in common at their beginning.
 fn common_len(left: &[u8], right: &[u8]) -> usize {
     left.iter().zip(right).take_while(|(l, r)| l == r).count()
@@ -110,6 +116,23 @@ impl Keys {
 
     pub(crate) fn last(&self) -> &[u8] {
         self.get(self.len().saturating_sub(1))
+    }
+
+    /// Where `key` would stand if keys were spread evenly; inside the run.
+    #[inline]
+    pub(crate) fn guess(&self, key: &[u8]) -> usize {
+        let guess = self.guess.at(head_of(key, self.prefix_len as usize));
+        guess.min(self.len().saturating_sub(1))
+    }
+
+    /// Begins to fetch what a search for `key` will look at; answers the guess.
+    #[inline]
+    pub(crate) fn touch(&self, key: &[u8]) -> usize {
+        let guess = self.guess(key);
+        touch(&self.heads, guess);
+        touch(&self.ends, guess);
+        touch(&self.bytes, guess * self.bytes.len() / self.len().max(1));
+        guess
     }
 
     /// The first key at or after `key`, and whether it is `key`.

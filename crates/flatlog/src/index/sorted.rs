@@ -18,7 +18,7 @@ impl SortedIndex {
         }
     }
 
-    /// Adds a key without an id behind all others; answers whether it belongs there.
+    /// Adds a key behind all others; answers whether it belongs there.
     #[inline]
     pub(crate) fn push(&mut self, key: &[u8], item: &Item) -> bool {
         if self.len > 0 && self.chunks.last_key() >= key {

@@ -11,6 +11,7 @@ use crate::index::chunk::{CHUNK_KEYS_MAX, CHUNK_KEYS_MIN, Chunk};
 use crate::index::entry::Entry;
 use crate::index::item::{Change, Edit, Item, Observer};
 use crate::index::node::Node;
+use crate::place::Place;
 
 /// Chunks under one group, at most.
 const GROUP_CHUNKS_MAX: usize = 128;
@@ -63,14 +64,15 @@ impl SpaceIndex {
         }
     }
 
-    /// The entry that can be `key`'s, and whether it certainly is: where it is not, the record it
-    /// leads to tells, which saves a look at the key's bytes here.
+    /// The place of the record that can be `key`'s, and whether it certainly is: where it is not, the
+    /// record tells, which saves a look at the key's bytes here.
     #[inline]
-    pub(crate) fn candidate(&self, key: &[u8]) -> Option<(Item, bool)> {
+    pub(crate) fn candidate(&self, key: &[u8]) -> Option<(Place, bool)> {
         let group = self.top.child(self.top.child_of(key))?;
         let chunk = group.child(group.child_of(key))?;
+        chunk.touch_place(key);
         let (index, certain) = chunk.keys.candidate(key)?;
-        Some((chunk.item(index)?, certain))
+        Some((chunk.place(index)?, certain))
     }
 
     /// About how many keys are below `key`: exact within a chunk, and as if all chunks were
@@ -94,12 +96,7 @@ impl SpaceIndex {
     }
 
     /// Gives `key` another place for the record it names at `from`; answers whether it did.
-    pub(crate) fn relocate(
-        &mut self,
-        key: &[u8],
-        from: crate::place::Place,
-        to: crate::place::Place,
-    ) -> bool {
+    pub(crate) fn relocate(&mut self, key: &[u8], from: Place, to: Place) -> bool {
         if self.get(key).is_none_or(|item| item.place != from) {
             return false;
         }

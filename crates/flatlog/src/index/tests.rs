@@ -146,6 +146,44 @@ fn seeks_stop_where_a_sorted_map_would() {
     }
 }
 
+/// Walks over everything; every place but the first few of a chunk is told before it is come to.
+fn told_ahead(index: &SpaceIndex, forward: bool) -> usize {
+    let mut walk = Walk::new(Some(index));
+    let (mut told, mut visited, mut early) = (BTreeMap::new(), 0, 0);
+    let mut entry = if forward { walk.first() } else { walk.last() };
+    while let Some((_, item)) = entry {
+        visited += 1;
+        early += usize::from(told.contains_key(&item.place.offset));
+        let places = if forward { walk.ahead() } else { walk.behind() };
+        for place in places {
+            *told.entry(place.offset).or_insert(0) += 1;
+        }
+        entry = if forward { walk.next() } else { walk.prev() };
+    }
+    assert_eq!(visited as u64, index.len());
+    assert!(told.values().all(|times| *times == 1), "told twice");
+    early
+}
+
+#[test]
+fn a_walk_tells_each_place_once_and_before_it_comes_there() {
+    let (mut index, mut seen) = (SpaceIndex::default(), Seen::default());
+    let mut keys: Vec<_> = (0..5_000).map(|number| (key(number), number)).collect();
+    keys.sort();
+    keys.dedup_by(|left, right| left.0 == right.0);
+    let edits: Vec<_> = keys
+        .iter()
+        .map(|(key, number)| Edit::put(key, item(u32::try_from(*number).unwrap_or(0))))
+        .collect();
+    index.apply(&edits, &mut seen);
+    // Only the first of a chunk is come to before it is told.
+    let chunks = usize::try_from(index.footprint().chunks).unwrap_or(0);
+    for forward in [true, false] {
+        let early = told_ahead(&index, forward);
+        assert!(early + chunks >= edits.len(), "{early} of {}", edits.len());
+    }
+}
+
 #[test]
 fn keys_without_ids_leave_their_neighbours_the_ids_they_have() {
     let mut space = SpaceIndex::default();

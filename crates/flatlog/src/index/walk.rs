@@ -4,6 +4,7 @@ use crate::index::chunk::Chunk;
 use crate::index::entry::Entry;
 use crate::index::item::Item;
 use crate::index::space::{Group, SpaceIndex};
+use crate::place::Place;
 
 /// Where a walk stands.
 #[derive(Clone, Copy, Debug)]
@@ -25,13 +26,25 @@ struct At<'a> {
     index: usize,
     group: &'a Group,
     chunk: &'a Chunk,
+    /// The entries of the chunk from here up to there were told ahead.
+    told: (usize, usize),
 }
+
+/// How many entries ahead of a walk places are told, at first and once it has gone on for a while.
+/// Records that were not written in key order each cost a wait for memory; several at once cost
+/// little more than one, and what a short walk does not come to is fetched in vain.
+const AHEAD_FIRST: usize = 5;
+const AHEAD_MAX: usize = 8;
+/// How many are told at a time.
+const AHEAD_STEP: usize = 2;
 
 /// A walk over one space. Every move is O(1) but seeks, which are O(log n).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Walk<'a> {
     space: Option<&'a SpaceIndex>,
     stand: Stand<'a>,
+    /// Moves since the last seek, as far as they matter.
+    moves: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -40,6 +53,7 @@ impl<'a> Walk<'a> {
         Walk {
             space,
             stand: Stand::Nowhere,
+            moves: 0,
         }
     }
 
@@ -73,9 +87,11 @@ impl<'a> Walk<'a> {
             index: index.min(chunk.len().saturating_sub(1)),
             group,
             chunk,
+            told: (usize::MAX, 0),
         })
     }
 
+    #[inline]
     fn stand_on(&mut self, at: Option<At<'a>>) -> Option<(&'a [u8], Item)> {
         self.stand = Stand::On(at?);
         self.current()
@@ -139,13 +155,56 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// How far ahead places are told now.
+    #[inline]
+    fn reach(&mut self) -> usize {
+        self.moves += 1;
+        AHEAD_MAX.min(AHEAD_FIRST + self.moves / 8)
+    }
+
+    /// Places of the records that a walk forward comes to soon and that were not told yet.
+    #[inline]
+    pub(crate) fn ahead(&mut self) -> &'a [Place] {
+        let reach = self.reach();
+        let Stand::On(at) = &mut self.stand else {
+            return &[];
+        };
+        let (near, far) = (at.index + 1, at.index + 1 + reach);
+        let (low, high) = at.told;
+        if high + AHEAD_STEP > far {
+            return &[];
+        }
+        at.told = (low.min(near), far);
+        at.chunk.places(near.max(high)..far)
+    }
+
+    /// The same for a walk backward.
+    #[inline]
+    pub(crate) fn behind(&mut self) -> &'a [Place] {
+        let reach = self.reach();
+        let Stand::On(at) = &mut self.stand else {
+            return &[];
+        };
+        let (near, far) = (at.index, at.index.saturating_sub(reach));
+        let (low, high) = at.told;
+        let waits = low < far + AHEAD_STEP && far > 0;
+        if waits || low <= far || near == 0 {
+            return &[];
+        }
+        at.told = (far, high.max(near));
+        at.chunk.places(far..near.min(low))
+    }
+
     /// Where `key` is or would be: the chunk, the index in it, and whether it is there.
-    fn find(&self, key: &[u8]) -> Option<(At<'a>, bool)> {
+    #[inline]
+    fn find(&mut self, key: &[u8]) -> Option<(At<'a>, bool)> {
+        self.moves = 0;
         let top = self.space?.top();
         let group_at = top.child_of(key);
         let group = &**top.child(group_at)?;
         let chunk_at = group.child_of(key);
         let chunk = &**group.child(chunk_at)?;
+        chunk.touch(key);
         let (index, found) = chunk.keys.find(key);
         let at = At {
             group_at,
@@ -153,11 +212,13 @@ impl<'a> Walk<'a> {
             index,
             group,
             chunk,
+            told: (usize::MAX, 0),
         };
         Some((at, found))
     }
 
     /// The first entry at or after `key`; behind the last if there is none.
+    #[inline]
     pub(crate) fn seek(&mut self, key: &[u8]) -> Option<(&'a [u8], Item)> {
         self.stand = Stand::Behind;
         let (at, _) = self.find(key)?;
@@ -170,6 +231,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The last entry at or before `key`; before the first if there is none.
+    #[inline]
     pub(crate) fn seek_for_prev(&mut self, key: &[u8]) -> Option<(&'a [u8], Item)> {
         self.stand = Stand::Before;
         let (at, found) = self.find(key)?;

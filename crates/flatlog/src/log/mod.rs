@@ -1,5 +1,6 @@
 //! The log: segments of frames of records.
 
+pub(crate) mod batch;
 pub(crate) mod cache;
 pub(crate) mod covered;
 pub(crate) mod failed;
@@ -9,4 +10,5 @@ pub(crate) mod record;
 pub(crate) mod scan;
 pub(crate) mod segment;
 pub(crate) mod table;
+pub(crate) mod watcher;
 pub(crate) mod writer;

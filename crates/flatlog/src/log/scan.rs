@@ -5,7 +5,7 @@ use std::sync::Arc;
 use disk::{File, read_exact_at, read_up_to_at};
 use kv_api::{Error, Result};
 
-use crate::batch::Op;
+use crate::log::batch::Op;
 use crate::log::frame::{HEAD_BYTES, Head, MAGIC, Seal};
 use crate::log::record::{self, SumOfSums};
 use crate::log::segment::salt_of;

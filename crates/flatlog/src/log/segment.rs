@@ -18,14 +18,20 @@ use crate::log::{mapped, record};
 use crate::names;
 use crate::place::Place;
 use crate::slice::Slice;
+use crate::state_file::SegmentEntry;
 
 /// Bytes of the header.
 pub(crate) const SEGMENT_HEADER_BYTES: u32 = 64;
 const MAGIC: [u8; 8] = *b"FlatSeg1";
 
-/// Bytes of log that one bit of the table of verified records stands for. No record with a value is
-/// shorter, so no two of them share a bit.
-const VERIFIED_GRAIN: u32 = 8;
+/// Bytes of log that one bit of the table of verified records stands for. Shorter records have none,
+/// so no two records share a bit: they are compared with their sums every time. A smaller grain
+/// would give them one, and a table that misses the caches for the others.
+const VERIFIED_GRAIN: u32 = 32;
+
+/// Bytes of a record that are fetched ahead, at most: whoever reads a longer one goes through it in
+/// order, which the processor sees by itself.
+const PREFETCH_BYTES_MAX: u32 = 512;
 
 /// The header of a segment's file.
 pub(crate) fn encode_header(seal: &Seal) -> Vec<u8> {
@@ -106,6 +112,16 @@ impl Segment {
 
     pub(crate) fn id(&self) -> SegmentId {
         self.seal.segment
+    }
+
+    /// How the state names this segment while it holds nothing.
+    pub(crate) fn fresh_entry(&self) -> SegmentEntry {
+        SegmentEntry {
+            id: self.id(),
+            epoch: self.seal.epoch,
+            len: SEGMENT_HEADER_BYTES,
+            sorted: false,
+        }
     }
 
     pub(crate) fn capacity_bytes(&self) -> u32 {
@@ -217,6 +233,22 @@ impl Segment {
         }
     }
 
+    /// Says that the record at `place` will be read in a moment.
+    #[inline]
+    pub(crate) fn prefetch(&self, place: Place) {
+        if let Source::Mapped(view) = &self.source {
+            view.prefetch(
+                place.offset.into(),
+                place.len.min(PREFETCH_BYTES_MAX) as usize,
+            );
+            if let Some(table) = self.verified.get() {
+                let word = table.get((place.offset / VERIFIED_GRAIN / 64) as usize);
+                // Loaded for nothing but to be in a cache; nothing waits for it.
+                std::hint::black_box(word.map(|word| word.load(Ordering::Relaxed)));
+            }
+        }
+    }
+
     fn cached(&self, cache: &Cache, place: Place) -> Result<Bytes> {
         let name = (self.id(), place.offset);
         if let Some(bytes) = cache.get(name) {
@@ -257,14 +289,16 @@ impl Segment {
         let Some(word) = table.get((grain / 64) as usize) else {
             return Err(self.damaged(place.offset, "a record behind the end of its segment"));
         };
-        let bit = 1 << (grain % 64);
+        let bit = u64::from(place.len >= VERIFIED_GRAIN) << (grain % 64);
         if word.load(Ordering::Relaxed) & bit != 0 {
             return Ok(());
         }
         if !record::is_sound(bytes, self.salt) {
             return Err(self.damaged(place.offset, "a record does not match its sum"));
         }
-        word.fetch_or(bit, Ordering::Relaxed);
+        if bit != 0 {
+            word.fetch_or(bit, Ordering::Relaxed);
+        }
         Ok(())
     }
 }

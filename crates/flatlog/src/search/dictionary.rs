@@ -43,6 +43,27 @@ impl Dictionary {
         }
     }
 
+    /// The dictionary of `tokens`, which ascend; none if they do not, or are too many.
+    pub(super) fn of_sorted<'t>(
+        tokens: impl Iterator<Item = &'t [u8]> + Clone,
+    ) -> Option<Dictionary> {
+        let mut dictionary = Dictionary::new();
+        let count = tokens.clone().count();
+        dictionary.starts.reserve_exact(count);
+        dictionary.table.reserve(count, |_| 0);
+        let mut before: &[u8] = &[];
+        for token in tokens {
+            if token <= before {
+                return None;
+            }
+            before = token;
+            dictionary.add_new(token)?;
+        }
+        let end = u32::try_from(dictionary.starts.len()).ok()?;
+        dictionary.sorted = (0..end).collect();
+        Some(dictionary)
+    }
+
     /// How many tokens have a number.
     pub(super) fn len(&self) -> usize {
         self.starts.len()
@@ -77,6 +98,14 @@ impl Dictionary {
         if let Some(&id) = self.table.find(hash, known) {
             return Some(TokenId(id));
         }
+        let id = self.add_new(token)?;
+        self.sort_when_due();
+        Some(id)
+    }
+
+    /// Gives a token that has none a number.
+    fn add_new(&mut self, token: &[u8]) -> Option<TokenId> {
+        let hash = xxh3_64_with_seed(token, self.seed);
         let id = u32::try_from(self.starts.len()).ok()?;
         let start = u32::try_from(self.bytes.len()).ok()?;
         u32::try_from(self.bytes.len() + token.len() + 1).ok()?;
@@ -87,7 +116,6 @@ impl Dictionary {
         self.table.insert_unique(hash, id, |&id| {
             xxh3_64_with_seed(token_at(bytes, starts, id), seed)
         });
-        self.sort_when_due();
         Some(TokenId(id))
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
-use crate::search::posting::Posting;
+use crate::search::posting::{Posting, SORTED_MAX};
 
 /// What was gathered so far.
 #[derive(Default)]
@@ -28,6 +28,9 @@ impl IdUnion {
         self.len += list.len();
         match list {
             Posting::Many(ids) => self.bitmaps.push(Arc::clone(ids)),
+            Posting::Stored(stored) if stored.count() > SORTED_MAX as u64 => {
+                self.bitmaps.push(stored.bitmap());
+            }
             few => few.for_each(|id| self.ids.push(id)),
         }
     }

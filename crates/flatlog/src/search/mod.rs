@@ -32,6 +32,7 @@ mod parts;
 mod posting;
 mod standing;
 mod stored;
+mod stored_list;
 mod token_keys;
 mod tokens;
 
@@ -39,7 +40,7 @@ pub use crate::ids::KeyId;
 pub use characters::{Character, Characters, is_character_start};
 pub use id_bits::IdBits;
 pub use index::{SearchIndex, Side};
-pub(crate) use key_directory::KeyDirectory;
+pub(crate) use key_directory::{KeyDirectory, KeyRuns};
 pub use parts::{Found, IndexBytes};
 pub use standing::Standing;
 pub use stored::DamagedIndex;

@@ -87,9 +87,13 @@ impl Parts {
     pub(super) fn memory_bytes(&self) -> IndexBytes {
         let lists = self.keys.iter().map(|keys| keys.ids.memory_bytes());
         let standings = self.keys.iter().map(TokenKeys::standings_bytes);
+        // The bytes of a stored index are there for as long as one list is read from them.
+        let stored = self.keys.iter().map(|keys| keys.ids.stored_bytes()).max();
         IndexBytes {
             dictionary: self.dictionary.memory_bytes(),
-            postings: lists.sum::<usize>() + self.keys.capacity() * size_of::<TokenKeys>(),
+            postings: lists.sum::<usize>()
+                + stored.unwrap_or(0)
+                + self.keys.capacity() * size_of::<TokenKeys>(),
             standings: standings.sum(),
             changes: self.changes.memory_bytes(),
         }

@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
+use crate::search::stored_list::{StoredList, bitmap_bytes};
+
 /// The most ids in a sorted array.
-const SORTED_MAX: usize = 128;
+pub(super) const SORTED_MAX: usize = 128;
 
 /// Below this, a bitmap becomes an array again.
 const BITMAP_MIN: u64 = 64;
@@ -25,6 +27,8 @@ pub(super) enum Posting {
     /// Ascending.
     Sorted(Vec<u32>),
     Many(Arc<RoaringBitmap>),
+    /// Read from a checkpoint, and not changed since.
+    Stored(Arc<StoredList>),
 }
 
 impl Default for Posting {
@@ -51,6 +55,21 @@ impl Posting {
             Posting::Few { len, .. } => *len == 0,
             Posting::Sorted(ids) => ids.is_empty(),
             Posting::Many(ids) => ids.is_empty(),
+            Posting::Stored(list) => list.count() == 0,
+        }
+    }
+
+    /// A list as it was stored.
+    pub(super) fn of_stored(list: StoredList) -> Posting {
+        match list.count() {
+            0..=3 => {
+                let mut few = Posting::default();
+                for id in list.ids() {
+                    few.insert(id);
+                }
+                few
+            }
+            _ => Posting::Stored(Arc::new(list)),
         }
     }
 
@@ -60,6 +79,7 @@ impl Posting {
             Posting::Few { len, .. } => u64::from(*len),
             Posting::Sorted(ids) => ids.len() as u64,
             Posting::Many(ids) => ids.len(),
+            Posting::Stored(list) => list.count(),
         }
     }
 
@@ -68,23 +88,35 @@ impl Posting {
         match self {
             Posting::Few { .. } => 0,
             Posting::Sorted(ids) => ids.capacity() * size_of::<u32>(),
-            Posting::Many(ids) => {
-                let counted = ids.statistics();
-                // Each container is a key and a store of 32 bytes or so in one array.
-                let containers = counted.n_containers as usize * 40;
-                let held = counted.n_bytes_array_containers
-                    + counted.n_bytes_bitset_containers
-                    + counted.n_bytes_run_containers;
-                size_of::<RoaringBitmap>()
-                    + containers
-                    + usize::try_from(held).unwrap_or(usize::MAX)
-            }
+            Posting::Many(ids) => bitmap_bytes(ids),
+            Posting::Stored(list) => list.memory_bytes(),
         }
+    }
+
+    /// Memory held by all lists of the stored index that this one is read from.
+    pub(super) fn stored_bytes(&self) -> usize {
+        match self {
+            Posting::Stored(list) => list.lists_bytes(),
+            _ => 0,
+        }
+    }
+
+    /// What can be changed.
+    fn read_out(&mut self) {
+        let Posting::Stored(list) = self else {
+            return;
+        };
+        *self = match usize::try_from(list.count()) {
+            Ok(count) if count <= SORTED_MAX => Posting::Sorted(list.ids().collect()),
+            _ => Posting::Many(list.bitmap()),
+        };
     }
 
     /// Adds an id, and answers whether it was not there. At the end: O(1).
     pub(super) fn insert(&mut self, id: u32) -> bool {
+        self.read_out();
         match self {
+            Posting::Stored(_) => false,
             Posting::Few { len, ids } => {
                 let count = usize::from(*len);
                 let at = ids
@@ -131,7 +163,9 @@ impl Posting {
 
     /// Takes an id out.
     pub(super) fn remove(&mut self, id: u32) {
+        self.read_out();
         match self {
+            Posting::Stored(_) => {}
             Posting::Few { len, ids } => {
                 let count = usize::from(*len);
                 if let Some(at) = ids.iter().take(count).position(|&known| known == id) {
@@ -168,6 +202,7 @@ impl Posting {
             }
             Posting::Sorted(ids) => Arc::new(bitmap_of(ids)),
             Posting::Many(ids) => Arc::clone(ids),
+            Posting::Stored(list) => list.bitmap(),
         }
     }
 
@@ -179,6 +214,7 @@ impl Posting {
             }
             Posting::Sorted(ids) => ids.iter().copied().for_each(visit),
             Posting::Many(ids) => ids.iter().for_each(visit),
+            Posting::Stored(list) => list.ids().for_each(visit),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The value index in a checkpoint.
 //!
 //! `MAGIC ids_end:u32 token* 0 crc32:u32`, little-endian; a token is `length bytes ids exceptions
-//! exceptions`, ids are `count difference*`, its numbers LEB128 varints, the tokens and the ids of
-//! each ascending. Exceptions (see `standing`; of writing, and of what stands before) are 0 for
-//! none, 1 for all, and 2 with ids. The checksum covers all before it. Commit indexes of changes
-//! are not stored: what is read back serves snapshots begun later only.
+//! exceptions`, ids are `count list_length difference*`, its numbers LEB128 varints, the tokens and
+//! the ids of each ascending, the list's length being that of its differences in bytes. Exceptions
+//! (see `standing`; of writing, and of what stands before) are 0 for none, 1 for all, and 2 with
+//! ids. The checksum covers all before it. Commit indexes of changes are not stored: what is read
+//! back serves snapshots begun later only.
 //!
 //! Ids may be given other numbers on the way, so that a checkpoint need not store them: it counts
 //! its rows. The writer of the index goes on meanwhile; the changed ids, asked for at the end, say
@@ -12,6 +13,8 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::ops::Range;
+use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
@@ -19,6 +22,7 @@ use crate::search::dictionary::Dictionary;
 use crate::search::index::SearchIndex;
 use crate::search::posting::Posting;
 use crate::search::standing::{Exceptions, Standings};
+use crate::search::stored_list::{StoredList, StoredLists};
 use crate::search::token_keys::TokenKeys;
 
 const MAGIC: &[u8; 8] = b"flatidx\x02";
@@ -121,34 +125,49 @@ impl SearchIndex {
         bytes: &[u8],
         unknown: &RoaringBitmap,
     ) -> Result<SearchIndex, DamagedIndex> {
-        let Some((body, sum)) = bytes.split_last_chunk::<4>() else {
-            return Err(damage(0, "no checksum"));
-        };
-        if crc32fast::hash(body) != u32::from_le_bytes(*sum) {
-            return Err(damage(body.len(), "a wrong checksum"));
-        }
-        let mut input = Input { bytes: body, at: 0 };
-        if input.take(MAGIC.len())? != MAGIC {
-            return Err(damage(0, "another format or version"));
-        }
-        let ids_end = input.fixed()?;
+        let mut input = Input::open(bytes)?;
         let mut dictionary = Dictionary::new();
         let mut known = Vec::new();
-        let mut before: &[u8] = &[];
-        while let Some(token) = input.token(before)? {
-            let keys = input.keys(ids_end, unknown)?;
-            before = token;
-            if keys.ids.is_empty() {
+        while let Some(token) = input.token()? {
+            let ids = input.posting((token.count, token.list_len), unknown)?;
+            let text = input.before;
+            let standings = input.standings(unknown)?;
+            if ids.is_empty() {
                 continue;
             }
-            if dictionary.find_or_add(token).is_none() {
+            if dictionary.find_or_add(text).is_none() {
                 return Err(damage(input.at, "more tokens than an index holds"));
             }
-            known.push(keys);
+            known.push(TokenKeys { ids, standings });
         }
-        if input.at != body.len() {
-            return Err(damage(input.at, "bytes behind the last token"));
+        input.end()?;
+        let ids_end = input.ids_end;
+        Ok(SearchIndex::with_parts(dictionary, known, ids_end))
+    }
+
+    /// The same, but for what the lists say: that is read when somebody asks. What is wrong in
+    /// them although the sum fits is read as less than was written.
+    pub(crate) fn read_lazily(bytes: Vec<u8>) -> Result<SearchIndex, DamagedIndex> {
+        let mut input = Input::open(&bytes)?;
+        let mut found = Vec::new();
+        while let Some(token) = input.token()? {
+            input.take(token.list_len)?;
+            let standings = input.standings(&RoaringBitmap::new())?;
+            found.push((token, standings));
         }
+        input.end()?;
+        let ids_end = input.ids_end;
+        let bytes_of = |token: &StoredToken| bytes.get(token.bytes.clone()).unwrap_or_default();
+        let dictionary = Dictionary::of_sorted(found.iter().map(|(token, _)| bytes_of(token)))
+            .ok_or(damage(bytes.len(), "more tokens than an index holds"))?;
+        let lists = Arc::new(StoredLists { bytes, ids_end });
+        let keys = |(token, standings): (StoredToken, _)| {
+            let start = token.bytes.end + token.counts_len;
+            let list = StoredList::new(&lists, start, token.list_len, token.count);
+            let ids = Posting::of_stored(list);
+            TokenKeys { ids, standings }
+        };
+        let known = found.into_iter().map(keys).collect();
         Ok(SearchIndex::with_parts(dictionary, known, ids_end))
     }
 }
@@ -158,6 +177,8 @@ struct Checked<'a, W: Write> {
     to: &'a mut W,
     sum: crc32fast::Hasher,
     buffer: Vec<u8>,
+    /// The list on its way.
+    list: Vec<u8>,
 }
 
 impl<'a, W: Write> Checked<'a, W> {
@@ -166,6 +187,7 @@ impl<'a, W: Write> Checked<'a, W> {
             to,
             sum: crc32fast::Hasher::new(),
             buffer: Vec::with_capacity(2 * BUFFER_BYTES),
+            list: Vec::new(),
         }
     }
 
@@ -201,11 +223,14 @@ impl<'a, W: Write> Checked<'a, W> {
     /// Adds ids, which ascend.
     fn ids(&mut self, ids: &[u32]) -> io::Result<()> {
         put_number(&mut self.buffer, ids.len() as u64);
+        self.list.clear();
         let mut next = 0;
         for &id in ids {
-            put_number(&mut self.buffer, u64::from(id - next));
+            put_number(&mut self.list, u64::from(id - next));
             next = id.saturating_add(1);
         }
+        put_number(&mut self.buffer, self.list.len() as u64);
+        self.buffer.extend_from_slice(&self.list);
         self.flush_when_full()
     }
 
@@ -255,12 +280,53 @@ fn damage(offset: usize, what: &'static str) -> DamagedIndex {
     DamagedIndex { offset, what }
 }
 
+/// A token, and how long its list is, which stands behind it.
+struct StoredToken {
+    bytes: Range<usize>,
+    /// From the token's end to the list.
+    counts_len: usize,
+    count: u32,
+    list_len: usize,
+}
+
 struct Input<'a> {
     bytes: &'a [u8],
     at: usize,
+    ids_end: u32,
+    /// The last token.
+    before: &'a [u8],
 }
 
 impl<'a> Input<'a> {
+    /// Reads up to the first token.
+    fn open(bytes: &'a [u8]) -> Result<Input<'a>, DamagedIndex> {
+        let Some((body, sum)) = bytes.split_last_chunk::<4>() else {
+            return Err(damage(0, "no checksum"));
+        };
+        if crc32fast::hash(body) != u32::from_le_bytes(*sum) {
+            return Err(damage(body.len(), "a wrong checksum"));
+        }
+        let mut input = Input {
+            bytes: body,
+            at: 0,
+            ids_end: 0,
+            before: &[],
+        };
+        if input.take(MAGIC.len())? != MAGIC {
+            return Err(damage(0, "another format or version"));
+        }
+        input.ids_end = input.fixed()?;
+        Ok(input)
+    }
+
+    /// Nothing stands behind the last token.
+    fn end(&self) -> Result<(), DamagedIndex> {
+        match self.at == self.bytes.len() {
+            true => Ok(()),
+            false => Err(damage(self.at, "bytes behind the last token")),
+        }
+    }
+
     fn take(&mut self, len: usize) -> Result<&'a [u8], DamagedIndex> {
         let end = self.at.checked_add(len);
         let taken = end.and_then(|end| self.bytes.get(self.at..end));
@@ -289,65 +355,86 @@ impl<'a> Input<'a> {
         Err(damage(self.at, "a number above 64 bits"))
     }
 
-    /// The next token; none at the end.
-    fn token(&mut self, before: &[u8]) -> Result<Option<&'a [u8]>, DamagedIndex> {
+    /// The next token, up to its list; none at the end.
+    fn token(&mut self) -> Result<Option<StoredToken>, DamagedIndex> {
         let len = self.number()?;
         if len == 0 {
             return Ok(None);
         }
+        let start = self.at;
         let token = self.take(usize::try_from(len).unwrap_or(usize::MAX))?;
-        if token <= before {
+        if token <= self.before {
             return Err(damage(self.at, "a token out of order"));
         }
         if std::str::from_utf8(token).is_err() {
             return Err(damage(self.at, "a token that is not UTF-8"));
         }
-        Ok(Some(token))
-    }
-
-    /// The keys of a token.
-    fn keys(&mut self, ids_end: u32, unknown: &RoaringBitmap) -> Result<TokenKeys, DamagedIndex> {
-        let (ids, count) = self.posting(ids_end, unknown)?;
+        self.before = token;
+        let end = self.at;
+        let (count, list_len) = self.counts()?;
         if count == 0 {
             return Err(damage(self.at, "a token without keys"));
         }
-        let standings = Standings {
-            rewritten: self.exceptions(ids_end, unknown)?,
-            apart: self.exceptions(ids_end, unknown)?,
-        };
-        let standings = (!standings.are_usual()).then(|| Box::new(standings));
-        Ok(TokenKeys { ids, standings })
+        Ok(Some(StoredToken {
+            bytes: start..end,
+            counts_len: self.at - end,
+            count,
+            list_len,
+        }))
     }
 
-    fn exceptions(
+    /// How a token stands, which is told behind its list.
+    fn standings(
         &mut self,
-        ids_end: u32,
         unknown: &RoaringBitmap,
-    ) -> Result<Exceptions, DamagedIndex> {
+    ) -> Result<Option<Box<Standings>>, DamagedIndex> {
+        let standings = Standings {
+            rewritten: self.exceptions(unknown)?,
+            apart: self.exceptions(unknown)?,
+        };
+        Ok((!standings.are_usual()).then(|| Box::new(standings)))
+    }
+
+    fn exceptions(&mut self, unknown: &RoaringBitmap) -> Result<Exceptions, DamagedIndex> {
         Ok(match self.number()? {
             NO_EXCEPTIONS => Exceptions::None,
             ALL_EXCEPTIONS => Exceptions::All,
-            LISTED_EXCEPTIONS => match self.posting(ids_end, unknown)?.0 {
-                listed if listed.is_empty() => Exceptions::None,
-                listed => Exceptions::Some(listed),
-            },
+            LISTED_EXCEPTIONS => {
+                let counts = self.counts()?;
+                match self.posting(counts, unknown)? {
+                    listed if listed.is_empty() => Exceptions::None,
+                    listed => Exceptions::Some(listed),
+                }
+            }
             _ => return Err(damage(self.at, "exceptions of an unknown kind")),
         })
     }
 
-    /// Ids, and how many there are with the unknown ones.
+    /// How many ids a list has, and how many bytes.
+    fn counts(&mut self) -> Result<(u32, usize), DamagedIndex> {
+        let (count, list_len) = (self.number()?, self.number()?);
+        let list_len = usize::try_from(list_len).unwrap_or(usize::MAX);
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        // A difference takes a byte at least.
+        if list_len < count as usize {
+            return Err(damage(self.at, "a list too short for its keys"));
+        }
+        Ok((count, list_len))
+    }
+
+    /// A list of so many ids and bytes, which stands here.
     fn posting(
         &mut self,
-        ids_end: u32,
+        (count, list_len): (u32, usize),
         unknown: &RoaringBitmap,
-    ) -> Result<(Posting, u64), DamagedIndex> {
-        let count = self.number()?;
+    ) -> Result<Posting, DamagedIndex> {
+        let end = self.at.checked_add(list_len);
         let mut list = Posting::default();
         let mut next = 0u64;
         for _ in 0..count {
             let id = next.checked_add(self.number()?);
             let id = id.and_then(|id| u32::try_from(id).ok());
-            let Some(id) = id.filter(|&id| id < ids_end) else {
+            let Some(id) = id.filter(|&id| id < self.ids_end) else {
                 return Err(damage(self.at, "an id above the largest"));
             };
             if !unknown.contains(id) {
@@ -355,6 +442,9 @@ impl<'a> Input<'a> {
             }
             next = u64::from(id) + 1;
         }
-        Ok((list, count))
+        match Some(self.at) == end {
+            true => Ok(list),
+            false => Err(damage(self.at, "a list of another length")),
+        }
     }
 }

@@ -179,3 +179,61 @@ fn a_whole_commit_that_does_not_follow_the_one_before_it_is_none() {
     let expected = Pairs::from([(b"key 0".to_vec(), b"uno".to_vec())]);
     assert_eq!(pairs(&db), expected);
 }
+
+#[test]
+fn a_state_that_could_name_a_file_twice_is_refused() {
+    let (_directory, path) = fresh();
+    closed_store(&path, true);
+    let file = path.join("meta.state");
+    let sound = std::fs::read(&file).unwrap();
+    let first_segment = 68;
+    let second_segment = first_segment + 17;
+    let of = |at: usize| u32::from_le_bytes(sound[at..at + 4].try_into().unwrap());
+    let (next_segment, next_checkpoint, checkpoint) = (48, 56, 60);
+    assert!(of(64) >= 2 && of(checkpoint) > 0);
+    for (at, number) in [
+        (next_segment, of(first_segment)),
+        (next_segment, of(next_segment) - 1),
+        (next_segment, 0),
+        (next_checkpoint, of(checkpoint)),
+        (next_checkpoint, u32::MAX),
+        (second_segment, of(first_segment)),
+    ] {
+        let mut damaged = sound.clone();
+        damaged[at..at + 4].copy_from_slice(&number.to_le_bytes());
+        let end = damaged.len() - 4;
+        let sum = crc32fast::hash(&damaged[..end]);
+        damaged[end..].copy_from_slice(&sum.to_le_bytes());
+        std::fs::write(&file, &damaged).unwrap();
+        let before = files(&path);
+        let error = Db::open(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{number} at {at}");
+        let place = error.to_string();
+        assert!(place.contains("meta.state"), "{number} at {at}: {error}");
+        assert_eq!(files(&path), before);
+    }
+}
+
+#[test]
+fn a_short_record_beside_one_that_was_read_is_compared_with_its_own_sum() {
+    let (_directory, path) = fresh();
+    let db = Options::new().background(false).open(&path).unwrap();
+    db.update(|tx| {
+        tx.put("a", "")?;
+        tx.put("b", "")
+    })
+    .unwrap();
+    let snapshot = db.snapshot().unwrap();
+    assert!(snapshot.get("a").unwrap().is_some());
+    let file = path.join("values-000001.data");
+    let mut bytes = std::fs::read(&file).unwrap();
+    // Records of eight bytes, one behind the other; the last ends with its key.
+    let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[last - 7] ^= 1;
+    std::fs::write(&file, &bytes).unwrap();
+    assert_eq!(
+        snapshot.get("b").unwrap_err().kind(),
+        ErrorKind::Corrupt,
+        "the sum of the second record was not looked at"
+    );
+}

@@ -254,11 +254,46 @@ fn figures_of_commits() {
         db.statistics().unwrap().keys,
         timed(|| db.compact().unwrap()),
     );
-    println!(
-        "figure space_after_removals_and_compaction={:.4}",
-        disk_bytes(&db) as f64 / live as f64
-    );
+    let space = disk_bytes(&db) as f64 / live as f64;
+    println!("figure space_after_removals_and_compaction={space:.4}");
+    assert!(space <= 1.10, "{space}");
     memory(&db, "after_compaction");
+}
+
+/// Beside the keys: how much each takes, loaded in large commits, read once, and then grown by a
+/// tenth in commits of one.
+#[test]
+#[ignore = "a measurement"]
+fn figures_of_memory() {
+    for keys in [keys(), 10 * keys()] {
+        let directory = tempfile::tempdir().unwrap();
+        let options = Options::new().background(false);
+        let db = options.open(directory.path().join("db")).unwrap();
+        for from in (0..keys).step_by(100_000) {
+            db.update(|tx| {
+                (from..from + 100_000).try_for_each(|index| tx.put(random_key(index), [7; 40]))
+            })
+            .unwrap();
+        }
+        let told = |when: &str| {
+            let statistics = db.statistics().unwrap();
+            let each = statistics.memory_bytes_per_key();
+            let keys = statistics.keys;
+            println!("figure memory when={when} keys={keys} bytes_per_key={each:.1}");
+            assert!(each <= 60.0, "{each} bytes for each key");
+        };
+        told("loaded");
+        let snapshot = db.snapshot().unwrap();
+        assert_eq!(snapshot.range(..).count() as u64, keys);
+        drop(snapshot);
+        told("read");
+        for index in keys..keys + keys / 10 {
+            let mut tx = db.begin().unwrap();
+            tx.put(random_key(index), [7; 40]).unwrap();
+            tx.commit_with(Durability::Deferred).unwrap();
+        }
+        told("grown");
+    }
 }
 
 #[test]
@@ -285,5 +320,64 @@ fn figures_of_opening() {
             assert_eq!(db.recovery().replayed_commits, 0);
             assert!(db.snapshot().unwrap().len() >= keys() - 10);
         }
+    }
+}
+
+/// A level and ten words of a vocabulary of 100,000, with a frequency of about one over the rank.
+fn text(index: u64) -> String {
+    let levels = ["debug", "info", "warn", "error"];
+    let mut text = levels[(scattered(index) % 4) as usize].to_owned();
+    for word in 0..10 {
+        let share = (scattered(index * 11 + word) >> 11) as f64 / (1_u64 << 53) as f64;
+        let rank = 100_000_f64.powf(share) as u64;
+        text += &format!(" w{:x}", scattered(rank) >> 40);
+    }
+    text
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn figures_of_opening_with_a_value_index() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    let open = |value_index| {
+        let options = Options::new().background(false).value_index(value_index);
+        options.open(&path).unwrap()
+    };
+    let db = open(true);
+    let loaded = timed(|| {
+        for from in (0..keys()).step_by(10_000) {
+            db.update(|tx| {
+                let mut texts = from..keys().min(from + 10_000);
+                texts.try_for_each(|index| tx.put(user_key(index), text(index)))
+            })
+            .unwrap();
+        }
+    });
+    rate("texts load", keys(), loaded);
+    db.close().unwrap();
+    drop(db);
+    for turn in 0..10 {
+        let value_index = turn % 2 == 0;
+        let mut db = None;
+        let took = timed(|| db = Some(open(value_index)));
+        let (cpu_ms, wall_ms) = (took.cpu.as_millis(), took.as_millis());
+        println!(
+            "figure texts open{turn} value_index={value_index} wall_ms={wall_ms} cpu_ms={cpu_ms}"
+        );
+        let db = db.unwrap();
+        assert_eq!(db.recovery().replayed_commits, 0);
+        let snapshot = db.snapshot().unwrap();
+        let mut found = 0;
+        let asked = timed(|| {
+            found = snapshot
+                .query("value like 'error' limit 10")
+                .unwrap()
+                .count()
+        });
+        println!(
+            "figure texts first_query_us={} rows={found}",
+            asked.wall.as_micros()
+        );
     }
 }

@@ -3,8 +3,8 @@
 //! Invariants:
 //! * `offset` is where the written frames end; what is in `buffer` follows them;
 //! * nothing is written twice at one place, except where a refused write is made void;
-//! * the write-ahead log grows by zeros written ahead, so that most syncs find the file's length
-//!   and blocks as they were; a recycled file has them already.
+//! * a write-ahead log of small commits that are synced grows by zeros written ahead, so that most
+//!   syncs find the file's length and blocks as they were; a recycled file has them already.
 
 use std::sync::Arc;
 
@@ -29,9 +29,15 @@ pub(crate) struct LogWriter {
     pub is_unsynced: bool,
     /// How far the file holds bytes to be overwritten.
     ahead: u64,
-    /// Zeros written ahead at a time; 0 for none. Records above half of it are written without.
+    /// Zeros written ahead at a time; 0 for none. Records above a share of it are written without:
+    /// the zeros would cost as much as they save, and hold up every so manieth commit.
     ahead_step: usize,
+    /// Whether it was synced since zeros were written ahead: nobody else gains by them.
+    is_synced: bool,
 }
+
+/// How many writes zeros written ahead are to serve at least.
+const AHEAD_SHARE: usize = 256;
 
 /// A point to come back to.
 #[derive(Clone, Copy, Debug)]
@@ -68,12 +74,18 @@ impl LogWriter {
             is_unsynced: false,
             ahead: len,
             ahead_step,
+            is_synced: false,
         }
     }
 
     /// The place in the file of the next frame.
     pub fn end(&self) -> u64 {
         self.offset + self.buffer.len() as u64
+    }
+
+    /// Bytes that the file takes.
+    pub fn bytes(&self) -> u64 {
+        self.ahead.max(self.end())
     }
 
     pub fn buffered_bytes(&self) -> usize {
@@ -108,7 +120,9 @@ impl LogWriter {
             return Ok(());
         }
         let end = self.end();
-        if end > self.ahead && self.buffer.len() <= self.ahead_step / 2 {
+        if end > self.ahead && self.is_synced && self.buffer.len() <= self.ahead_step / AHEAD_SHARE
+        {
+            self.is_synced = false;
             let zeros = vec![0; self.ahead_step];
             let start = self.ahead.max(self.offset);
             write_all_at(&*self.file, &zeros, start)?;
@@ -126,6 +140,7 @@ impl LogWriter {
         if self.is_unsynced {
             self.file.sync_data()?;
             self.is_unsynced = false;
+            self.is_synced = true;
         }
         Ok(())
     }

@@ -22,6 +22,11 @@ use crate::wire::{Put, low_u32};
 /// Bytes gathered before they are written.
 const WRITE_BYTES: usize = 1 << 20;
 
+/// Bytes of a part that is synced by itself. Measured beside durable commits of 100 keys: with 1
+/// MiB, one commit in a hundred waits three times as long, since so many meet a sync; with more,
+/// the longest wait longer.
+const PACED_BYTES: u64 = 8 << 20;
+
 /// Bytes behind a block: how it is compressed, and a checksum of all that.
 pub(crate) const BLOCK_TRAILER_BYTES: usize = 5;
 
@@ -31,6 +36,9 @@ pub(crate) struct TableShape {
     pub block_bytes: usize,
     pub filter_bits_per_key: usize,
     pub compression: Compression,
+    /// Whether large parts are synced as soon as they are written: a sync of a whole table would
+    /// hold up the syncs of commits that are made meanwhile for too long.
+    pub is_paced: bool,
 }
 
 /// A table being written.
@@ -43,6 +51,8 @@ pub(crate) struct TableBuilder {
     scratch: Vec<u8>,
     out: Vec<u8>,
     written: u64,
+    /// How far the file was synced.
+    synced: u64,
     index: IndexBuilder,
     hashes: Vec<u64>,
     last_hash: u64,
@@ -61,6 +71,7 @@ impl TableBuilder {
             scratch: Vec::new(),
             out: Vec::new(),
             written: 0,
+            synced: 0,
             index: IndexBuilder::default(),
             hashes: Vec::new(),
             last_hash: 0,
@@ -170,6 +181,12 @@ impl TableBuilder {
             .map_err(|error| Error::io("writing a table", error))?;
         self.written += self.out.len() as u64;
         self.out.clear();
+        if self.shape.is_paced && self.written - self.synced >= PACED_BYTES {
+            self.synced = self.written;
+            self.file
+                .sync_data()
+                .map_err(|error| Error::io("syncing a part of a table", error))?;
+        }
         Ok(())
     }
 

@@ -11,7 +11,9 @@
 )]
 
 mod collection;
+mod compaction;
 mod conformance;
 mod crash;
 mod expiry;
 mod figures;
+mod torn;

@@ -39,3 +39,4 @@ mod space;
 mod spaces;
 mod support;
 mod transactions;
+mod warm_reads;

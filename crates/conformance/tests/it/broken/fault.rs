@@ -88,6 +88,17 @@ pub enum Fault {
     StreamFailuresAreHidden,
     ProgressStopsShort,
     NobodyCanCancel,
+
+    SearchFollowsWriters,
+    SearchLosesTheLastPair,
+    SearchIsInNoOrder,
+    SearchGivesTheNewestIndex,
+    SearchAsksEverySpace,
+    SearchTakesNoSpaceForEmpty,
+    SearchTakesAnyTextForAQuery,
+    SearchNeverStops,
+    SearchSwallowsTheVisitsError,
+    SearchExplainsNothing,
 }
 
 impl Fault {

@@ -1,6 +1,7 @@
 //! Stores with one fault each, and the law that must catch it.
 
 mod fault;
+mod search;
 mod snapshot;
 mod state;
 mod store;
@@ -9,7 +10,8 @@ mod transaction;
 use std::panic;
 
 use conformance::{
-    Law, backup_laws, base_laws, check_laws, commit_indexes_laws, nested_laws, snapshot_stream_laws,
+    Law, backup_laws, base_laws, check_laws, commit_indexes_laws, nested_laws, search_laws,
+    snapshot_stream_laws,
 };
 
 use fault::{Fault, with_fault};
@@ -23,6 +25,7 @@ fn all_laws() -> Vec<Law> {
         nested_laws::<BrokenFixture>(),
         commit_indexes_laws::<BrokenFixture>(),
         snapshot_stream_laws::<BrokenFixture>(),
+        search_laws::<BrokenFixture>(),
     ]
     .concat()
 }
@@ -267,4 +270,27 @@ caught! {
         progress_comes_to_the_end;
     nobody_can_cancel: NobodyCanCancel by
         a_cancelled_restore_leaves_the_old_state;
+    search_follows_writers: SearchFollowsWriters by
+        a_query_is_about_its_snapshot;
+    search_loses_the_last_pair: SearchLosesTheLastPair by
+        a_query_gives_what_looking_at_every_pair_gives,
+        a_query_forgets_what_is_gone;
+    search_is_in_no_order: SearchIsInNoOrder by
+        a_query_gives_what_looking_at_every_pair_gives,
+        a_query_is_about_its_snapshot;
+    search_gives_the_newest_index: SearchGivesTheNewestIndex by
+        a_query_gives_what_looking_at_every_pair_gives;
+    search_asks_every_space: SearchAsksEverySpace by
+        a_query_keeps_to_its_space,
+        a_query_gives_what_looking_at_every_pair_gives;
+    search_takes_no_space_for_empty: SearchTakesNoSpaceForEmpty by
+        a_query_needs_its_space;
+    search_takes_any_text_for_a_query: SearchTakesAnyTextForAQuery by
+        a_text_that_is_no_query_is_refused;
+    search_never_stops: SearchNeverStops by
+        a_visit_ends_when_it_is_told_to;
+    search_swallows_the_visits_error: SearchSwallowsTheVisitsError by
+        a_visits_error_is_handed_on;
+    search_explains_nothing: SearchExplainsNothing by
+        an_explanation_counts_what_is_given;
 }

@@ -28,6 +28,10 @@ impl BrokenSnapshot {
         &self.inner
     }
 
+    pub fn newest(&self) -> Result<MemorySnapshot> {
+        self.shared.current().snapshot()
+    }
+
     pub fn new(inner: MemorySnapshot, shared: Arc<Shared>) -> BrokenSnapshot {
         BrokenSnapshot { inner, shared }
     }

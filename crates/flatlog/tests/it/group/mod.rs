@@ -1,5 +1,6 @@
 //! Commits of many threads that share a write and a sync, and what a failure tells each of them.
 
+mod large;
 mod slow_disk;
 
 use std::collections::BTreeMap;

@@ -285,41 +285,47 @@ fn a_hostile_index_with_a_true_checksum_is_refused_without_great_allocations() {
         read.map_err(|damage| damage.what)
     };
     let most = [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1];
-    let cases: [(&str, Vec<u8>); 13] = [
+    let cases: [(&str, Vec<u8>); 16] = [
+        ("a list too short for its keys", vec![1, b'a', 2, 1, 8, 0]),
+        ("a list of another length", vec![1, b'a', 1, 2, 8, 0, 0]),
+        (
+            "a list too short for its keys",
+            [&[1, b'a'][..], &most, &[1, 8]].concat(),
+        ),
         ("an end too early", vec![]),
-        ("an end too early", vec![100, b'a', 1, 8, 0]),
+        ("an end too early", vec![100, b'a', 1, 1, 8, 0]),
         ("an end too early", [&most[..], b"a"].concat()),
-        ("an end too early", [&[1, b'a'][..], &most, &[1]].concat()),
-        ("an id above the largest", vec![1, b'a', 1, 9, 0]),
+        (
+            "an end too early",
+            [&[1, b'a', 3][..], &most, &[1]].concat(),
+        ),
+        ("an id above the largest", vec![1, b'a', 1, 1, 9, 0]),
         (
             "an id above the largest",
-            [&[1, b'a', 2, 8][..], &most, &[0]].concat(),
+            [&[1, b'a', 2, 11, 8][..], &most, &[0]].concat(),
         ),
-        ("a token without keys", vec![1, b'a', 0, 0]),
+        ("a token without keys", vec![1, b'a', 0, 0, 0]),
         (
             "a token out of order",
-            vec![1, b'b', 1, 1, 0, 0, 1, b'a', 1, 1, 0, 0, 0],
+            vec![1, b'b', 1, 1, 1, 0, 0, 1, b'a', 1, 1, 1, 0, 0, 0],
         ),
-        ("a token that is not UTF-8", vec![1, 0xF8, 1, 1, 0, 0, 0]),
+        ("a token that is not UTF-8", vec![1, 0xF8, 1, 1, 1, 0, 0, 0]),
         ("bytes behind the last token", vec![0, 0]),
         (
             "exceptions of an unknown kind",
-            vec![1, b'a', 1, 8, 0, 3, 0],
+            vec![1, b'a', 1, 1, 8, 3, 0],
         ),
         (
             "an id above the largest",
-            vec![1, b'a', 1, 8, 2, 1, 9, 0, 0],
+            vec![1, b'a', 1, 1, 8, 2, 1, 1, 9, 0, 0],
         ),
-        (
-            "an end too early",
-            [&[1, b'a', 1, 8, 0, 2][..], &most, &[1]].concat(),
-        ),
+        ("an end too early", vec![1, b'a', 1, 1, 8, 0, 2, 1, 5]),
     ];
     for (what, body) in cases {
         assert_eq!(sealed(&body), Err(what), "{body:?}");
     }
-    assert_eq!(sealed(&[1, b'a', 1, 8, 0, 0, 0]), Ok(1));
-    assert_eq!(sealed(&[1, b'a', 1, 8, 1, 2, 1, 8, 0]), Ok(1));
+    assert_eq!(sealed(&[1, b'a', 1, 1, 8, 0, 0, 0]), Ok(1));
+    assert_eq!(sealed(&[1, b'a', 1, 1, 8, 1, 2, 1, 1, 8, 0]), Ok(1));
 }
 
 fn crc32(bytes: &[u8]) -> u32 {

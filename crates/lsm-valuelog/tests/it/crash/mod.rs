@@ -1,8 +1,10 @@
 //! What a crash or a failing disk leaves of a store.
 
+mod arrows;
 mod explore;
 mod flips;
 mod full;
+mod lying_disk;
 mod subject;
 mod sweeps;
 mod work;
