@@ -64,7 +64,7 @@ pub use kv_api::{Error, ErrorKind, KeyRange, Result};
 pub use log::cache::CacheStatistics;
 pub use options::Options;
 pub use recovery::{Recovery, Torn};
-pub use search_rows::{SpaceRows, SpanWalk, ValuePlace};
+pub use search_rows::{SnapshotRow, SpaceRows, SpanWalk};
 pub use slice::Slice;
 pub use snapshot::Snapshot;
 pub use statistics::{SegmentStatistics, Statistics};

@@ -17,6 +17,13 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// In no segment.
+    pub(crate) const NOWHERE: Place = Place {
+        packed: u32::MAX,
+        offset: 0,
+        len: 0,
+    };
+
     pub(crate) fn new(segment: SegmentId, offset: u32, header_len: u32, len: u32) -> Place {
         debug_assert!(header_len < 64 && segment.0 < 1 << 26);
         Place {

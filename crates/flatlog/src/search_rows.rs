@@ -5,8 +5,7 @@ use std::sync::Arc;
 use kv_api::{Result, Space};
 
 use crate::ids::{KeyId, SpaceId};
-use crate::index::{Item, Walk};
-use crate::place::Place;
+use crate::index::{Among, Entry, Walk};
 use crate::query::{
     Direction, Explanation, FoundRows, KeySpan, Limits, Row, RowSource, explain, parse, run,
 };
@@ -23,9 +22,26 @@ pub struct SpaceRows<'s> {
     space: SpaceId,
 }
 
-/// Where a row's value lies in the log.
+/// A row of a snapshot.
 #[derive(Clone, Copy, Debug)]
-pub struct ValuePlace(Place);
+pub struct SnapshotRow<'s>(Entry<'s>);
+
+impl<'s> Row<'s> for SnapshotRow<'s> {
+    #[inline]
+    fn key(self) -> &'s [u8] {
+        self.0.key()
+    }
+
+    #[inline]
+    fn commit_index(self) -> u64 {
+        self.0.commit_index()
+    }
+
+    #[inline]
+    fn id(self) -> KeyId {
+        self.0.key_id()
+    }
+}
 
 impl Snapshot {
     /// Answers a query over the default space, row by row; [`crate::query`] says how it is
@@ -91,22 +107,19 @@ impl<'s> SpaceRows<'s> {
         Walk::new(self.root.space(self.space))
     }
 
-    fn find(self, key: &[u8]) -> Option<(&'s [u8], Item)> {
-        let found = self.walk_from().seek(key)?;
-        (found.0 == key).then_some(found)
+    fn find(self, key: &[u8]) -> Option<SnapshotRow<'s>> {
+        let found = self.root.space(self.space)?.entry(key)?;
+        Some(SnapshotRow(found))
     }
 
-    fn find_id(self, id: KeyId) -> Option<Row<'s, ValuePlace>> {
+    fn find_id(self, id: KeyId) -> Option<SnapshotRow<'s>> {
         let values = self.root.values.as_ref()?;
         let found = values.index.keys.with(id, |space, key| {
             let is_here = space == self.space;
             is_here.then(|| self.find(key)).flatten()
         });
         // The key may have been deleted and put again under another id.
-        found
-            .flatten()
-            .filter(|(_, item)| item.key_id == id)
-            .map(row)
+        found.flatten().filter(|row| row.id() == id)
     }
 
     fn walk_span(
@@ -115,22 +128,23 @@ impl<'s> SpaceRows<'s> {
         direction: Direction,
         among: Option<&Arc<IdBits>>,
     ) -> SpanWalk<'s> {
-        SpanWalk {
-            among: among.cloned(),
-            walk: self.walk_from(),
-            span: span.clone(),
-            direction,
-            begun: false,
-        }
+        let Some(ids) = among else {
+            return SpanWalk(Way::All(AllWalk {
+                walk: self.walk_from(),
+                span: span.clone(),
+                direction,
+                begun: false,
+            }));
+        };
+        SpanWalk(Way::Among(self.root.space(self.space).map(|space| {
+            let keys = (span.start.as_slice(), span.end.as_deref());
+            let backward = direction == Direction::Descending;
+            Among::new(space, Arc::clone(ids), keys, backward)
+        })))
     }
 
-    fn value_of(self, row: &Row<'_, ValuePlace>) -> Result<Slice<'s>> {
-        let item = Item {
-            place: row.handle.0,
-            commit_index: row.commit_index,
-            key_id: row.id,
-        };
-        Source::of(self.root).value(&item, row.key.len())
+    fn value_of(self, row: SnapshotRow<'_>) -> Result<Slice<'s>> {
+        Source::of(self.root).value(&row.0.item(), row.key().len())
     }
 
     fn estimate(self, span: &KeySpan) -> u64 {
@@ -147,42 +161,39 @@ impl<'s> SpaceRows<'s> {
     }
 }
 
-fn row<'a>((key, item): (&'a [u8], Item)) -> Row<'a, ValuePlace> {
-    Row {
-        key,
-        commit_index: item.commit_index,
-        id: item.key_id,
-        handle: ValuePlace(item.place),
-    }
+/// A walk over a span of keys.
+pub struct SpanWalk<'a>(Way<'a>);
+
+enum Way<'a> {
+    All(AllWalk<'a>),
+    /// Over those with some ids; none where there is no such space.
+    Among(Option<Among<'a>>),
 }
 
-/// A walk over a span of keys.
-pub struct SpanWalk<'a> {
+/// A walk over every key of a span.
+struct AllWalk<'a> {
     walk: Walk<'a>,
     span: KeySpan,
     direction: Direction,
-    among: Option<Arc<IdBits>>,
     begun: bool,
 }
 
-impl<'a> SpanWalk<'a> {
-    fn step(&mut self) -> Option<(&'a [u8], Item)> {
-        let begun = std::mem::replace(&mut self.begun, true);
-        if !begun || self.among.is_none() {
-            let found = self.step_to_any(begun);
-            if found.is_none() || self.among.is_none() {
-                return found;
-            }
-        }
-        let ids = self.among.as_deref()?;
-        match self.direction {
-            Direction::Ascending => self.walk.next_among(!begun, ids, self.span.end.as_deref()),
-            Direction::Descending => self.walk.prev_among(!begun, ids, &self.span.start),
-        }
+impl<'a> AllWalk<'a> {
+    #[inline]
+    fn next(&mut self) -> Option<Entry<'a>> {
+        self.step()?;
+        let entry = self.walk.entry()?;
+        let is_in = match self.direction {
+            Direction::Ascending => self.span.end.as_deref().is_none_or(|end| entry.key() < end),
+            Direction::Descending => entry.key() >= self.span.start.as_slice(),
+        };
+        is_in.then_some(entry)
     }
 
-    fn step_to_any(&mut self, begun: bool) -> Option<(&'a [u8], Item)> {
-        match (self.direction, begun) {
+    #[inline]
+    fn step(&mut self) -> Option<()> {
+        let begun = std::mem::replace(&mut self.begun, true);
+        let found = match (self.direction, begun) {
             (Direction::Ascending, false) => self.walk.seek(&self.span.start),
             (Direction::Ascending, true) => self.walk.next(),
             (Direction::Descending, true) => self.walk.prev(),
@@ -194,28 +205,31 @@ impl<'a> SpanWalk<'a> {
                     found => found,
                 },
             },
-        }
+        };
+        found.map(|_| ())
     }
 }
 
 impl<'a> Iterator for SpanWalk<'a> {
-    type Item = Result<Row<'a, ValuePlace>>;
+    type Item = Result<SnapshotRow<'a>>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let (key, item) = self.step()?;
-        let is_in = match self.direction {
-            Direction::Ascending => self.span.end.as_deref().is_none_or(|end| key < end),
-            Direction::Descending => key >= self.span.start.as_slice(),
+        let found = match &mut self.0 {
+            Way::Among(walk) => walk.as_mut()?.next()?,
+            Way::All(walk) => walk.next()?,
         };
-        is_in.then(|| Ok(row((key, item))))
+        Some(Ok(SnapshotRow(found)))
     }
 }
 
 macro_rules! row_source {
     ($source:ty, $rows:ident => $as_rows:expr) => {
         impl RowSource for $source {
-            type Handle = ValuePlace;
+            type Row<'a>
+                = SnapshotRow<'a>
+            where
+                Self: 'a;
             type Value<'a>
                 = Slice<'a>
             where
@@ -230,12 +244,12 @@ macro_rules! row_source {
                 $as_rows.root.last_commit_index
             }
 
-            fn row(&self, key: &[u8]) -> Result<Option<Row<'_, ValuePlace>>> {
+            fn row(&self, key: &[u8]) -> Result<Option<SnapshotRow<'_>>> {
                 let $rows = self;
-                Ok($as_rows.find(key).map(row))
+                Ok($as_rows.find(key))
             }
 
-            fn row_by_id(&self, id: KeyId) -> Result<Option<Row<'_, ValuePlace>>> {
+            fn row_by_id(&self, id: KeyId) -> Result<Option<SnapshotRow<'_>>> {
                 let $rows = self;
                 Ok($as_rows.find_id(id))
             }
@@ -250,7 +264,7 @@ macro_rules! row_source {
                 $as_rows.walk_span(span, direction, among)
             }
 
-            fn value(&self, row: &Row<'_, ValuePlace>) -> Result<Slice<'_>> {
+            fn value(&self, row: SnapshotRow<'_>) -> Result<Slice<'_>> {
                 let $rows = self;
                 $as_rows.value_of(row)
             }

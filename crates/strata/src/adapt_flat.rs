@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use flatlog::query::RowSource;
+use flatlog::query::{Row as _, RowSource};
 use flatlog::{Db, Options, Progress, Snapshot, Transaction};
 use kv_api::capability::{Backup, Check, Search};
 use kv_api::{Error, Reader, Result};
@@ -73,7 +73,7 @@ impl CommitIndexes for Snapshot {
         };
         let space = self.space(name)?.ok_or(Error::NotFound { what: "space" })?;
         let rows = self.space_rows(space)?;
-        Ok(rows.row(key)?.map(|row| row.commit_index))
+        Ok(rows.row(key)?.map(|row| row.commit_index()))
     }
 }
 

@@ -49,12 +49,14 @@ impl Texts for Flat {
             ..Limits::default()
         };
         let snapshot = self.0.snapshot()?;
-        let (mut rows, mut key_bytes) = (0, 0);
+        let (mut rows, mut sum) = (0, 0_u64);
         for row in snapshot.query_within(&question(asked, part, limit), &limits)? {
             rows += 1;
-            key_bytes += row?.key().len();
+            // The key is read, as the peers' row numbers are.
+            let end = row?.key().last_chunk();
+            sum = sum.wrapping_add(end.map_or(0, |end| u64::from_be_bytes(*end)));
         }
-        std::hint::black_box(key_bytes);
+        std::hint::black_box(sum);
         Ok(rows)
     }
 }

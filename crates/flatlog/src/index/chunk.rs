@@ -1,17 +1,18 @@
 //! Some hundred neighbouring keys with their entries, as parallel arrays.
 //!
-//! Invariant: `keys`, `places` and `commit_indexes` are equally long; `key_ids` is as long or
-//! empty, the latter where no key has an id.
+//! Invariant: `keys`, `places` and `commit_indexes` are equally long; `key_ids` is told this length
+//! with every change.
 
 use crate::ids::KeyId;
 use crate::index::item::{Change, Edit, Item, Observer};
+use crate::index::key_ids::{KeyIds, MARKS, Marks};
 use crate::index::keys::{Keys, touch};
 use crate::place::Place;
 use crate::search::IdBits;
 
 /// Keys in a chunk, at most. An insert moves half of one, so this is what a small commit costs;
 /// a search's cost falls with its logarithm.
-pub(crate) const CHUNK_KEYS_MAX: usize = 256;
+pub(crate) const CHUNK_KEYS_MAX: usize = MARKS;
 /// Keys in a chunk that is built from a sorted batch: some room is left.
 const CHUNK_KEYS_BUILT: usize = 216;
 /// A chunk below this looks for a neighbour to join.
@@ -23,7 +24,7 @@ pub(crate) struct Chunk {
     pub(crate) keys: Keys,
     places: Vec<Place>,
     commit_indexes: Vec<u64>,
-    key_ids: Vec<KeyId>,
+    key_ids: KeyIds,
 }
 
 impl Chunk {
@@ -32,7 +33,7 @@ impl Chunk {
             keys: Keys::with_capacity(count, key_bytes),
             places: Vec::with_capacity(count),
             commit_indexes: Vec::with_capacity(count),
-            key_ids: Vec::new(),
+            key_ids: KeyIds::default(),
         }
     }
 
@@ -46,7 +47,7 @@ impl Chunk {
             + self.keys.memory_bytes()
             + self.places.capacity() * size_of::<Place>()
             + self.commit_indexes.capacity() * 8
-            + self.key_ids.capacity() * 4
+            + self.key_ids.memory_bytes()
     }
 
     /// Entry `index`.
@@ -55,8 +56,14 @@ impl Chunk {
         Some(Item {
             place: *self.places.get(index)?,
             commit_index: *self.commit_indexes.get(index)?,
-            key_id: self.key_ids.get(index).copied().unwrap_or_default(),
+            key_id: self.key_ids.get(index),
         })
+    }
+
+    /// The id of key `index`.
+    #[inline]
+    pub(crate) fn key_id(&self, index: usize) -> KeyId {
+        self.key_ids.get(index)
     }
 
     /// Begins to fetch what a search for `key` will look at, all at once: otherwise each is waited
@@ -100,20 +107,10 @@ impl Chunk {
         Some((self.keys.get(index), self.item(index)?))
     }
 
-    /// The first index from `from` on whose key has one of `ids`.
+    /// Which keys have one of the ids `among`.
     #[inline]
-    pub(crate) fn next_among(&self, from: usize, ids: &IdBits) -> Option<usize> {
-        let rest = self.key_ids.get(from..)?;
-        Some(from + rest.iter().position(|id| ids.contains(*id))?)
-    }
-
-    /// The last index below `to` whose key has one of `ids`.
-    #[inline]
-    pub(crate) fn prev_among(&self, to: usize, ids: &IdBits) -> Option<usize> {
-        self.key_ids
-            .get(..to)?
-            .iter()
-            .rposition(|id| ids.contains(*id))
+    pub(crate) fn marks(&self, among: &IdBits) -> Marks {
+        self.key_ids.marks(self.len(), among)
     }
 
     fn set(&mut self, index: usize, item: &Item) {
@@ -138,33 +135,25 @@ impl Chunk {
             self.places.reserve_exact(room);
             self.commit_indexes.reserve_exact(room);
         }
+        // A transaction's own keys have no ids, in a chunk where others have.
+        self.key_ids.insert(self.len(), index, item.key_id);
         self.keys.insert(index, key);
         self.places.insert(index, item.place);
         self.commit_indexes.insert(index, item.commit_index);
-        if item.key_id != KeyId(0) || !self.key_ids.is_empty() {
-            // A transaction's own keys have no ids, in a chunk where others have.
-            self.key_ids.resize(self.places.len() - 1, KeyId(0));
-            self.key_ids.insert(index, item.key_id);
-        }
     }
 
     fn push(&mut self, key: &[u8], item: &Item) {
+        self.key_ids.push(self.len(), item.key_id);
         self.keys.push(key);
         self.places.push(item.place);
         self.commit_indexes.push(item.commit_index);
-        if item.key_id != KeyId(0) || !self.key_ids.is_empty() {
-            self.key_ids.resize(self.places.len() - 1, KeyId(0));
-            self.key_ids.push(item.key_id);
-        }
     }
 
     fn remove(&mut self, index: usize) {
+        self.key_ids.remove(self.len(), index);
         self.keys.remove(index);
         self.places.remove(index);
         self.commit_indexes.remove(index);
-        if !self.key_ids.is_empty() {
-            self.key_ids.remove(index);
-        }
     }
 
     /// Makes one change in place: O(length).
@@ -192,15 +181,11 @@ impl Chunk {
     /// Cuts the chunk in two halves and answers the back one.
     pub(crate) fn split(&mut self) -> Chunk {
         let middle = self.len() / 2;
-        let key_ids = match self.key_ids.len() {
-            0 => Vec::new(),
-            _ => self.key_ids.split_off(middle),
-        };
         Chunk {
             keys: self.keys.split_off(middle),
             places: self.places.split_off(middle),
             commit_indexes: self.commit_indexes.split_off(middle),
-            key_ids,
+            key_ids: self.key_ids.split_off(middle),
         }
     }
 

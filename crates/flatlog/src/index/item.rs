@@ -14,6 +14,15 @@ pub(crate) struct Item {
     pub(crate) key_id: KeyId,
 }
 
+impl Item {
+    /// Leads nowhere.
+    pub(crate) const NONE: Item = Item {
+        place: Place::NOWHERE,
+        commit_index: 0,
+        key_id: KeyId(0),
+    };
+}
+
 /// What becomes of a key.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Change {

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use crate::index::chunk::{CHUNK_KEYS_MAX, CHUNK_KEYS_MIN, Chunk};
+use crate::index::entry::Entry;
 use crate::index::item::{Change, Edit, Item, Observer};
 use crate::index::node::Node;
 use crate::place::Place;
@@ -49,6 +50,16 @@ impl SpaceIndex {
         let chunk = group.child(group.child_of(key))?;
         match chunk.keys.find(key) {
             (index, true) => chunk.item(index),
+            _ => None,
+        }
+    }
+
+    /// The entry of `key`, with nothing of it read.
+    pub(crate) fn entry(&self, key: &[u8]) -> Option<Entry<'_>> {
+        let group = self.top.child(self.top.child_of(key))?;
+        let chunk = group.child(group.child_of(key))?;
+        match chunk.keys.find(key) {
+            (index, true) => Entry::new(chunk, index),
             _ => None,
         }
     }

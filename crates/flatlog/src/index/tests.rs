@@ -1,10 +1,12 @@
 //! The index against a sorted map.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::ids::{KeyId, SegmentId};
-use crate::index::{Edit, Item, Observer, SpaceIndex, Walk};
+use crate::index::{Among, Edit, Item, Observer, SpaceIndex, Walk};
 use crate::place::Place;
+use crate::search::IdBits;
 
 /// Counts what it sees.
 #[derive(Default)]
@@ -226,4 +228,65 @@ impl Observer for NoIds {
     }
 
     fn delete(&mut self, _key: &[u8], _old: Option<&Item>) {}
+}
+
+#[test]
+fn keys_with_some_ids_are_walked_both_ways_in_any_span() {
+    let mut index = SpaceIndex::default();
+    let keys: Vec<[u8; 4]> = (0..5000_u32).map(u32::to_be_bytes).collect();
+    let edits: Vec<_> = keys.iter().map(|key| Edit::put(key, item(1))).collect();
+    index.apply(&edits, &mut GivesIds);
+    // Some chunks lose their ends, some keys in the middle, some get keys without an id.
+    for (number, key) in keys.iter().enumerate() {
+        if number < 700 || (number % 3 == 0 && (1000..1800).contains(&number)) || number > 4900 {
+            index.apply(&[Edit::delete(key)], &mut GivesIds);
+        }
+        if number % 6 == 0 && (1000..1400).contains(&number) {
+            index.apply(&[Edit::put(key, item(1))], &mut NoIds);
+        }
+    }
+    let mut visited = 0;
+    for (round, step) in [1_u32, 2, 3, 64, 65, 700, 4999, 1].into_iter().enumerate() {
+        let bitmap: roaring::RoaringBitmap = (1..5200).step_by(step as usize).collect();
+        let ids = Arc::new(IdBits::of(&bitmap));
+        for span in 0..40_usize {
+            let start = keys.get(span * 127 % 5000).copied().unwrap_or_default();
+            let end = keys.get(span * 127 % 5000 + span * round * 20);
+            let end = end.map(|key| key.as_slice());
+            let mut walk = Walk::new(Some(&index));
+            let mut expected = Vec::new();
+            let mut entry = walk.seek(&start);
+            while let Some((key, item)) = entry.filter(|(key, _)| end.is_none_or(|end| *key < end))
+            {
+                if bitmap.contains(item.key_id.0) {
+                    expected.push((key.to_vec(), item));
+                }
+                entry = walk.next();
+                if entry.is_some_and(|(next, _)| next == key) {
+                    break;
+                }
+            }
+            let mut walked = |backward| {
+                let mut walk = Among::new(&index, Arc::clone(&ids), (&start, end), backward);
+                let mut found = Vec::new();
+                while let Some(entry) = walk.next() {
+                    assert_eq!(entry.key_id(), entry.item().key_id);
+                    found.push((entry.key().to_vec(), entry.item()));
+                }
+                assert!(walk.next().is_none());
+                visited += found.len();
+                found
+            };
+            assert!(
+                walked(false) == expected,
+                "{start:?} to {end:?}, each {step}"
+            );
+            expected.reverse();
+            assert!(
+                walked(true) == expected,
+                "{start:?} to {end:?}, each {step}"
+            );
+        }
+    }
+    assert!(visited > 100_000, "{visited}");
 }

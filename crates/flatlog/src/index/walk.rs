@@ -1,10 +1,10 @@
 //! A place in a space's key order that can be moved.
 
 use crate::index::chunk::Chunk;
+use crate::index::entry::Entry;
 use crate::index::item::Item;
 use crate::index::space::{Group, SpaceIndex};
 use crate::place::Place;
-use crate::search::IdBits;
 
 /// Where a walk stands.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +62,15 @@ impl<'a> Walk<'a> {
     pub(crate) fn current(&self) -> Option<(&'a [u8], Item)> {
         match &self.stand {
             Stand::On(at) => at.chunk.entry(at.index),
+            _ => None,
+        }
+    }
+
+    /// The same, with nothing of it read.
+    #[inline]
+    pub(crate) fn entry(&self) -> Option<Entry<'a>> {
+        match &self.stand {
+            Stand::On(at) => Entry::new(at.chunk, at.index),
             _ => None,
         }
     }
@@ -184,53 +193,6 @@ impl<'a> Walk<'a> {
         }
         at.told = (far, high.max(near));
         at.chunk.places(far..near.min(low))
-    }
-
-    /// Goes on to the next key with one of `ids`, this one included where `here`. Stops, maybe
-    /// too late, at the first chunk that begins at `end` or behind it.
-    pub(crate) fn next_among(
-        &mut self,
-        here: bool,
-        ids: &IdBits,
-        end: Option<&[u8]>,
-    ) -> Option<(&'a [u8], Item)> {
-        let Stand::On(mut at) = self.stand else {
-            return None;
-        };
-        let mut from = at.index + usize::from(!here);
-        loop {
-            if let Some(index) = at.chunk.next_among(from, ids) {
-                return self.stand_on(Some(At { index, ..at }));
-            }
-            at = self.after(&at)?;
-            from = 0;
-            if end.is_some_and(|end| at.chunk.keys.first() >= end) {
-                return None;
-            }
-        }
-    }
-
-    /// The same backwards; stops at the first chunk that ends below `start`.
-    pub(crate) fn prev_among(
-        &mut self,
-        here: bool,
-        ids: &IdBits,
-        start: &[u8],
-    ) -> Option<(&'a [u8], Item)> {
-        let Stand::On(mut at) = self.stand else {
-            return None;
-        };
-        let mut to = at.index + usize::from(here);
-        loop {
-            if let Some(index) = at.chunk.prev_among(to, ids) {
-                return self.stand_on(Some(At { index, ..at }));
-            }
-            at = self.before(&at)?;
-            to = at.chunk.len();
-            if at.chunk.keys.last() < start {
-                return None;
-            }
-        }
     }
 
     /// Where `key` is or would be: the chunk, the index in it, and whether it is there.

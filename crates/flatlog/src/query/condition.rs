@@ -8,6 +8,7 @@ use crate::query::ast::Comparison;
 use crate::query::error::QueryError;
 use crate::query::limits::Clock;
 use crate::query::pattern::Pattern;
+use crate::query::rows::Row;
 use crate::search::{KeyId, for_each_token};
 
 /// A filter without NOT but at its leaves.
@@ -27,13 +28,31 @@ pub(super) struct Leaf {
     pub(super) set: Option<LeafSet>,
 }
 
-/// The ids of rows that pass a test, or more ids if it is not exact.
+/// The ids of rows that pass a test, and of more rows if there are doubts.
 #[derive(Clone, Debug)]
 pub(super) struct LeafSet {
     pub(super) ids: Arc<RoaringBitmap>,
-    pub(super) exact: bool,
+    pub(super) doubts: Doubts,
     /// How many tokens of the dictionary matched.
     pub(super) tokens: u64,
+}
+
+/// Which ids of a set may be those of rows that do not pass.
+#[derive(Clone, Debug)]
+pub(super) enum Doubts {
+    None,
+    Of(Arc<RoaringBitmap>),
+    All,
+}
+
+impl Doubts {
+    fn are_about(&self, id: KeyId) -> bool {
+        match self {
+            Doubts::None => false,
+            Doubts::Of(ids) => ids.contains(id.0),
+            Doubts::All => true,
+        }
+    }
 }
 
 /// One question about one column.
@@ -49,9 +68,8 @@ pub(super) enum Test {
 
 /// A row as far as it is known without its value.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Known<'a> {
-    pub(super) key: &'a [u8],
-    pub(super) commit_index: u64,
+pub(super) struct Known<R> {
+    pub(super) row: R,
     pub(super) id: KeyId,
     /// Whether the sets may be believed about it.
     pub(super) in_sets: bool,
@@ -59,9 +77,9 @@ pub(super) struct Known<'a> {
 
 impl Condition {
     /// Whether the row passes, if that can be told without its value.
-    pub(super) fn judge(
+    pub(super) fn judge<'a>(
         &self,
-        row: &Known<'_>,
+        row: &Known<impl Row<'a>>,
         clock: &mut Clock,
     ) -> Result<Option<bool>, QueryError> {
         // The verdict of one term that decides for all of them.
@@ -82,9 +100,9 @@ impl Condition {
     }
 
     /// Whether the row passes, given its value.
-    pub(super) fn decide(
+    pub(super) fn decide<'a>(
         &self,
-        row: &Known<'_>,
+        row: &Known<impl Row<'a>>,
         value: &[u8],
         clock: &mut Clock,
     ) -> Result<bool, QueryError> {
@@ -108,17 +126,23 @@ impl Condition {
 }
 
 impl Leaf {
-    fn judge(&self, row: &Known<'_>, clock: &mut Clock) -> Result<Option<bool>, QueryError> {
+    fn judge<'a>(
+        &self,
+        row: &Known<impl Row<'a>>,
+        clock: &mut Clock,
+    ) -> Result<Option<bool>, QueryError> {
         clock.spend(1)?;
         let passes = match &self.test {
-            Test::Key(comparison, bytes) => comparison.holds(row.key, bytes.as_slice()),
-            Test::KeyLike(pattern) => pattern.matches_in_time(row.key, clock)?,
-            Test::CommitIndex(comparison, index) => comparison.holds(&row.commit_index, index),
+            Test::Key(comparison, bytes) => comparison.holds(row.row.key(), bytes.as_slice()),
+            Test::KeyLike(pattern) => pattern.matches_in_time(row.row.key(), clock)?,
+            Test::CommitIndex(comparison, index) => {
+                comparison.holds(&row.row.commit_index(), index)
+            }
             _ => match &self.set {
                 Some(set) if row.in_sets => {
                     let is_in = set.ids.contains(row.id.0);
-                    // More ids than pass: being in the set tells nothing.
-                    if is_in && !set.exact {
+                    // Being in the set may tell nothing; not being in it does.
+                    if is_in && set.doubts.are_about(row.id) {
                         return Ok(None);
                     }
                     is_in
@@ -139,7 +163,11 @@ impl Test {
         )
     }
 
-    fn holds_for_value(&self, value: &[u8], clock: &mut Clock) -> Result<bool, QueryError> {
+    pub(super) fn holds_for_value(
+        &self,
+        value: &[u8],
+        clock: &mut Clock,
+    ) -> Result<bool, QueryError> {
         clock.spend(1 + value.len() / 16)?;
         Ok(match self {
             Test::ValueEquals(bytes) => value == bytes,

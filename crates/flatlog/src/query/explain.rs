@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::query::ast::Column;
-use crate::query::condition::{Condition, Leaf, Test};
+use crate::query::condition::{Condition, Doubts, Leaf, Test};
 use crate::query::limits::Touched;
 use crate::query::plan::{Access, Plan};
 use crate::query::rows::{Direction, KeySpan};
@@ -175,12 +175,16 @@ fn show_leaf(leaf: &Leaf) -> String {
         }
     };
     let known = match &leaf.set {
-        Some(set) => format!(
-            " (value index: {} {} rows by {} tokens)",
-            if set.exact { "exactly" } else { "at most" },
-            set.ids.len(),
-            set.tokens
-        ),
+        Some(set) => {
+            let rows = match &set.doubts {
+                Doubts::None => format!("exactly {} rows", set.ids.len()),
+                Doubts::Of(ids) => {
+                    format!("at most {} rows, {} in doubt", set.ids.len(), ids.len())
+                }
+                Doubts::All => format!("at most {} rows", set.ids.len()),
+            };
+            format!(" (value index: {rows} by {} tokens)", set.tokens)
+        }
         None if leaf.test.is_about_value() => " (by reading values)".into(),
         None => String::new(),
     };

@@ -7,7 +7,7 @@
 //! go on.
 
 use crate::query::pattern::{Part, Pattern};
-use crate::search::{Character, Characters, Side, fold};
+use crate::search::{Character, Characters, Side, Standing, fold};
 
 /// Parts of tokens that every value of this shape has, the most telling kinds first.
 pub(super) fn fragments(pattern: &Pattern) -> Vec<(Vec<u8>, Side)> {
@@ -26,6 +26,33 @@ pub(super) fn fragments(pattern: &Pattern) -> Vec<(Vec<u8>, Side)> {
     found.sort_by_key(|(part, side)| (rank(*side), std::cmp::Reverse(part.len())));
     found.dedup();
     found
+}
+
+/// If matching the pattern is having a token, just so written, with this part in it: `*part*`,
+/// and `* part*` for a token behind a blank that begins with the part. The part is letters and
+/// digits which folding leaves as they are.
+pub(super) fn sole_fragment(pattern: &Pattern) -> Option<(Vec<u8>, Standing)> {
+    let [before, middle, behind] = pattern.segments() else {
+        return None;
+    };
+    let [Part::Literal(literal)] = middle.as_slice() else {
+        return None;
+    };
+    if !before.is_empty() || !behind.is_empty() {
+        return None;
+    }
+    let (part, standing) = match literal.split_first() {
+        Some((b' ', part)) => (part, Standing::BeginningBehindBlank),
+        _ => (literal.as_slice(), Standing::Inside),
+    };
+    let mut folded = Vec::with_capacity(part.len());
+    for character in Characters::new(part) {
+        match character {
+            Character::Valid(letter) if character.is_word() => fold(letter, &mut folded),
+            _ => return None,
+        }
+    }
+    (!part.is_empty() && folded == part).then_some((folded, standing))
 }
 
 fn rank(side: Side) -> u8 {

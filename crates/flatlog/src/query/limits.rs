@@ -18,6 +18,9 @@ pub struct Limits {
     pub sort_bytes_max: usize,
     /// From how many rows in the key ranges the value index is asked.
     pub index_rows_min: u64,
+    /// Up to how many rows in question it costs less to read their values than to search the
+    /// tokens for a part of one.
+    pub few_rows: u64,
     /// How many rows a walk that looks at ids only passes in the time that finding one row by
     /// its id takes.
     pub lookup_cost: u64,
@@ -31,7 +34,8 @@ impl Default for Limits {
             time_budget: Some(Duration::from_secs(30)),
             sort_bytes_max: 64 << 20,
             index_rows_min: 32,
-            lookup_cost: 200,
+            few_rows: 64,
+            lookup_cost: 1500,
         }
     }
 }
@@ -74,6 +78,18 @@ impl Clock {
             return Ok(());
         }
         self.look()
+    }
+
+    /// Whether it is time for a look.
+    #[inline]
+    pub(super) fn is_due(&self) -> bool {
+        self.steps >= STEPS_PER_LOOK
+    }
+
+    /// Counts a step; somebody asks whether a look is due.
+    #[inline]
+    pub(super) fn tick(&mut self) {
+        self.steps = self.steps.saturating_add(1);
     }
 
     /// Refuses to go on when the time is over.

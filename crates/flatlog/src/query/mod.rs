@@ -13,7 +13,7 @@
 //!
 //! Modules, each using those before it only: `error`, `limits`, `ast`, `lexer`,
 //! `pattern`, `parser`, `rows`, `condition`, `normal`, `key_spans`, `fragments`,
-//! `sets`, `plan`, `explain`, `execute`.
+//! `sets`, `plan`, `explain`, `walking`, `sorting`, `execute`.
 
 pub mod ast;
 mod condition;
@@ -30,6 +30,8 @@ mod pattern;
 mod plan;
 mod rows;
 mod sets;
+mod sorting;
+mod walking;
 
 pub use ast::Query;
 pub use error::QueryError;

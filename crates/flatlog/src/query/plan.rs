@@ -6,12 +6,13 @@ use kv_api::Result;
 use roaring::RoaringBitmap;
 
 use crate::query::ast::{Column, Query};
-use crate::query::condition::Condition;
+use crate::query::condition::{Condition, Known, Test};
 use crate::query::key_spans::key_spans;
 use crate::query::limits::{Clock, Limits};
 use crate::query::normal::normal_form;
 use crate::query::rows::{Direction, KeySpan, Row, RowSource};
-use crate::query::sets::{Asking, candidates, is_settled};
+use crate::query::sets::{Asking, candidates, settled_but_for};
+use crate::query::sorting::Sortable;
 use crate::search::IdBits;
 
 /// A way to answer a query.
@@ -23,8 +24,9 @@ pub(super) struct Plan {
     /// About how many rows lie there.
     pub(super) rows: u64,
     pub(super) access: Access,
-    /// Every row that is reached passes.
+    /// Every row that is reached passes, unless its id is among the `doubts`.
     pub(super) settled: bool,
+    pub(super) doubts: IdBits,
     /// The ids about which sets are not believed.
     pub(super) changed: RoaringBitmap,
     pub(super) order_by: Column,
@@ -47,6 +49,35 @@ pub(super) enum Access {
 }
 
 impl Plan {
+    /// Whether the row passes for having been reached: nothing more is to be asked.
+    #[inline]
+    pub(super) fn is_sure_of<'a>(&self, row: impl Row<'a>) -> bool {
+        self.settled && (self.doubts.is_empty() || !self.doubts.contains(row.id()))
+    }
+
+    /// The test of the value that decides about every row that is reached and not sure, if there
+    /// is but this one: it was reached for being in the test's set, so that asking that again
+    /// would tell nothing.
+    #[inline]
+    pub(super) fn only_test(&self) -> Option<&Test> {
+        match &self.condition {
+            Condition::Leaf(leaf) if !matches!(self.access, Access::Walk) => {
+                (!leaf.negated && leaf.set.is_some()).then_some(&leaf.test)
+            }
+            _ => None,
+        }
+    }
+
+    /// The row in the eyes of the condition.
+    pub(super) fn known<'a, R: Row<'a>>(&self, row: R) -> Known<R> {
+        let id = row.id();
+        Known {
+            row,
+            id,
+            in_sets: !self.changed.contains(id.0),
+        }
+    }
+
     /// Whether rows have to be sorted: ids stand in no order, walks in that of the keys.
     pub(super) fn sorts(&self) -> bool {
         matches!(self.access, Access::Ids(_)) || self.order_by == Column::CommitIndex
@@ -74,12 +105,20 @@ pub(super) fn plan<S: RowSource>(
     let mut changed = RoaringBitmap::new();
     let mut access = Access::Walk;
     let mut settled = false;
-    let row_bytes = size_of::<Row<'_, S::Handle>>();
+    let mut doubts = IdBits::default();
+    let row_bytes = size_of::<Sortable<'_, S::Row<'_>>>();
     let sort_rows_max = (limits.sort_bytes_max / row_bytes).max(16);
     if let Some(index) = source.value_index()
         && rows >= limits.index_rows_min
     {
-        Asking { index, rows, clock }.ask(&mut condition)?;
+        let few_rows = limits.few_rows;
+        Asking {
+            index,
+            rows,
+            few_rows,
+            clock,
+        }
+        .ask(&mut condition)?;
         // After the last set: what is not in here was the same for all of them.
         changed = index.changed_after(source.commit_index());
         if let Some(ids) = candidates(&condition) {
@@ -91,8 +130,12 @@ pub(super) fn plan<S: RowSource>(
             } else if ids.len() < rows {
                 access = Access::WalkAmong(Arc::new(IdBits::of(&ids)), ids.len());
             }
-            settled =
-                !matches!(access, Access::Walk) && changed.is_empty() && is_settled(&condition);
+            if !matches!(access, Access::Walk)
+                && let Some(doubtful) = settled_but_for(&condition)
+            {
+                settled = true;
+                doubts = IdBits::of(&(doubtful | &changed));
+            }
         }
     }
     Ok(Plan {
@@ -101,6 +144,7 @@ pub(super) fn plan<S: RowSource>(
         rows,
         access,
         settled,
+        doubts,
         changed,
         order_by: query.order_by,
         direction: query.direction,

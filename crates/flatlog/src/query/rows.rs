@@ -15,26 +15,17 @@ pub enum Direction {
     Descending,
 }
 
-/// A row without its value.
-#[derive(Debug)]
-pub struct Row<'a, Handle> {
+/// A row without its value: what a source knows of it, read when it is asked for.
+pub trait Row<'a>: Copy {
     /// Its key.
-    pub key: &'a [u8],
+    fn key(self) -> &'a [u8];
+
     /// The commit index of its last write.
-    pub commit_index: u64,
+    fn commit_index(self) -> u64;
+
     /// Its key's number, by which the value index knows it.
-    pub id: KeyId,
-    /// How the source finds the value.
-    pub handle: Handle,
+    fn id(self) -> KeyId;
 }
-
-impl<Handle: Copy> Clone for Row<'_, Handle> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<Handle: Copy> Copy for Row<'_, Handle> {}
 
 /// The keys from `start` on, up to but without `end`; without an `end`, all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,14 +52,16 @@ impl KeySpan {
 /// Walks allocate nothing per row. If [`value_index`](RowSource::value_index) gives an index, it
 /// describes this snapshot's commit or a later one, in the sense of [`crate::search`].
 pub trait RowSource {
-    /// How a value is found.
-    type Handle: Copy;
+    /// A row.
+    type Row<'a>: Row<'a>
+    where
+        Self: 'a;
     /// A value, borrowed or owned.
     type Value<'a>: AsRef<[u8]>
     where
         Self: 'a;
     /// A walk in key order.
-    type Walk<'a>: Iterator<Item = Result<Row<'a, Self::Handle>>>
+    type Walk<'a>: Iterator<Item = Result<Self::Row<'a>>>
     where
         Self: 'a;
 
@@ -76,10 +69,10 @@ pub trait RowSource {
     fn commit_index(&self) -> u64;
 
     /// The row with this key. O(log n).
-    fn row(&self, key: &[u8]) -> Result<Option<Row<'_, Self::Handle>>>;
+    fn row(&self, key: &[u8]) -> Result<Option<Self::Row<'_>>>;
 
     /// The row with this id; none if there is no such row in this space of this snapshot.
-    fn row_by_id(&self, id: KeyId) -> Result<Option<Row<'_, Self::Handle>>>;
+    fn row_by_id(&self, id: KeyId) -> Result<Option<Self::Row<'_>>>;
 
     /// The rows of a span, without those whose id is not `among`.
     fn walk(
@@ -90,7 +83,7 @@ pub trait RowSource {
     ) -> Self::Walk<'_>;
 
     /// The value of a row of this source.
-    fn value(&self, row: &Row<'_, Self::Handle>) -> Result<Self::Value<'_>>;
+    fn value(&self, row: Self::Row<'_>) -> Result<Self::Value<'_>>;
 
     /// About how many rows a span has. O(log n).
     fn rows_estimate(&self, span: &KeySpan) -> u64;

@@ -8,20 +8,19 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
-use crate::query::condition::{Condition, Leaf, LeafSet, Test};
+use crate::query::condition::{Condition, Doubts, Leaf, LeafSet, Test};
 use crate::query::error::QueryError;
-use crate::query::fragments::fragments;
+use crate::query::fragments::{fragments, sole_fragment};
 use crate::query::limits::Clock;
-use crate::search::{SearchIndex, Side, tokens};
-
-/// With so few rows left, reading their values costs less than searching the dictionary.
-const FEW_ROWS: u64 = 64;
+use crate::search::{SearchIndex, Side, Standing, tokens};
 
 /// Asks the index about every leaf where that may help.
 pub(super) struct Asking<'a> {
     pub(super) index: &'a SearchIndex,
     /// About how many rows the key spans have.
     pub(super) rows: u64,
+    /// With so few rows left, reading their values costs less than searching the dictionary.
+    pub(super) few_rows: u64,
     pub(super) clock: &'a mut Clock,
 }
 
@@ -55,10 +54,35 @@ impl Asking<'_> {
                 let parts = tokens(value).into_iter().map(|token| (token, Side::Whole));
                 self.ask_parts(parts, false)?
             }
-            Test::ValueLike(pattern) => self.ask_parts(fragments(pattern).into_iter(), false)?,
+            Test::ValueLike(pattern) => match sole_fragment(pattern) {
+                Some((part, standing)) => self.ask_sole(&part, standing)?,
+                None => self.ask_parts(fragments(pattern).into_iter(), false)?,
+            },
             _ => None,
         };
         Ok(())
+    }
+
+    /// Joining more ids than this costs more than it can save.
+    fn ids_max(&self) -> u64 {
+        self.rows.saturating_mul(4).saturating_add(4096)
+    }
+
+    /// The keys with a value that matches the pattern of this one fragment, and some more maybe.
+    fn ask_sole(&mut self, part: &[u8], standing: Standing) -> Result<Option<LeafSet>, QueryError> {
+        self.clock.look()?;
+        if self.rows <= self.few_rows {
+            return Ok(None);
+        }
+        let found = self.index.find_standing(part, standing, self.ids_max());
+        Ok(found.map(|(found, doubts)| LeafSet {
+            ids: found.ids,
+            doubts: match doubts.is_empty() {
+                true => Doubts::None,
+                false => Doubts::Of(doubts),
+            },
+            tokens: found.tokens,
+        }))
     }
 
     /// The keys that have all the parts; none if nothing was learnt.
@@ -67,16 +91,15 @@ impl Asking<'_> {
         parts: impl Iterator<Item = (Vec<u8>, Side)>,
         exact: bool,
     ) -> Result<Option<LeafSet>, QueryError> {
+        let doubts = if exact { Doubts::None } else { Doubts::All };
         let mut set: Option<LeafSet> = None;
         for (part, side) in parts {
             self.clock.look()?;
             let left = set.as_ref().map_or(self.rows, |set| set.ids.len());
-            if left == 0 || (side != Side::Whole && left.min(self.rows) <= FEW_ROWS) {
+            if left == 0 || (side != Side::Whole && left.min(self.rows) <= self.few_rows) {
                 break;
             }
-            // Joining more ids than this costs more than it can save.
-            let ids_max = self.rows.saturating_mul(4).saturating_add(4096);
-            let Some(found) = self.index.find(&part, side, ids_max) else {
+            let Some(found) = self.index.find(&part, side, self.ids_max()) else {
                 if exact {
                     return Ok(None);
                 }
@@ -85,12 +108,12 @@ impl Asking<'_> {
             set = Some(match set {
                 None => LeafSet {
                     ids: found.ids,
-                    exact,
+                    doubts: doubts.clone(),
                     tokens: found.tokens,
                 },
                 Some(before) => LeafSet {
                     ids: Arc::new(&*before.ids & &*found.ids),
-                    exact,
+                    doubts: before.doubts,
                     tokens: before.tokens + found.tokens,
                 },
             });
@@ -100,12 +123,20 @@ impl Asking<'_> {
     }
 }
 
-/// Whether the sets alone decide: [`candidates`] are exactly the rows that pass.
-pub(super) fn is_settled(condition: &Condition) -> bool {
+/// If the sets alone decide, so that [`candidates`] are exactly the rows that pass: the ids about
+/// which they do not, unchanged ones only.
+pub(super) fn settled_but_for(condition: &Condition) -> Option<RoaringBitmap> {
     match condition {
-        Condition::Leaf(leaf) => !leaf.negated && leaf.set.as_ref().is_some_and(|set| set.exact),
+        Condition::Leaf(leaf) if leaf.negated => None,
+        Condition::Leaf(leaf) => match &leaf.set.as_ref()?.doubts {
+            Doubts::None => Some(RoaringBitmap::new()),
+            Doubts::Of(ids) => Some((**ids).clone()),
+            Doubts::All => None,
+        },
         Condition::All(terms) | Condition::Any(terms) => {
-            !terms.is_empty() && terms.iter().all(is_settled)
+            let mut doubts = terms.iter().map(settled_but_for);
+            let first = doubts.next()??;
+            doubts.try_fold(first, |union, more| Some(union | more?))
         }
     }
 }

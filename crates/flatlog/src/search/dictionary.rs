@@ -94,7 +94,7 @@ impl Dictionary {
     pub(super) fn find_or_add(&mut self, token: &[u8]) -> Option<TokenId> {
         let hash = xxh3_64_with_seed(token, self.seed);
         let (bytes, starts) = (&self.bytes, &self.starts);
-        let known = |&id: &u32| token_at(bytes, starts, id) == token;
+        let known = |&id: &u32| is_same(token_at(bytes, starts, id), token);
         if let Some(&id) = self.table.find(hash, known) {
             return Some(TokenId(id));
         }
@@ -214,6 +214,21 @@ impl Dictionary {
             number += 1;
             at = bounds(number).saturating_sub(1);
         }
+    }
+}
+
+/// Whether two tokens are the same; most are short, for which a call costs more than comparing.
+#[inline]
+fn is_same(known: &[u8], token: &[u8]) -> bool {
+    if known.len() != token.len() {
+        return false;
+    }
+    match (known.first_chunk::<8>(), token.first_chunk::<8>()) {
+        (Some(a), Some(b)) if known.len() <= 16 => {
+            a == b && known.last_chunk::<8>() == token.last_chunk::<8>()
+        }
+        (None, None) => known.iter().zip(token).all(|(a, b)| a == b),
+        _ => known == token,
     }
 }
 

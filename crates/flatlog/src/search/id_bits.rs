@@ -25,10 +25,27 @@ impl IdBits {
         bits
     }
 
+    /// Whether nothing is in the set, if it was made of an empty one.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
     /// Whether `id` is in the set.
     #[inline]
     pub fn contains(&self, id: KeyId) -> bool {
         let word = self.words.get(id.0 as usize / 64);
         word.is_some_and(|word| word >> (id.0 % 64) & 1 != 0)
+    }
+
+    /// Whether each of the 64 ids from `id` on is in the set, the first in the lowest bit.
+    #[inline]
+    pub(crate) fn word_from(&self, id: KeyId) -> u64 {
+        let (word, bit) = (id.0 as usize / 64, id.0 % 64);
+        let at = |word: usize| self.words.get(word).copied().unwrap_or(0);
+        match bit {
+            0 => at(word),
+            _ => at(word) >> bit | at(word + 1) << (64 - bit),
+        }
     }
 }

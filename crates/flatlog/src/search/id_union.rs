@@ -35,6 +35,13 @@ impl IdUnion {
         }
     }
 
+    /// Adds the ids of a list that are not in another one.
+    pub(super) fn add_without(&mut self, list: &Posting, left_out: &Posting) {
+        self.len += list.len();
+        let without = &*list.to_bitmap() - &*left_out.to_bitmap();
+        self.bitmaps.push(Arc::new(without));
+    }
+
     /// All gathered ids, each of which is below `ids_end`.
     pub(super) fn finish(mut self, ids_end: u32) -> Arc<RoaringBitmap> {
         if self.ids.is_empty() && self.bitmaps.len() <= 1 {

@@ -3,7 +3,8 @@
 //! A *token* is a maximal run of letters and digits, folded to lower case (`tokens`). The
 //! `dictionary` finds tokens by their whole, their beginning, their end or their inside; a
 //! `posting` list holds the ids of the keys whose value has the token; `changes` remembers the
-//! commit index at which the index last looked at each id. [`SearchIndex`] is all of that behind
+//! commit index at which the index last looked at each id; `standing` knows what a glob asks of
+//! a token that its folded form does not tell. [`SearchIndex`] is all of that behind
 //! one lock, and `stored` is its form in a checkpoint.
 //!
 //! **Why live snapshots may read what the writer changes.** The index always describes the newest
@@ -27,15 +28,20 @@ mod id_bits;
 mod id_union;
 mod index;
 mod key_directory;
+mod parts;
 mod posting;
+mod standing;
 mod stored;
 mod stored_list;
+mod token_keys;
 mod tokens;
 
 pub use crate::ids::KeyId;
 pub use characters::{Character, Characters, is_character_start};
 pub use id_bits::IdBits;
-pub use index::{Found, IndexBytes, SearchIndex, Side};
+pub use index::{SearchIndex, Side};
 pub(crate) use key_directory::{KeyDirectory, KeyRuns};
+pub use parts::{Found, IndexBytes};
+pub use standing::Standing;
 pub use stored::DamagedIndex;
 pub use tokens::{Tokens, fold, for_each_token, tokens};

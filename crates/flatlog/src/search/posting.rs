@@ -41,12 +41,32 @@ impl Default for Posting {
 }
 
 impl Posting {
+    /// The list of this id.
+    pub(super) fn of(id: u32) -> Posting {
+        Posting::Few {
+            len: 1,
+            ids: [id, 0, 0],
+        }
+    }
+
+    /// Whether there are no ids.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Posting::Few { len, .. } => *len == 0,
+            Posting::Sorted(ids) => ids.is_empty(),
+            Posting::Many(ids) => ids.is_empty(),
+            Posting::Stored(list) => list.count() == 0,
+        }
+    }
+
     /// A list as it was stored.
     pub(super) fn of_stored(list: StoredList) -> Posting {
         match list.count() {
             0..=3 => {
                 let mut few = Posting::default();
-                list.ids().for_each(|id| few.insert(id));
+                for id in list.ids() {
+                    few.insert(id);
+                }
                 few
             }
             _ => Posting::Stored(Arc::new(list)),
@@ -92,11 +112,11 @@ impl Posting {
         };
     }
 
-    /// Adds an id. At the end: O(1).
-    pub(super) fn insert(&mut self, id: u32) {
+    /// Adds an id, and answers whether it was not there. At the end: O(1).
+    pub(super) fn insert(&mut self, id: u32) -> bool {
         self.read_out();
         match self {
-            Posting::Stored(_) => {}
+            Posting::Stored(_) => false,
             Posting::Few { len, ids } => {
                 let count = usize::from(*len);
                 let at = ids
@@ -105,7 +125,7 @@ impl Posting {
                     .take_while(|&&known| known < id)
                     .count();
                 if at < count && ids.get(at) == Some(&id) {
-                    return;
+                    return false;
                 }
                 if count < ids.len() {
                     ids.copy_within(at..count, at + 1);
@@ -113,28 +133,30 @@ impl Posting {
                         *place = id;
                     }
                     *len += 1;
-                    return;
+                    return true;
                 }
                 let mut sorted = Vec::with_capacity(6);
                 sorted.extend_from_slice(ids);
                 sorted.insert(at, id);
                 *self = Posting::Sorted(sorted);
+                true
             }
             Posting::Sorted(ids) => {
                 if ids.last().is_some_and(|&last| last < id) {
                     ids.push(id);
                 } else if let Err(at) = ids.binary_search(&id) {
                     ids.insert(at, id);
+                } else {
+                    return false;
                 }
                 if ids.len() > SORTED_MAX {
                     *self = Posting::Many(Arc::new(bitmap_of(ids)));
                 }
+                true
             }
             Posting::Many(ids) => {
                 let ids = Arc::make_mut(ids);
-                if ids.try_push(id).is_err() {
-                    ids.insert(id);
-                }
+                ids.try_push(id).is_ok() || ids.insert(id)
             }
         }
     }

@@ -1,9 +1,11 @@
 //! The value index in a checkpoint.
 //!
-//! `MAGIC ids_end:u32 token* 0 crc32:u32`, little-endian; a token is `length bytes count
-//! list_length difference*`, its numbers LEB128 varints, the tokens and the ids of each ascending,
-//! the list's length being that of its differences in bytes. The checksum covers all before it.
-//! Commit indexes of changes are not stored: what is read back serves snapshots begun later only.
+//! `MAGIC ids_end:u32 token* 0 crc32:u32`, little-endian; a token is `length bytes ids exceptions
+//! exceptions`, ids are `count list_length difference*`, its numbers LEB128 varints, the tokens and
+//! the ids of each ascending, the list's length being that of its differences in bytes. Exceptions
+//! (see `standing`; of writing, and of what stands before) are 0 for none, 1 for all, and 2 with
+//! ids. The checksum covers all before it. Commit indexes of changes are not stored: what is read
+//! back serves snapshots begun later only.
 //!
 //! Ids may be given other numbers on the way, so that a checkpoint need not store them: it counts
 //! its rows. The writer of the index goes on meanwhile; the changed ids, asked for at the end, say
@@ -19,7 +21,9 @@ use roaring::RoaringBitmap;
 use crate::search::dictionary::Dictionary;
 use crate::search::index::SearchIndex;
 use crate::search::posting::Posting;
+use crate::search::standing::{Exceptions, Standings};
 use crate::search::stored_list::{StoredList, StoredLists};
+use crate::search::token_keys::TokenKeys;
 
 const MAGIC: &[u8; 8] = b"flatidx\x02";
 
@@ -28,6 +32,10 @@ const TOKENS_PER_HOLD: usize = 256;
 
 /// How many bytes are gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 16;
+
+const NO_EXCEPTIONS: u64 = 0;
+const ALL_EXCEPTIONS: u64 = 1;
+const LISTED_EXCEPTIONS: u64 = 2;
 
 /// Bytes that are not a stored index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,11 +83,8 @@ impl SearchIndex {
                 break;
             };
             last.clone_from(token);
-            for (token, list) in &lists {
-                let mut ids = Vec::new();
-                list.for_each(|id| ids.extend(number_of(id)));
-                ids.sort_unstable();
-                out.token(token, &ids)?;
+            for (token, keys) in &lists {
+                out.token(token, keys, number_of)?;
             }
         }
         put_number(&mut out.buffer, 0);
@@ -87,14 +92,13 @@ impl SearchIndex {
     }
 
     /// The next tokens behind `last` and their lists, under one short hold.
-    fn lists_after(&self, last: &[u8]) -> Vec<(Vec<u8>, Posting)> {
+    fn lists_after(&self, last: &[u8]) -> Vec<(Vec<u8>, TokenKeys)> {
         let parts = self.read();
         let numbers = parts.dictionary.in_order_after(last).take(TOKENS_PER_HOLD);
         numbers
             .map(|number| {
-                let list = parts.postings.get(number.0 as usize);
-                let token = parts.dictionary.token(number).to_vec();
-                (token, list.cloned().unwrap_or_default())
+                let keys = parts.keys_of(number).cloned().unwrap_or_default();
+                (parts.dictionary.token(number).to_vec(), keys)
             })
             .collect()
     }
@@ -123,20 +127,22 @@ impl SearchIndex {
     ) -> Result<SearchIndex, DamagedIndex> {
         let mut input = Input::open(bytes)?;
         let mut dictionary = Dictionary::new();
-        let mut postings = Vec::new();
+        let mut known = Vec::new();
         while let Some(token) = input.token()? {
-            let list = input.posting(&token, unknown)?;
-            if list.len() == 0 {
+            let ids = input.posting((token.count, token.list_len), unknown)?;
+            let text = input.before;
+            let standings = input.standings(unknown)?;
+            if ids.is_empty() {
                 continue;
             }
-            if dictionary.find_or_add(input.before).is_none() {
+            if dictionary.find_or_add(text).is_none() {
                 return Err(damage(input.at, "more tokens than an index holds"));
             }
-            postings.push(list);
+            known.push(TokenKeys { ids, standings });
         }
         input.end()?;
         let ids_end = input.ids_end;
-        Ok(SearchIndex::with_parts(dictionary, postings, ids_end))
+        Ok(SearchIndex::with_parts(dictionary, known, ids_end))
     }
 
     /// The same, but for what the lists say: that is read when somebody asks. What is wrong in
@@ -146,21 +152,23 @@ impl SearchIndex {
         let mut found = Vec::new();
         while let Some(token) = input.token()? {
             input.take(token.list_len)?;
-            found.push(token);
+            let standings = input.standings(&RoaringBitmap::new())?;
+            found.push((token, standings));
         }
         input.end()?;
         let ids_end = input.ids_end;
         let bytes_of = |token: &StoredToken| bytes.get(token.bytes.clone()).unwrap_or_default();
-        let dictionary = Dictionary::of_sorted(found.iter().map(bytes_of))
+        let dictionary = Dictionary::of_sorted(found.iter().map(|(token, _)| bytes_of(token)))
             .ok_or(damage(bytes.len(), "more tokens than an index holds"))?;
         let lists = Arc::new(StoredLists { bytes, ids_end });
-        let posting = |token: &StoredToken| {
+        let keys = |(token, standings): (StoredToken, _)| {
             let start = token.bytes.end + token.counts_len;
             let list = StoredList::new(&lists, start, token.list_len, token.count);
-            Posting::of_stored(list)
+            let ids = Posting::of_stored(list);
+            TokenKeys { ids, standings }
         };
-        let postings = found.iter().map(posting).collect();
-        Ok(SearchIndex::with_parts(dictionary, postings, ids_end))
+        let known = found.into_iter().map(keys).collect();
+        Ok(SearchIndex::with_parts(dictionary, known, ids_end))
     }
 }
 
@@ -183,13 +191,37 @@ impl<'a, W: Write> Checked<'a, W> {
         }
     }
 
-    /// Adds a token and its ids, which ascend; nothing if there are none.
-    fn token(&mut self, token: &[u8], ids: &[u32]) -> io::Result<()> {
+    /// Adds a token and its keys; nothing if there are none.
+    fn token(
+        &mut self,
+        token: &[u8],
+        keys: &TokenKeys,
+        number_of: &dyn Fn(u32) -> Option<u32>,
+    ) -> io::Result<()> {
+        let ids = renumbered(&keys.ids, number_of);
         if ids.is_empty() {
             return Ok(());
         }
         put_number(&mut self.buffer, token.len() as u64);
         self.buffer.extend_from_slice(token);
+        self.ids(&ids)?;
+        let usual = Standings::default();
+        let standings = keys.standings.as_deref().unwrap_or(&usual);
+        for exceptions in [&standings.rewritten, &standings.apart] {
+            match exceptions {
+                Exceptions::None => put_number(&mut self.buffer, NO_EXCEPTIONS),
+                Exceptions::All => put_number(&mut self.buffer, ALL_EXCEPTIONS),
+                Exceptions::Some(listed) => {
+                    put_number(&mut self.buffer, LISTED_EXCEPTIONS);
+                    self.ids(&renumbered(listed, number_of))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds ids, which ascend.
+    fn ids(&mut self, ids: &[u32]) -> io::Result<()> {
         put_number(&mut self.buffer, ids.len() as u64);
         self.list.clear();
         let mut next = 0;
@@ -221,6 +253,14 @@ impl<'a, W: Write> Checked<'a, W> {
         let sum = self.sum.finalize();
         self.to.write_all(&sum.to_le_bytes())
     }
+}
+
+/// The ids under their other numbers, ascending.
+fn renumbered(ids: &Posting, number_of: &dyn Fn(u32) -> Option<u32>) -> Vec<u32> {
+    let mut numbers = Vec::new();
+    ids.for_each(|id| numbers.extend(number_of(id)));
+    numbers.sort_unstable();
+    numbers
 }
 
 fn put_number(to: &mut Vec<u8>, mut number: u64) {
@@ -331,15 +371,9 @@ impl<'a> Input<'a> {
         }
         self.before = token;
         let end = self.at;
-        let (count, list_len) = (self.number()?, self.number()?);
+        let (count, list_len) = self.counts()?;
         if count == 0 {
             return Err(damage(self.at, "a token without keys"));
-        }
-        let list_len = usize::try_from(list_len).unwrap_or(usize::MAX);
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        // A difference takes a byte at least.
-        if list_len < count as usize {
-            return Err(damage(self.at, "a list too short for its keys"));
         }
         Ok(Some(StoredToken {
             bytes: start..end,
@@ -349,16 +383,55 @@ impl<'a> Input<'a> {
         }))
     }
 
-    /// The list of `token`, which stands here.
+    /// How a token stands, which is told behind its list.
+    fn standings(
+        &mut self,
+        unknown: &RoaringBitmap,
+    ) -> Result<Option<Box<Standings>>, DamagedIndex> {
+        let standings = Standings {
+            rewritten: self.exceptions(unknown)?,
+            apart: self.exceptions(unknown)?,
+        };
+        Ok((!standings.are_usual()).then(|| Box::new(standings)))
+    }
+
+    fn exceptions(&mut self, unknown: &RoaringBitmap) -> Result<Exceptions, DamagedIndex> {
+        Ok(match self.number()? {
+            NO_EXCEPTIONS => Exceptions::None,
+            ALL_EXCEPTIONS => Exceptions::All,
+            LISTED_EXCEPTIONS => {
+                let counts = self.counts()?;
+                match self.posting(counts, unknown)? {
+                    listed if listed.is_empty() => Exceptions::None,
+                    listed => Exceptions::Some(listed),
+                }
+            }
+            _ => return Err(damage(self.at, "exceptions of an unknown kind")),
+        })
+    }
+
+    /// How many ids a list has, and how many bytes.
+    fn counts(&mut self) -> Result<(u32, usize), DamagedIndex> {
+        let (count, list_len) = (self.number()?, self.number()?);
+        let list_len = usize::try_from(list_len).unwrap_or(usize::MAX);
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        // A difference takes a byte at least.
+        if list_len < count as usize {
+            return Err(damage(self.at, "a list too short for its keys"));
+        }
+        Ok((count, list_len))
+    }
+
+    /// A list of so many ids and bytes, which stands here.
     fn posting(
         &mut self,
-        token: &StoredToken,
+        (count, list_len): (u32, usize),
         unknown: &RoaringBitmap,
     ) -> Result<Posting, DamagedIndex> {
-        let end = self.at.checked_add(token.list_len);
+        let end = self.at.checked_add(list_len);
         let mut list = Posting::default();
         let mut next = 0u64;
-        for _ in 0..token.count {
+        for _ in 0..count {
             let id = next.checked_add(self.number()?);
             let id = id.and_then(|id| u32::try_from(id).ok());
             let Some(id) = id.filter(|&id| id < self.ids_end) else {

@@ -22,34 +22,77 @@ pub fn tokens(bytes: &[u8]) -> Tokens {
     all
 }
 
+/// How a token stands at one place of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Occurrence {
+    /// Folding changed nothing.
+    pub(super) as_written: bool,
+    /// A blank stands before it.
+    pub(super) behind_blank: bool,
+}
+
 /// Calls `visit` with each token of `bytes`, without keeping them.
 pub fn for_each_token(bytes: &[u8], mut visit: impl FnMut(&[u8])) {
-    let mut token = Vec::with_capacity(64);
-    let mut rest = bytes;
-    while let Some((&byte, after)) = rest.split_first() {
-        let folded = fold_ascii(byte);
-        if folded != 0 {
-            token.push(folded);
-            rest = after;
+    for_each_occurrence(bytes, |token, _| visit(token));
+}
+
+/// The same, and how each stands there.
+pub(super) fn for_each_occurrence(bytes: &[u8], mut visit: impl FnMut(&[u8], Occurrence)) {
+    let mut folded = Vec::new();
+    let mut at = 0;
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        let behind_blank = at > 0 && bytes.get(at - 1) == Some(&b' ');
+        // Most tokens are lent as they are.
+        let plain = rest
+            .iter()
+            .take_while(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'z'));
+        let plain = rest.get(..plain.count()).unwrap_or_default();
+        let is_whole = rest
+            .get(plain.len())
+            .is_none_or(|byte| byte.is_ascii() && !byte.is_ascii_alphanumeric());
+        let (token, len) = match is_whole {
+            true => (plain, plain.len()),
+            false => {
+                let len = fold_token(rest, plain, &mut folded);
+                (folded.as_slice(), len)
+            }
+        };
+        if token.is_empty() {
+            at += 1;
             continue;
         }
-        if byte >= 0x80
-            && let Some(Character::Valid(character)) = Character::first(rest)
-            && character.is_alphanumeric()
-        {
-            fold(character, &mut token);
-            rest = rest.get(character.len_utf8()..).unwrap_or_default();
-            continue;
-        }
-        if !token.is_empty() {
-            visit(&token);
-            token.clear();
-        }
-        rest = after;
+        let as_written = is_whole || rest.get(..len) == Some(token);
+        visit(
+            token,
+            Occurrence {
+                as_written,
+                behind_blank,
+            },
+        );
+        at += len;
     }
-    if !token.is_empty() {
-        visit(&token);
+}
+
+/// Folds the token at the beginning of `rest` into `folded`, which begins with `plain`; answers
+/// how many bytes of `rest` it takes.
+fn fold_token(rest: &[u8], plain: &[u8], folded: &mut Vec<u8>) -> usize {
+    folded.clear();
+    folded.extend_from_slice(plain);
+    let mut len = plain.len();
+    while let Some(rest) = rest.get(len..) {
+        match Character::first(rest) {
+            Some(Character::Valid(character)) if character.is_ascii_alphanumeric() => {
+                folded.push(rest.first().map_or(0, u8::to_ascii_lowercase));
+                len += 1;
+            }
+            Some(Character::Valid(character)) if character.is_alphanumeric() => {
+                fold(character, folded);
+                len += character.len_utf8();
+            }
+            _ => break,
+        }
     }
+    len
 }
 
 /// Appends the lower case of `character`.
@@ -57,14 +100,5 @@ pub fn fold(character: char, to: &mut Vec<u8>) {
     let mut buffer = [0; 4];
     for lower in character.to_lowercase() {
         to.extend_from_slice(lower.encode_utf8(&mut buffer).as_bytes());
-    }
-}
-
-/// The lower case of an ASCII letter or digit; 0 for all other bytes.
-fn fold_ascii(byte: u8) -> u8 {
-    match byte {
-        b'0'..=b'9' | b'a'..=b'z' => byte,
-        b'A'..=b'Z' => byte | 0x20,
-        _ => 0,
     }
 }

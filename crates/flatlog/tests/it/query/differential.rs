@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use flatlog::query::Limits;
+use flatlog::query::{Limits, RowSource, explain, parse};
 use quickcheck::Gen;
 
 use super::memory::{Memory, Snapshot};
@@ -113,6 +113,17 @@ impl Chance {
         shape
     }
 
+    /// A part of a word with runs around it, in most cases cut where a character is.
+    fn fragment(&mut self, before: &[u8]) -> Vec<Shape> {
+        let word = self.pick(&WORDS).as_bytes();
+        let from = self.below(word.len());
+        let to = from + 1 + self.below(word.len() - from);
+        let bytes = before.iter().chain(&word[from..to]);
+        let run = [Shape::Run];
+        let literal = bytes.map(|&byte| Shape::Byte(byte));
+        run.into_iter().chain(literal).chain(run).collect()
+    }
+
     fn leaf(&mut self, snapshot: &Snapshot) -> Model {
         let rows = snapshot.all().count();
         let place = self.below(rows.max(1));
@@ -121,7 +132,7 @@ impl Chance {
             Some((key, kept)) => (key.to_vec(), kept.value.clone()),
             None => (self.key(), self.value()),
         };
-        match self.below(12) {
+        match self.below(14) {
             0..3 => Model::Key(self.pick(&SIGNS), key),
             3..5 => Model::KeyLike(self.shape(&key)),
             5 => Model::Value(self.pick(&["=", "!="]), value),
@@ -131,6 +142,8 @@ impl Chance {
                     (0..1 + self.below(2)).flat_map(|_| self.pick(&WORDS).bytes().chain([b' ']));
                 Model::ValueLike(words.map(Shape::Byte).collect())
             }
+            11 => Model::ValueLike(self.fragment(b"")),
+            12 => Model::ValueLike(self.fragment(b" ")),
             _ => {
                 let index = self.below(snapshot.commit_index as usize + 2) as u64;
                 Model::CommitIndex(self.pick(&SIGNS), index)
@@ -172,6 +185,7 @@ impl Chance {
     pub fn limits(&mut self) -> Limits {
         Limits {
             index_rows_min: self.pick(&[0, 0, 32]),
+            few_rows: self.pick(&[0, 0, 64]),
             lookup_cost: self.pick(&[0, 0, 1, 12, 1000]),
             sort_bytes_max: self.pick(&[0, 64 << 20]),
             time_budget: None,
@@ -256,7 +270,7 @@ impl World {
         }
     }
 
-    fn ask(&mut self, chance: &mut Chance) -> usize {
+    fn ask(&mut self, chance: &mut Chance, shortcuts: &mut Shortcuts) -> usize {
         let mut pairs = self.alive.clone();
         pairs.push((self.plain.snapshot(0), self.indexed.snapshot(0)));
         let (plain, indexed) = &pairs[chance.below(pairs.len())];
@@ -267,8 +281,51 @@ impl World {
             let limits = chance.limits();
             let (rows, _) = snapshot.ask(&text, &limits);
             assert_eq!(rows, expected, "{text}\n{limits:?}");
+            shortcuts.note(snapshot, &text, &limits);
         }
         expected.len()
+    }
+}
+
+/// How often the index decided about a glob without the value, in which way.
+#[derive(Debug, Default)]
+pub struct Shortcuts {
+    exactly: usize,
+    in_doubt: usize,
+    changed: usize,
+    turned_down: usize,
+}
+
+impl Shortcuts {
+    pub fn note<S: RowSource>(&mut self, source: &S, text: &str, limits: &Limits) {
+        let told = explain(&parse(text, limits).unwrap(), source, limits).unwrap();
+        let (plan, touched) = (told.to_string(), told.touched);
+        let glob = plan.lines().any(|line| {
+            line.contains("value like") && (line.contains("exactly") || line.contains("in doubt"))
+        });
+        // Fewer values than rows: some rows were answered by the index alone.
+        if !glob || touched.rows <= touched.values {
+            return;
+        }
+        if plan.contains("in doubt") {
+            self.in_doubt += usize::from(touched.values > 0);
+            self.turned_down += usize::from(touched.keys > touched.rows);
+        } else {
+            self.exactly += usize::from(touched.values == 0);
+        }
+        self.changed += usize::from(plan.contains("changed since"));
+    }
+
+    /// Each way was taken often enough to be tested by it.
+    pub fn were_taken(&self, times: usize) {
+        let Shortcuts {
+            exactly,
+            in_doubt,
+            changed,
+            turned_down,
+        } = self;
+        let least = exactly.min(in_doubt).min(changed).min(turned_down);
+        assert!(*least >= times, "{self:?}");
     }
 }
 
@@ -276,6 +333,7 @@ impl World {
 fn any_query_gives_what_looking_at_every_row_gives() {
     let mut chance = Chance::fresh();
     let (mut asked, mut rows) = (0, 0);
+    let mut shortcuts = Shortcuts::default();
     while asked < QUERIES {
         let mut world = World::new();
         for _ in 0..50 + chance.below(150) {
@@ -286,11 +344,12 @@ fn any_query_gives_what_looking_at_every_row_gives() {
                 world.change(&mut chance);
             }
             for _ in 0..10 {
-                rows += world.ask(&mut chance);
+                rows += world.ask(&mut chance, &mut shortcuts);
                 asked += 1;
             }
         }
     }
     // A comparison of empty answers would prove little.
     assert!(rows > 5 * asked, "{rows} rows in {asked} answers");
+    shortcuts.were_taken(100);
 }

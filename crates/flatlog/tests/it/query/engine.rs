@@ -6,7 +6,7 @@ use flatlog::query::Limits;
 use flatlog::{Db, Options, Snapshot};
 use kv_api::{Durability, Reader, Transaction};
 
-use super::differential::Chance;
+use super::differential::{Chance, Shortcuts};
 use super::memory::{Change, Memory, Snapshot as Model, ask};
 
 /// So many queries over each of the stores where nobody asks for the whole proof.
@@ -248,7 +248,7 @@ impl World {
         tx.commit_with(Durability::Buffered).unwrap();
     }
 
-    fn ask(&mut self, chance: &mut Chance) -> usize {
+    fn ask(&mut self, chance: &mut Chance, shortcuts: &mut Shortcuts) -> usize {
         let number = chance.below(self.alive.len() + 1);
         let (snapshot, mut model) = match self.alive.get(number) {
             Some((snapshot, model)) => (snapshot.clone(), model.clone()),
@@ -263,7 +263,10 @@ impl World {
         let limits = chance.limits();
         let (rows, _) = match other {
             Some(space) => ask(&snapshot.space_rows(space).unwrap(), &text, &limits),
-            None => ask(&snapshot, &text, &limits),
+            None => {
+                shortcuts.note(&snapshot, &text, &limits);
+                ask(&snapshot, &text, &limits)
+            }
         };
         assert_eq!(rows, question.answer(&model), "{text}\n{limits:?}");
         rows.len()
@@ -274,6 +277,7 @@ impl World {
 fn any_query_agrees(indexed: bool, queries: usize) -> Tally {
     let mut chance = Chance::fresh();
     let (mut asked, mut rows) = (0, 0);
+    let mut shortcuts = Shortcuts::default();
     let mut all = Tally::default();
     while asked < queries {
         let mut world = World::new(indexed, &mut chance);
@@ -285,13 +289,16 @@ fn any_query_agrees(indexed: bool, queries: usize) -> Tally {
                 world.step(&mut chance);
             }
             for _ in 0..5 {
-                rows += world.ask(&mut chance);
+                rows += world.ask(&mut chance, &mut shortcuts);
                 asked += 1;
             }
         }
         all.add(&world.tally);
     }
     assert!(rows > 5 * asked, "{rows} rows in {asked} answers");
+    if indexed {
+        shortcuts.were_taken(10);
+    }
     println!(
         "proof queries={asked} value_index={indexed} rows={rows} puts={} overwrites={} deletes={} \
          reopens={} recoveries={} restores={} compactions={} checkpoints={} differences=0",
@@ -351,7 +358,7 @@ fn the_engines_index_answers_without_reading_values() {
     for _ in 0..3 {
         let snapshot = db.snapshot().unwrap();
         let touched = snapshot.explain("value like '*critical*'").unwrap().touched;
-        assert_eq!((touched.keys, touched.values, touched.rows), (20, 20, 20));
+        assert_eq!((touched.keys, touched.values, touched.rows), (20, 0, 20));
         let touched = snapshot
             .explain("value like 'remark' limit 5")
             .unwrap()

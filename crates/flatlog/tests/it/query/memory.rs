@@ -213,20 +213,20 @@ pub fn ask<S: RowSource>(source: &S, text: &str, limits: &Limits) -> (Vec<Answer
 }
 
 impl RowSource for Snapshot {
-    type Handle = KeyId;
+    type Row<'a> = Found<'a>;
     type Value<'a> = &'a [u8];
-    type Walk<'a> = Box<dyn Iterator<Item = Result<Row<'a, KeyId>>> + 'a>;
+    type Walk<'a> = Box<dyn Iterator<Item = Result<Found<'a>>> + 'a>;
 
     fn commit_index(&self) -> u64 {
         self.commit_index
     }
 
-    fn row(&self, key: &[u8]) -> Result<Option<Row<'_, KeyId>>> {
+    fn row(&self, key: &[u8]) -> Result<Option<Found<'_>>> {
         let found = self.rows.get_key_value(&(self.space, key.to_vec()));
         Ok(found.map(|((_, key), kept)| row(key, kept)))
     }
 
-    fn row_by_id(&self, id: KeyId) -> Result<Option<Row<'_, KeyId>>> {
+    fn row_by_id(&self, id: KeyId) -> Result<Option<Found<'_>>> {
         let place = self.by_id.get(&id);
         let place = place.filter(|(space, _)| *space == self.space);
         Ok(place.and_then(|place| Some(row(&place.1, self.rows.get(place)?))))
@@ -255,9 +255,9 @@ impl RowSource for Snapshot {
         }
     }
 
-    fn value(&self, row: &Row<'_, KeyId>) -> Result<&[u8]> {
+    fn value(&self, row: Found<'_>) -> Result<&[u8]> {
         let place = (self.space, row.key.to_vec());
-        assert_eq!(self.rows[&place].id, row.handle);
+        assert_eq!(self.rows[&place].id, row.kept.id);
         Ok(&self.rows[&place].value)
     }
 
@@ -270,11 +270,27 @@ impl RowSource for Snapshot {
     }
 }
 
-fn row<'a>(key: &'a [u8], kept: &Kept) -> Row<'a, KeyId> {
-    Row {
-        key,
-        commit_index: kept.commit_index,
-        id: kept.id,
-        handle: kept.id,
+/// A row of a snapshot.
+#[derive(Clone, Copy)]
+pub struct Found<'a> {
+    key: &'a [u8],
+    kept: &'a Kept,
+}
+
+impl<'a> Row<'a> for Found<'a> {
+    fn key(self) -> &'a [u8] {
+        self.key
     }
+
+    fn commit_index(self) -> u64 {
+        self.kept.commit_index
+    }
+
+    fn id(self) -> KeyId {
+        self.kept.id
+    }
+}
+
+fn row<'a>(key: &'a [u8], kept: &'a Kept) -> Found<'a> {
+    Found { key, kept }
 }
