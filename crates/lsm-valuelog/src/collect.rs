@@ -14,6 +14,7 @@ use crate::entry::Kind;
 use crate::error::locked;
 use crate::id::FileId;
 use crate::manifest::edit::Part;
+use crate::memtable::LogPlace;
 use crate::moves::MovedFile;
 use crate::pointer::Pointer;
 use crate::shared::Shared;
@@ -26,8 +27,13 @@ impl Shared {
     /// whether one was worth it.
     pub fn collect_one(&self) -> Result<bool> {
         let _turn = locked(&self.collecting);
-        let version = Arc::clone(&self.state.load().version);
-        let Some((id, state, living)) = self.most_dead(&version) else {
+        // Both at once: a flush between them would say that all commits of a file are in tables,
+        // and have put them into one that this version does not have.
+        let (version, logs) = {
+            let files = locked(&self.files);
+            (Arc::clone(&self.state.load().version), files.logs)
+        };
+        let Some((id, state, living)) = self.most_dead(&version, logs) else {
             return Ok(false);
         };
         if living == 0 {
@@ -44,9 +50,12 @@ impl Shared {
 
     /// The sealed file, all of whose commits are in tables, of which the most is dead, if that is
     /// more than the options let be; with the bytes that are alive.
-    fn most_dead(&self, version: &Version) -> Option<(FileId, ValueFileState, u64)> {
+    fn most_dead(
+        &self,
+        version: &Version,
+        logs: LogPlace,
+    ) -> Option<(FileId, ValueFileState, u64)> {
         let referenced = version.referenced();
-        let logs = locked(&self.files).logs;
         let first = logs.values.map(|(id, _)| id).unwrap_or_default();
         let percent = self.options.garbage_percent.max(1);
         let files = version.value_states.iter().filter_map(|(id, state)| {
