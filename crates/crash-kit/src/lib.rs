@@ -45,6 +45,7 @@
 //!
 //! # The model, where it is stricter than some disks
 //!
+//! * `write_durable_at` makes the bytes it writes durable, and no others of the file.
 //! * `sync_data` keeps a length only as far as the bytes written need it: growing a file with
 //!   `set_len` is durable only after `sync_all`.
 //! * A file's sync does not keep its name; only its directory's does.
