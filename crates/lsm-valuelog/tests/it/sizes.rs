@@ -119,7 +119,7 @@ fn a_dynamic_threshold_sends_the_largest_values_to_the_value_log_and_is_remember
     let value = |n: u32| {
         vec![
             3;
-            if n % 20 == 0 {
+            if n.is_multiple_of(20) {
                 5_000
             } else {
                 200 + n as usize % 100
