@@ -51,6 +51,9 @@ fn sound() -> &'static [u8] {
     })
 }
 
+/// A backup is doubled up to about so many bytes.
+const BACKUP_BYTES_MAX: usize = 64 << 10;
+
 /// The bytes that `input` stands for: itself behind a 0, else a sound backup, damaged.
 pub fn hostile_backup(input: &[u8]) -> Vec<u8> {
     let mut choices = Choices::new(input);
@@ -66,7 +69,7 @@ pub fn hostile_backup(input: &[u8]) -> Vec<u8> {
             1 => bytes[place] = choices.byte(),
             2 => bytes.truncate(place),
             3 => bytes.insert(place, choices.byte()),
-            4 => {
+            4 if bytes.len() < BACKUP_BYTES_MAX => {
                 let again = bytes[place..].to_vec();
                 bytes.extend(again);
             }

@@ -285,18 +285,22 @@ impl Shared {
             change(state, version);
             version.discarded = version.discarded.max(discarded);
         };
-        let written =
-            if files.must_rewrite || files.manifest.is_foreign() || files.manifest.is_long() {
-                let mut state = State::clone(&self.state.load());
-                let mut version = Version::clone(&state.version);
-                change(&mut state, &mut version);
-                let mut base = base_of(&version, files.logs);
-                base.push(Part::NextFile(self.next_file()));
-                base.extend(self.threshold.learned().map(Part::Threshold));
-                files.manifest.rewrite(&base)
-            } else {
-                files.manifest.append(&edit)
-            };
+        let mut state = State::clone(&self.state.load());
+        let mut version = Version::clone(&state.version);
+        change(&mut state, &mut version);
+        // Tables that lie about their keys can be merged into such as overlap.
+        if let Some(what) = version.disorder() {
+            return Err(Error::corrupt(Place::Store, what));
+        }
+        let must_rewrite = files.must_rewrite || files.manifest.is_foreign();
+        let written = if must_rewrite || files.manifest.is_long() {
+            let mut base = base_of(&version, files.logs);
+            base.push(Part::NextFile(self.next_file()));
+            base.extend(self.threshold.learned().map(Part::Threshold));
+            files.manifest.rewrite(&base)
+        } else {
+            files.manifest.append(&edit)
+        };
         files.must_rewrite = written.is_err();
         if let Err(failure) = written {
             let is_refusal = matches!(failure.error, Error::NoSpace { .. });
@@ -310,7 +314,6 @@ impl Shared {
             let mut state = State::clone(state);
             let mut version = Version::clone(&state.version);
             change(&mut state, &mut version);
-            debug_assert_eq!(version.disorder(), None);
             state.version = Arc::new(version);
             state
         });
