@@ -290,7 +290,7 @@ impl Shared {
         change(&mut state, &mut version);
         // Tables that lie about their keys can be merged into such as overlap.
         if let Some(what) = version.disorder() {
-            return Err(Error::corrupt(Place::Store, what));
+            return Err(Error::corrupt(kv_api::Place::Store, what));
         }
         let must_rewrite = files.must_rewrite || files.manifest.is_foreign();
         let written = if must_rewrite || files.manifest.is_long() {
