@@ -314,6 +314,7 @@ impl Shared {
             let mut state = State::clone(state);
             let mut version = Version::clone(&state.version);
             change(&mut state, &mut version);
+            debug_assert_eq!(version.disorder(), None, "refused above");
             state.version = Arc::new(version);
             state
         });
