@@ -3,8 +3,9 @@
 
 use pager::{PageId, PageSink};
 
+use crate::child::{Child, NodeIndex};
 use crate::error::Result;
-use crate::node::{Child, Node, NodeIndex};
+use crate::node::Node;
 use crate::tree::Tree;
 
 fn run_pages(node: &Node, page_bytes: usize) -> u64 {

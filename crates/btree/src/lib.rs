@@ -10,6 +10,7 @@
 
 mod bucket;
 mod buckets;
+mod child;
 mod counts;
 mod cursor;
 mod depth;

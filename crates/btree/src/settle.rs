@@ -6,8 +6,9 @@
 
 use pager::PageSource;
 
+use crate::child::{Child, NodeIndex};
 use crate::error::Result;
-use crate::node::{Child, Node, NodeIndex};
+use crate::node::Node;
 use crate::split::{Fill, share_of};
 use crate::tree::Tree;
 

@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 use pager::{PageId, PageKind, PageSource};
 
+use crate::child::{Child, NodeIndex};
 use crate::counts::TreeCounts;
 use crate::depth::{DEPTH_MAX, too_deep};
 use crate::error::Result;
 use crate::heads;
 use crate::layout::Elements;
-use crate::node::{Child, Node, NodeIndex};
+use crate::node::Node;
 use crate::split::{Fill, fits, pieces};
 
 use crate::tree_ref::{Root, TreeRef};

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use pager::{PageId, PageSource};
 
+use crate::child::Child;
 use crate::depth::{DEPTH_MAX, too_deep};
 use crate::entry::Entry;
 use crate::error::Result;
 use crate::heads::{self, OnLeaf, Window};
 use crate::layout::{Elements, NO_FLAGS, Spot};
-use crate::node::{Child, Node};
+use crate::node::Node;
 use crate::node_ref::{NodeRef, Place, child_place};
 
 /// Where a tree begins.

@@ -4,8 +4,9 @@ use pager::{PageId, PageSource};
 
 use super::{BucketId, Buckets};
 use crate::bucket::{BucketHeader, EntryKind, entry_kind};
+use crate::child::Child;
 use crate::error::{Error, Result};
-use crate::node::{Child, Node};
+use crate::node::Node;
 use crate::walk::Walk;
 
 impl Buckets {

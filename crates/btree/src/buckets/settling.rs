@@ -7,9 +7,9 @@ use pager::{PageId, PageSink, PageSource};
 
 use super::{Bucket, BucketId, Buckets};
 use crate::bucket::{BUCKET_FLAGS, BucketHeader, fits_inline, inline_value};
+use crate::child::Child;
 use crate::emit;
 use crate::error::{Error, Result};
-use crate::node::Child;
 use crate::settle::settle;
 
 /// A root that stands in a bucket's entry until the real one is known.

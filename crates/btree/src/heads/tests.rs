@@ -6,7 +6,8 @@ use pager::{Page, Result};
 use quickcheck::quickcheck;
 
 use super::*;
-use crate::node::{Child, Node};
+use crate::child::Child;
+use crate::node::Node;
 
 /// One page with its words.
 struct OnePage {
