@@ -11,6 +11,7 @@ pub mod hostile_lsm;
 pub mod lsm_damage;
 mod model;
 mod operations;
+mod posting_lists;
 mod queries;
 
 use hostile::choices::Choices;
@@ -19,6 +20,7 @@ pub use badger_backup::badger_backup;
 pub use hostile_flat::hostile_flat;
 pub use hostile_lsm::hostile_lsm;
 pub use operations::operations;
+pub use posting_lists::posting_lists;
 pub use queries::queries;
 
 /// The hostile file that `input` stands for: the first byte chooses a sound file, then each

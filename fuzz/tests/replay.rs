@@ -187,6 +187,20 @@ fn the_corpus_of_queries_holds() {
 }
 
 #[test]
+fn the_corpus_of_posting_lists_holds() {
+    replay("posting_lists", strata_fuzz::posting_lists);
+}
+
+#[test]
+fn posting_lists_from_a_generator_say_late_what_they_say_at_once() {
+    let mut input = vec![0; 60];
+    for seed in 0..3_000 {
+        crash_kit::Rng::new(seed).fill(&mut input);
+        strata_fuzz::posting_lists(&input[..1 + (seed % 59) as usize]);
+    }
+}
+
+#[test]
 fn hostile_flat_stores_from_a_generator_are_errors_or_contents() {
     let mut input = vec![0; 60];
     for seed in 0..20_000 {

@@ -8,9 +8,11 @@ use kv_api::{Error, Place as Where, Result};
 
 use crate::db::Db;
 use crate::ids::SpaceId;
+use crate::log::batch::Op;
 use crate::log::record::{self, Kind};
-use crate::log::scan::Frames;
+use crate::log::scan::{Frame, Frames};
 use crate::log::segment::{SEGMENT_HEADER_BYTES, Segment, encode_header, salt_of};
+use crate::names;
 use crate::reader::Source;
 use crate::root::Root;
 use crate::state_file::StateFile;
@@ -32,7 +34,7 @@ impl Check for Db {
             .map(|segment| segment.readable())
             .collect();
         for (segment, end) in root.segments.order().iter().zip(ends) {
-            checking.segment(segment, end)?;
+            checking.segment(&root, segment, end)?;
         }
         checking.index(&root);
         Ok(checking.summary)
@@ -82,14 +84,14 @@ impl Checking<'_> {
             return Ok(());
         };
         if let Some(number) = state.checkpoint {
-            let read = crate::checkpoint::verify(&*root.lease.disk, &root.lease.directory, number);
+            let read = crate::checkpoint::verify(root, number);
             self.damage(read)?;
             self.summary.units += 1;
         }
         Ok(())
     }
 
-    fn segment(&mut self, segment: &Segment, end: u32) -> Result<()> {
+    fn segment(&mut self, root: &Root, segment: &Segment, end: u32) -> Result<()> {
         let mut header = [0; SEGMENT_HEADER_BYTES as usize];
         let read = read_exact_at(&*segment.file, &mut header, 0);
         read.map_err(|error| Error::io("reading a segment", error))?;
@@ -100,14 +102,43 @@ impl Checking<'_> {
         self.summary.units += 1;
         let file = Arc::clone(&segment.file);
         let mut frames = Frames::new(file, segment.seal, SEGMENT_HEADER_BYTES, 0)?;
-        while frames.at < end && frames.next()?.is_some() {
+        while frames.at < end
+            && let Some(frame) = frames.next()?
+        {
             self.summary.units += 1;
+            for op in &frame.ops {
+                self.not_older(root, segment, &frame, op);
+            }
         }
         if frames.at < end {
             let damage = segment.damaged(frames.at, "a damaged commit");
             self.damage(Err::<(), _>(damage))?;
         }
         Ok(())
+    }
+
+    /// No entry is older than a record of its key in the log, and the one that leads to a record
+    /// has its commit index.
+    fn not_older(&mut self, root: &Root, segment: &Segment, frame: &Frame, op: &Op) {
+        if !matches!(op.kind, Kind::Put | Kind::Delete) || op.commit_index > root.last_commit_index
+        {
+            return;
+        }
+        let key = op.key(&frame.body);
+        let item = root.space(op.space).and_then(|space| space.get(key));
+        let Some(item) = item else {
+            return;
+        };
+        let offset = frame.body_start + op.record_start;
+        let is_there = (item.place.segment(), item.place.offset) == (segment.id(), offset);
+        if item.commit_index < op.commit_index || is_there && item.commit_index != op.commit_index {
+            let what = "the index leads to an older record of this key, or gives it another index";
+            let place = Where::Offset {
+                file: names::segment(segment.id()),
+                offset: offset.into(),
+            };
+            self.found(place, what);
+        }
     }
 
     /// Every entry leads to a record of its own key.

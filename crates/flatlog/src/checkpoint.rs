@@ -2,17 +2,18 @@
 //!
 //! It is written beside, synced, and named by `meta.state` only then. It covers the log up to a
 //! place that is durable; what follows is replayed. Keys are told by what they add to the one
-//! before. It names segments, so whoever takes a segment away takes the checkpoint with it.
+//! before. It names segments, so whoever takes a segment away takes the checkpoint with it. It says
+//! whose it is and which, so that no other one is taken for it.
 
 use std::io::{self, Read, Write};
-use std::path::Path;
 use std::sync::Arc;
 
-use disk::{Create, Disk, File, OpenOptions, read_up_to_at, write_all_at};
+use disk::{Create, File, OpenOptions, read_up_to_at, write_all_at};
 use kv_api::{Error, Result};
 
 use crate::blocks::{BlockReader, BlockWriter, Shape};
 use crate::ids::{SegmentId, SpaceId};
+use crate::lease::Lease;
 use crate::loading::{Loading, checkpoint_damaged};
 use crate::log::batch::Op;
 use crate::log::covered::Covered;
@@ -29,7 +30,7 @@ use crate::varint::{self, take, take_array, take_u32};
 
 const SHAPE: Shape = Shape {
     magic: *b"FlatIndx",
-    version: 1,
+    version: 2,
     name: "index checkpoint",
 };
 
@@ -85,15 +86,17 @@ pub(crate) fn write(root: &Root, covered: Covered, number: u32) -> Result<()> {
         file: &*file,
         at: 0,
     };
-    write_entries(root, covered, &mut to)?;
+    write_entries(root, covered, number, &mut to)?;
     file.sync_all()
         .and_then(|()| disk.sync_directory(directory))
         .map_err(writing)
 }
 
-fn write_entries(root: &Root, covered: Covered, to: &mut dyn Write) -> Result<()> {
+fn write_entries(root: &Root, covered: Covered, number: u32, to: &mut dyn Write) -> Result<()> {
     let mut writer = BlockWriter::new(to, SHAPE)?;
     let block = &mut writer.block;
+    block.extend_from_slice(&store_of(root));
+    varint::push(block, number.into());
     varint::push(block, covered.segment.0.into());
     varint::push(block, covered.at.into());
     varint::push(block, covered.head_sum.into());
@@ -144,6 +147,12 @@ fn write_entries(root: &Root, covered: Covered, to: &mut dyn Write) -> Result<()
     writer.finish().map(drop)
 }
 
+/// The id of the store.
+fn store_of(root: &Root) -> [u8; 16] {
+    let first = root.segments.order().first();
+    first.map_or([0; 16], |segment| segment.seal.store)
+}
+
 fn push_place(to: &mut Vec<u8>, place: Place, commit_index: u64) {
     varint::push(to, place.segment().0.into());
     varint::push(to, place.offset.into());
@@ -169,12 +178,12 @@ pub(crate) fn read(
     number: u32,
     watcher: Option<&mut ValueWatcher>,
 ) -> Result<Covered> {
-    let (disk, directory) = (Arc::clone(&root.lease.disk), root.lease.directory.clone());
+    let named = Named::of(root, number);
     let mut values = StoredValues::default();
     let kept = watcher.is_some().then_some(&mut values);
     let mut loading = Loading::new(root, number, watcher.is_some());
     let visit = &mut |op: Op, place, key: &[u8]| loading.entry(&op, place, key);
-    let (covered, last) = read_entries(&*disk, &directory, number, visit, kept)?;
+    let (covered, last) = read_entries(&named, visit, kept)?;
     let keys = loading.finish()?;
     if let Some(watcher) = watcher {
         let known = values.read(keys.len());
@@ -187,29 +196,46 @@ pub(crate) fn read(
 }
 
 /// Reads every block and entry of checkpoint `number`.
-pub(crate) fn verify(disk: &dyn Disk, directory: &Path, number: u32) -> Result<()> {
+pub(crate) fn verify(root: &Root, number: u32) -> Result<()> {
     let mut values = StoredValues::default();
     let visit = &mut |_, _, _: &[u8]| Ok(());
-    read_entries(disk, directory, number, visit, Some(&mut values))?;
+    read_entries(&Named::of(root, number), visit, Some(&mut values))?;
     let verified = values.verify();
     verified.map_err(|what| checkpoint_damaged(number, &what))
 }
 
 type Visit<'a> = &'a mut dyn FnMut(Op, Place, &[u8]) -> Result<()>;
 
-fn read_entries(
-    disk: &dyn Disk,
-    directory: &Path,
+/// Which checkpoint, and where.
+struct Named {
+    lease: Arc<Lease>,
+    store: [u8; 16],
     number: u32,
+}
+
+impl Named {
+    fn of(root: &Root, number: u32) -> Named {
+        Named {
+            lease: Arc::clone(&root.lease),
+            store: store_of(root),
+            number,
+        }
+    }
+}
+
+fn read_entries(
+    named: &Named,
     visit: Visit<'_>,
     mut values: Option<&mut StoredValues>,
 ) -> Result<(Covered, u64)> {
+    let number = named.number;
     let reading = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => checkpoint_damaged(number, "the checkpoint is missing"),
         _ => Error::io("reading a checkpoint", error),
     };
-    let path = directory.join(names::checkpoint(number));
-    let file = disk.open(&path, &OpenOptions::READ).map_err(reading)?;
+    let path = named.lease.directory.join(names::checkpoint(number));
+    let file = named.lease.disk.open(&path, &OpenOptions::READ);
+    let file = file.map_err(reading)?;
     let len = file.len().map_err(reading)?;
     let mut from = FileReader {
         file: &*file,
@@ -223,6 +249,10 @@ fn read_entries(
         let block = reader.next()?;
         let mut rest = block.as_slice();
         if header.is_none() {
+            let whose = (take_array(&mut rest), take_u32(&mut rest));
+            if whose != (Some(named.store), Some(number)) {
+                return Err(checkpoint_damaged(number, "this is another checkpoint"));
+            }
             header = Some(take_header(&mut rest).ok_or_else(malformed)?);
         }
         let mut key = Vec::new();

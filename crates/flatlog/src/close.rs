@@ -65,7 +65,7 @@ impl Db {
 
 /// Leaves the log exactly as long as what it holds, and says so.
 fn end(log: &mut Log, root: &Root) -> Result<(), Failed> {
-    if log.state.clean {
+    if log.state.clean && log.since_checkpoint < CHECKPOINT_BYTES_MIN {
         return Ok(());
     }
     log.end_active()?;

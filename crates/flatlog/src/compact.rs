@@ -213,7 +213,7 @@ fn rewrite_in_key_order(shared: &Shared, root: &Root) -> Result<Rewritten> {
         let mut walk = source.walk(space);
         let mut entry = walk.first();
         while let Some((key, item)) = entry {
-            let value = source.value(&item, key.len())?;
+            let value = source.value(&item, space, key)?;
             let to = rewriter.push(Kind::Put, space, item.commit_index, key, &value)?;
             done.moved(Kind::Put, space, key, item.place, to);
             entry = walk.next();
@@ -303,7 +303,7 @@ fn finish(shared: &Shared, victims: &[Arc<Segment>], mut rewritten: Rewritten) -
         state.last_commit_index = state.last_commit_index.max(root.last_commit_index);
         state.clean = false;
         log.replace_state(state)?;
-        log.since_checkpoint = bytes_in_order_of_writing(log);
+        log.since_checkpoint = log.bytes_to_replay();
         Ok((Some(old_checkpoint), Some(new)))
     })?;
     let Some(old_checkpoint) = old_checkpoint else {
@@ -327,13 +327,6 @@ fn finish(shared: &Shared, victims: &[Arc<Segment>], mut rewritten: Rewritten) -
         "compacted"
     );
     Ok(())
-}
-
-/// What the next opening would replay as it came, without a checkpoint.
-fn bytes_in_order_of_writing(log: &Log) -> u64 {
-    let unsorted = log.state.segments.iter().filter(|entry| !entry.sorted);
-    let sealed: u64 = unsorted.map(|entry| u64::from(entry.len)).sum();
-    sealed.max(log.end.into()) - u64::from(SEGMENT_HEADER_BYTES)
 }
 
 fn replace_segments(root: &mut Root, victims: &[Arc<Segment>], rewritten: &Rewritten) {

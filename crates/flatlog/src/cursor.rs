@@ -2,6 +2,7 @@
 
 use kv_api::{Error, Result};
 
+use crate::ids::SpaceId;
 use crate::index::{Item, Walk};
 use crate::reader::Source;
 use crate::slice::Slice;
@@ -9,6 +10,7 @@ use crate::slice::Slice;
 /// A place in the key order of one space.
 pub struct Cursor<'a> {
     source: Source<'a>,
+    space: SpaceId,
     walk: Walk<'a>,
     failed: Option<Error>,
 }
@@ -17,10 +19,11 @@ type Entry<'a> = Option<(&'a [u8], Item)>;
 type Pair<'a> = Option<(Slice<'a>, Slice<'a>)>;
 
 impl<'a> Cursor<'a> {
-    pub(crate) fn new(source: Source<'a>, walk: Walk<'a>) -> Cursor<'a> {
+    pub(crate) fn new(source: Source<'a>, space: SpaceId) -> Cursor<'a> {
         Cursor {
             source,
-            walk,
+            space,
+            walk: source.walk(space),
             failed: None,
         }
     }
@@ -30,7 +33,7 @@ impl<'a> Cursor<'a> {
         let Some((key, item)) = entry else {
             return Ok(None);
         };
-        match self.source.value(&item, key.len()) {
+        match self.source.value(&item, self.space, key) {
             Ok(value) => Ok(Some((Slice::Lent(key), value))),
             Err(error) => {
                 self.failed = Some(error.clone());

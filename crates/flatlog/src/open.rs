@@ -103,7 +103,7 @@ fn watched(watcher: &mut Option<ValueWatcher>) -> Option<&mut dyn Watcher> {
 
 struct Opening {
     options: Options,
-    lease: Lease,
+    lease: Arc<Lease>,
     rules: LogRules,
     state: StateFile,
     recovery: Recovery,
@@ -143,7 +143,7 @@ impl Opening {
         };
         Ok(Opening {
             options,
-            lease,
+            lease: Arc::new(lease),
             rules,
             state,
             recovery,
@@ -158,10 +158,10 @@ impl Opening {
             synced.map_err(|error| Error::io("syncing the directory", error))?;
         }
         let files = self.open_files()?;
-        let tail = self.recover(&files)?;
+        let mut tail = self.find_tail(&files)?;
         let segments = self.segments(files, &tail)?;
-        let lease = Arc::new(self.lease);
-        let mut root = Root::new(Arc::new(SegmentTable::new(segments.clone())), lease);
+        let table = Arc::new(SegmentTable::new(segments.clone()));
+        let mut root = Root::new(table, Arc::clone(&self.lease));
         root.last_commit_index = self.state.last_commit_index;
         let mut watcher = self.options.value_index.then(ValueWatcher::new);
         root.values = watcher.as_mut().map(Watcher::view);
@@ -170,16 +170,21 @@ impl Opening {
             None => None,
         };
         let mut replay = Replay::new(&mut root, watched(&mut watcher));
-        let (ended, since_checkpoint) =
+        let (ended, replayed_bytes) =
             replay_all(&mut replay, &segments, &self.state, covered, tail.end)?;
         self.recovery.replayed_commits = replay.commits;
         let next_space = replay.next_space.max(self.state.next_space);
-        self.recovery.torn = tail.torn;
+        let read = watcher.as_ref().map(|watcher| watcher.read);
+        let read = read.unwrap_or_default();
+        self.recovery.values_read = read.values;
         let active = segments.last().cloned();
         let active = active.ok_or_else(|| Error::corrupt(Place::Store, "no segment"))?;
         if !read_only {
+            // Damage is ruled out, so far as opening looks.
+            self.settle(&active, &mut tail)?;
             remove_strays(&*self.options.disk, &root.lease.directory, &self.state);
         }
+        self.recovery.torn = tail.torn;
         let next_segment = self.state.next_segment;
         let mut log = Log {
             disk: Arc::clone(&self.options.disk),
@@ -195,7 +200,7 @@ impl Opening {
             gathered: Vec::new(),
             next_segment: Arc::new(AtomicU32::new(next_segment)),
             next_space,
-            since_checkpoint,
+            since_checkpoint: replayed_bytes.max(read.bytes),
             waker: None,
             watcher: watcher.map(|watcher| Box::new(watcher) as Box<dyn Watcher>),
         };
@@ -270,9 +275,8 @@ impl Opening {
         }
     }
 
-    /// Finds the end of the log; unless reading only, cuts off what is behind it and makes certain
-    /// what is before it.
-    fn recover(&mut self, files: &[(Seal, Arc<dyn File>)]) -> Result<Tail> {
+    /// Finds the end of the log.
+    fn find_tail(&self, files: &[(Seal, Arc<dyn File>)]) -> Result<Tail> {
         let nothing = || Error::corrupt(Place::Store, "no segment");
         let certain = self
             .state
@@ -286,23 +290,26 @@ impl Opening {
                 torn: None,
             });
         }
-        let mut tail = recovery::find_end(file, *seal, certain)?;
-        if self.options.read_only {
-            return Ok(tail);
-        }
+        recovery::find_end(file, *seal, certain)
+    }
+
+    /// Cuts off what is behind the end of the log, and makes certain what is before it.
+    fn settle(&mut self, active: &Segment, tail: &mut Tail) -> Result<()> {
+        let entry = self.state.segments.last_mut();
+        let Some(entry) = entry.filter(|_| !self.state.clean) else {
+            return Ok(());
+        };
+        let certain = entry.len;
         let (disk, directory) = (&*self.options.disk, &*self.lease.directory);
-        recovery::keep_remains(disk, directory, &**file, *seal, &mut tail)?;
-        recovery::make_certain(&**file, certain, tail.end)?;
+        recovery::keep_remains(disk, directory, &*active.file, active.seal, tail)?;
+        recovery::make_certain(&*active.file, certain, tail.end)?;
         if tail.end == certain {
-            return Ok(tail);
+            return Ok(());
         }
-        if let Some(active) = self.state.segments.last_mut() {
-            active.len = tail.end;
-        }
+        entry.len = tail.end;
         self.state.sequence += 1;
         self.state.write_beside(disk, directory)?;
-        StateFile::switch(disk, directory)?;
-        Ok(tail)
+        StateFile::switch(disk, directory)
     }
 
     fn segments(

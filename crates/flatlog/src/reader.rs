@@ -48,12 +48,15 @@ impl<'a> Source<'a> {
             // The whole record, while its beginning is compared.
             segment.prefetch(place);
             if let Slice::Lent(bytes) = segment.record(place)? {
-                let value = record::value_of(bytes, place.header_len() as usize, key);
+                let value = record::value_of(bytes, place.header_len() as usize, space, key);
+                if value.is_none() && index.get(key).is_some() {
+                    return Err(segment.damaged(place.offset, "the record of another key"));
+                }
                 return Ok(value.map(Slice::Lent));
             }
         }
         match index.get(key) {
-            Some(item) => self.value(&item, key.len()).map(Some),
+            Some(item) => self.value(&item, space, key).map(Some),
             None => Ok(None),
         }
     }
@@ -63,16 +66,16 @@ impl<'a> Source<'a> {
         self.root.space(space)?.get(key)
     }
 
-    /// The value that an entry leads to.
+    /// The value that the entry of `key` leads to.
     #[inline]
-    pub(crate) fn value(&self, item: &Item, key_len: usize) -> Result<Slice<'a>> {
+    pub(crate) fn value(&self, item: &Item, space: SpaceId, key: &[u8]) -> Result<Slice<'a>> {
         let place = item.place;
         if !place.segment().is_unwritten() {
             return self
                 .root
                 .segments
                 .get(place.segment())?
-                .value(place, key_len);
+                .value(place, space, key);
         }
         let records = if place.segment() == OWN {
             self.own
@@ -81,7 +84,7 @@ impl<'a> Source<'a> {
             let batch = self.unwritten.get(number as usize);
             batch.map(|batch| batch.body.as_slice()).unwrap_or_default()
         };
-        let start = place.offset as usize + place.header_len() as usize + key_len;
+        let start = place.offset as usize + place.header_len() as usize + key.len();
         let end = place.offset as usize + place.len as usize;
         let missing = Error::Invalid {
             what: "a record of this transaction is not where it was put",

@@ -42,6 +42,8 @@ pub struct Recovery {
     pub torn: Option<Torn>,
     /// Commits read from the log rather than from a checkpoint.
     pub replayed_commits: u64,
+    /// Values read for the index over values, because no checkpoint told what they hold.
+    pub values_read: u64,
 }
 
 /// Where the log of the active segment ends.

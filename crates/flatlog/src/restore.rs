@@ -197,7 +197,11 @@ fn switch(
         });
     }
     log.begin_at(Arc::clone(&active));
-    log.since_checkpoint = 0;
+    log.since_checkpoint = log.bytes_to_replay();
+    if let Some(waker) = &log.waker {
+        // A checkpoint may be worth it.
+        waker.wake();
+    }
     let mut order: Vec<Arc<Segment>> = built
         .segments
         .into_iter()

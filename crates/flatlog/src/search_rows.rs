@@ -144,7 +144,7 @@ impl<'s> SpaceRows<'s> {
     }
 
     fn value_of(self, row: SnapshotRow<'_>) -> Result<Slice<'s>> {
-        Source::of(self.root).value(&row.0.item(), row.key().len())
+        Source::of(self.root).value(&row.0.item(), self.space, row.key())
     }
 
     fn estimate(self, span: &KeySpan) -> u64 {

@@ -107,7 +107,7 @@ impl StoredValues {
         }
         // A list is read late only as it stands.
         let tokens = match self.unknown.is_empty() {
-            true => SearchIndex::read_lazily(self.bytes),
+            true => SearchIndex::read_late(self.bytes),
             false => SearchIndex::read_without(&self.bytes, &self.unknown),
         };
         let tokens = tokens.map_err(|error| error.to_string())?;

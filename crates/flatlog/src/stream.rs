@@ -1,5 +1,6 @@
 //! The snapshot stream: every live pair of one version, with its commit index.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 
 use kv_api::capability::{Progress, ReportProgress};
@@ -77,7 +78,7 @@ pub(crate) fn write(root: &Root, to: &mut dyn Write, report: ReportProgress<'_>)
         let mut walk = source.walk(id);
         let mut entry = walk.first();
         while let Some((key, item)) = entry {
-            let value = source.value(&item, key.len())?;
+            let value = source.value(&item, id, key)?;
             writer.block.push(PAIR);
             varint::push(&mut writer.block, id.0.into());
             varint::push(&mut writer.block, item.commit_index);
@@ -123,7 +124,8 @@ pub(crate) fn read(
     visit: &mut dyn FnMut(Entry<'_>) -> Result<()>,
 ) -> Result<StreamHeader> {
     let mut reader = BlockReader::new(from, SHAPE)?;
-    let mut header = None;
+    let mut header: Option<StreamHeader> = None;
+    let mut order = Order::default();
     let mut pairs = 0;
     loop {
         let block = reader.next()?;
@@ -133,7 +135,6 @@ pub(crate) fn read(
             let [tag] = take_array::<1>(&mut rest).ok_or_else(malformed)?;
             if tag == END {
                 let count = take(&mut rest).ok_or_else(malformed)?;
-                let header: Option<StreamHeader> = header;
                 let header = header.filter(|header| header.pairs_total == pairs && count == pairs);
                 let header = header.filter(|_| rest.is_empty()).ok_or_else(malformed)?;
                 let done = Progress {
@@ -143,11 +144,15 @@ pub(crate) fn read(
                 };
                 return report(done).then_some(header).ok_or_else(cancelled);
             }
-            if tag == HEADER {
-                header = Some(take_header(&mut rest).ok_or_else(malformed)?);
+            let Some(header) = header else {
+                let first = (tag == HEADER).then(|| take_header(&mut rest)).flatten();
+                header = Some(first.ok_or_else(malformed)?);
                 continue;
-            }
+            };
             let entry = take_entry(tag, &mut rest).ok_or_else(malformed)?;
+            if !order.follows(&entry, &header) {
+                return Err(reader.damaged("an entry that no store has there"));
+            }
             pairs += u64::from(matches!(entry, Entry::Pair { .. }));
             visit(entry)?;
         }
@@ -158,6 +163,50 @@ pub(crate) fn read(
         };
         if !report(progress) {
             return Err(cancelled());
+        }
+    }
+}
+
+/// What a stream told so far, as far as it binds what comes.
+#[derive(Default)]
+struct Order {
+    spaces: BTreeSet<SpaceId>,
+    last_name: Vec<u8>,
+    /// The space and the key of the last pair.
+    last_pair: Option<(SpaceId, Vec<u8>)>,
+}
+
+impl Order {
+    /// Whether `entry` may come next: spaces by name before all pairs, pairs by space and key, in
+    /// spaces that there are, and nothing newer than the whole.
+    fn follows(&mut self, entry: &Entry<'_>, header: &StreamHeader) -> bool {
+        match *entry {
+            Entry::Space {
+                id,
+                name,
+                commit_index,
+            } => {
+                let is_next = self.last_pair.is_none() && self.last_name.as_slice() < name;
+                self.last_name = name.to_vec();
+                let is_known = id < SpaceId(header.next_space) && id != SpaceId::DEFAULT;
+                let is_new = self.spaces.insert(id);
+                is_next && is_known && is_new && commit_index <= header.last_commit_index
+            }
+            Entry::Pair {
+                space,
+                commit_index,
+                key,
+                ..
+            } => {
+                let is_there = space == SpaceId::DEFAULT || self.spaces.contains(&space);
+                let last = &mut self.last_pair;
+                let last = last.get_or_insert_with(|| (SpaceId::DEFAULT, Vec::new()));
+                let is_next = (last.0, last.1.as_slice()) < (space, key);
+                last.0 = space;
+                last.1.clear();
+                last.1.extend_from_slice(key);
+                is_next && is_there && commit_index <= header.last_commit_index
+            }
         }
     }
 }

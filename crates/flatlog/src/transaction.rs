@@ -315,8 +315,7 @@ impl Reader for Transaction {
     }
 
     fn cursor(&self, space: Space) -> Result<Cursor<'_>> {
-        let source = self.source()?;
-        Ok(Cursor::new(source, source.walk(self.id_of(space)?)))
+        Ok(Cursor::new(self.source()?, self.id_of(space)?))
     }
 }
 

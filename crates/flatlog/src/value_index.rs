@@ -34,6 +34,22 @@ pub(crate) struct ValueWatcher {
     eras: VecDeque<(Weak<Era>, Vec<KeyId>)>,
     free: Vec<KeyId>,
     last: KeyId,
+    /// What was read for the index so far.
+    pub(crate) read: ValuesRead,
+}
+
+/// How many values were read, and their bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ValuesRead {
+    pub(crate) values: u64,
+    pub(crate) bytes: u64,
+}
+
+impl ValuesRead {
+    fn add(&mut self, value: &[u8]) {
+        self.values += 1;
+        self.bytes += value.len() as u64;
+    }
 }
 
 impl ValueWatcher {
@@ -46,6 +62,7 @@ impl ValueWatcher {
             eras: VecDeque::new(),
             free: Vec::new(),
             last: KeyId(0),
+            read: ValuesRead::default(),
         }
     }
 
@@ -57,7 +74,7 @@ impl ValueWatcher {
             Some(known) => (known.tokens, Some(known.unknown)),
             None => (SearchIndex::default(), None),
         };
-        let watcher = ValueWatcher {
+        let mut watcher = ValueWatcher {
             index: Arc::new(ValueIndex {
                 tokens,
                 keys: KeyDirectory::of(keys),
@@ -79,14 +96,18 @@ impl ValueWatcher {
     }
 
     /// Reads the values of the rows of a space that are `unknown`; of all without that.
-    fn learn(&self, at: &Happening<'_>, index: &SpaceIndex, unknown: Option<&RoaringBitmap>) {
+    fn learn(&mut self, at: &Happening<'_>, index: &SpaceIndex, unknown: Option<&RoaringBitmap>) {
         let mut walk = Walk::new(Some(index));
         let mut entry = walk.first();
         while let Some((key, item)) = entry {
             let id = item.key_id;
             if unknown.is_none_or(|unknown| unknown.contains(id.0)) {
                 let value = value(at, key, &item);
-                self.give_up(value.map(|value| self.put_values(id, at, None, &value)));
+                let put = value.map(|value| {
+                    self.read.add(&value);
+                    self.put_values(id, at, None, &value);
+                });
+                self.give_up(put);
             }
             entry = walk.next();
         }
@@ -131,7 +152,7 @@ impl ValueWatcher {
 fn value<'a>(at: &Happening<'a>, key: &[u8], item: &Item) -> Result<Slice<'a>> {
     at.segments
         .get(item.place.segment())?
-        .value(item.place, key.len())
+        .value(item.place, at.space, key)
 }
 
 impl Watcher for ValueWatcher {
@@ -149,6 +170,7 @@ impl Watcher for ValueWatcher {
             .transpose()
             .and_then(|old| {
                 let new = value(at, key, new)?;
+                self.read.add(&new);
                 self.put_values(id, at, old.as_deref(), &new);
                 Ok(())
             });

@@ -141,9 +141,14 @@ pub(crate) fn is_sound(bytes: &[u8], salt: u32) -> bool {
     }
 }
 
-/// The value in a record, if the record is of this key.
+/// The value in a record, if the record says what this key of this space has.
 #[inline]
-pub(crate) fn value_of<'a>(bytes: &'a [u8], header_len: usize, key: &[u8]) -> Option<&'a [u8]> {
+pub(crate) fn value_of<'a>(
+    bytes: &'a [u8],
+    header_len: usize,
+    space: SpaceId,
+    key: &[u8],
+) -> Option<&'a [u8]> {
     let (found, value) = bytes.get(header_len..)?.split_at_checked(key.len())?;
     if found != key {
         return None;
@@ -151,12 +156,16 @@ pub(crate) fn value_of<'a>(bytes: &'a [u8], header_len: usize, key: &[u8]) -> Op
     // The record's key may go on: the length before it tells.
     let mut rest = bytes.get(SUM_BYTES + 1..header_len)?;
     let code = *bytes.get(SUM_BYTES)?;
-    for flag in [HAS_SPACE, HAS_INDEX] {
-        if code & flag != 0 {
-            varint::take(&mut rest)?;
-        }
+    let own_space = match code & HAS_SPACE {
+        0 => SpaceId::DEFAULT,
+        _ => SpaceId(varint::take_u32(&mut rest)?),
+    };
+    if code & HAS_INDEX != 0 {
+        varint::take(&mut rest)?;
     }
-    (varint::take(&mut rest)? == key.len() as u64).then_some(value)
+    let is_put = code & !(HAS_SPACE | HAS_INDEX) == Kind::Put as u8;
+    let is_own = is_put && own_space == space && varint::take(&mut rest)? == key.len() as u64;
+    is_own.then_some(value)
 }
 
 fn parse(bytes: &[u8]) -> Option<Record<'_>> {

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use disk::{File, View, read_exact_at};
 use kv_api::{Bytes, Error, Place as Where, Result};
 
-use crate::ids::SegmentId;
+use crate::ids::{SegmentId, SpaceId};
 use crate::log::cache::Cache;
 use crate::log::frame::Seal;
 use crate::log::{mapped, record};
@@ -199,22 +199,37 @@ impl Segment {
         )
     }
 
-    /// The value of the record at `place`, whose key is `key_len` bytes long. The first time a
-    /// record is read it is compared with its sum.
+    /// The value that `key` of this space has in the record at `place`. The first time a record is
+    /// read it is compared with its sum.
     #[inline]
-    pub(crate) fn value(&self, place: Place, key_len: usize) -> Result<Slice<'_>> {
-        let skipped = place.header_len() as usize + key_len;
-        let whole = self.record(place)?;
-        match whole {
-            Slice::Lent(bytes) => bytes.get(skipped..).map(Slice::Lent),
-            Slice::Owned(bytes) => {
-                (skipped <= bytes.len()).then(|| Slice::Owned(bytes.slice(skipped..)))
-            }
+    pub(crate) fn value(&self, place: Place, space: SpaceId, key: &[u8]) -> Result<Slice<'_>> {
+        let header_len = place.header_len() as usize;
+        match self.record(place)? {
+            Slice::Lent(bytes) => record::value_of(bytes, header_len, space, key).map(Slice::Lent),
+            Slice::Owned(bytes) => record::value_of(&bytes, header_len, space, key)
+                .map(|value| Slice::Owned(bytes.slice(bytes.len() - value.len()..))),
         }
-        .ok_or_else(|| self.damaged(place.offset, "a record shorter than its key"))
+        .ok_or_else(|| self.damaged(place.offset, "the record of another key"))
     }
 
-    /// The whole record at `place`, compared with its sum.
+    /// What [`value`](Segment::value) lent before.
+    pub(crate) fn again(&self, place: Place, key_len: usize) -> Option<&[u8]> {
+        let end = u64::from(place.offset) + u64::from(place.len);
+        let whole = match &self.source {
+            Source::Mapped(view) if end <= self.readable().into() => {
+                let bytes = view.bytes(place.offset.into(), place.len as usize);
+                Slice::Lent(bytes.ok()?)
+            }
+            _ => self.stranded_record(place).ok()?,
+        };
+        match whole {
+            Slice::Lent(bytes) => bytes.get(place.header_len() as usize + key_len..),
+            Slice::Owned(_) => None,
+        }
+    }
+
+    /// The whole record at `place`, compared with its sum. Whose it is is for the caller to
+    /// see.
     #[inline]
     pub(crate) fn record(&self, place: Place) -> Result<Slice<'_>> {
         let end = u64::from(place.offset) + u64::from(place.len);

@@ -22,7 +22,7 @@ use crate::log::frame::{HEAD_BYTES, Head};
 use crate::log::new_segment::{LogRules, create_segment};
 use crate::log::segment::{SEGMENT_HEADER_BYTES, Segment};
 use crate::log::watcher::Watcher;
-use crate::state_file::StateFile;
+use crate::state_file::{SegmentEntry, StateFile};
 use crate::waker::Waker;
 
 /// Bytes of commits that are kept back from the file, at most.
@@ -54,7 +54,7 @@ pub(crate) struct Log {
     pub(crate) next_segment: Arc<AtomicU32>,
     /// The first id that no space has had.
     pub(crate) next_space: u32,
-    /// Bytes added since the last checkpoint.
+    /// Bytes that an opening would go through one by one for want of a newer checkpoint.
     pub(crate) since_checkpoint: u64,
     /// Woken when a segment was ended.
     pub(crate) waker: Option<Waker>,
@@ -74,6 +74,15 @@ impl Log {
             at: self.end,
             head_sum: self.head_sum,
         }
+    }
+
+    /// Bytes that the next opening would go through one by one, without a checkpoint: what stands
+    /// in order costs little more than a checkpoint, but an index over values reads all of them.
+    pub(crate) fn bytes_to_replay(&self) -> u64 {
+        let one_by_one = |entry: &&SegmentEntry| self.watcher.is_some() || !entry.sorted;
+        let sealed = self.state.segments.iter().filter(one_by_one);
+        let sealed: u64 = sealed.map(|entry| u64::from(entry.len)).sum();
+        sealed.max(self.end.into()) - u64::from(SEGMENT_HEADER_BYTES)
     }
 
     /// Whether something was committed that is not durable.

@@ -145,9 +145,10 @@ impl SearchIndex {
         Ok(SearchIndex::with_parts(dictionary, known, ids_end))
     }
 
-    /// The same, but for what the lists say: that is read when somebody asks. What is wrong in
-    /// them although the sum fits is read as less than was written.
-    pub(crate) fn read_lazily(bytes: Vec<u8>) -> Result<SearchIndex, DamagedIndex> {
+    /// The same as [`read_from`](SearchIndex::read_from), but for what the lists say: that is read
+    /// when somebody asks. What is wrong in them although the sum fits is read as less than was
+    /// written.
+    pub fn read_late(bytes: Vec<u8>) -> Result<SearchIndex, DamagedIndex> {
         let mut input = Input::open(&bytes)?;
         let mut found = Vec::new();
         while let Some(token) = input.token()? {

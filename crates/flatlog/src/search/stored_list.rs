@@ -143,7 +143,7 @@ mod tests {
         }
         let bytes = bytes_of(&index);
         let (late, once) = (
-            SearchIndex::read_lazily(bytes.clone()).unwrap(),
+            SearchIndex::read_late(bytes.clone()).unwrap(),
             SearchIndex::read_from(&bytes).unwrap(),
         );
         assert!(bytes_of(&late) == bytes);

@@ -280,7 +280,7 @@ fn figures_of_memory() {
             let each = statistics.memory_bytes_per_key();
             let keys = statistics.keys;
             println!("figure memory when={when} keys={keys} bytes_per_key={each:.1}");
-            assert!(each <= 60.0, "{each} bytes for each key");
+            assert!(each <= 48.0, "{each} bytes for each key");
         };
         told("loaded");
         let snapshot = db.snapshot().unwrap();

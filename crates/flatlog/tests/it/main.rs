@@ -10,12 +10,16 @@
     reason = "tests"
 )]
 
+mod checkpoints;
 mod conformance;
 mod crash;
 mod damage;
+mod damage_bits;
 mod figures;
+mod forged;
 mod group;
 mod query;
 mod raft;
 mod space_given_back;
+mod streams;
 mod support;

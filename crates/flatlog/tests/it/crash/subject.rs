@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crash_kit::{CrashDisk, Direction, Model, Scan, Step, Subject};
 use disk::Disk;
+use flatlog::query::Limits;
 use flatlog::{Db, Options, Snapshot};
 use kv_api::capability::Check;
 use kv_api::{Durability, Error, ErrorKind, Reader, Result};
@@ -20,6 +21,7 @@ pub struct Profile {
     pub segment_bytes: u32,
     pub prewrite_bytes: u32,
     pub reads: bool,
+    pub value_index: bool,
     pub steps: usize,
     pub mix: Mix,
 }
@@ -30,6 +32,7 @@ impl Profile {
         segment_bytes: 4096,
         prewrite_bytes: 1024,
         reads: false,
+        value_index: false,
         steps: 16,
         mix: Mix {
             deferred: 15,
@@ -41,7 +44,7 @@ impl Profile {
 }
 
 /// Every way that is explored.
-pub const PROFILES: [Profile; 6] = [
+pub const PROFILES: [Profile; 7] = [
     Profile::PLAIN,
     Profile {
         name: "nothing written ahead",
@@ -77,6 +80,15 @@ pub const PROFILES: [Profile; 6] = [
         },
         ..Profile::PLAIN
     },
+    Profile {
+        name: "with an index over values",
+        value_index: true,
+        mix: Mix {
+            other_deeds: 40,
+            ..Profile::PLAIN.mix
+        },
+        ..Profile::PLAIN
+    },
 ];
 
 /// The engine, used one way.
@@ -99,6 +111,7 @@ impl Flat {
             .prewrite_bytes(self.0.prewrite_bytes)
             .read_without_mapping(self.0.reads)
             .cache_bytes(2_000)
+            .value_index(self.0.value_index)
             .background(false)
             .dead_percent(30)
             .checkpoint_bytes(6_000)
@@ -149,6 +162,25 @@ impl Flat {
             None => store.db.snapshot(),
         }
     }
+}
+
+/// Questions that an index over values has an answer for.
+const QUERIES: [&str; 4] = [
+    "value like 'a'",
+    "value like '*e*'",
+    "not value like '*t*' and CommitIndex > 2",
+    "value like '* *' or value like 'depth'",
+];
+
+/// The answer, by the index over values where that many rows are asked.
+fn rows(snapshot: &Snapshot, query: &str, index_rows_min: u64) -> Result<Vec<(Vec<u8>, u64)>> {
+    let limits = Limits {
+        index_rows_min,
+        ..Limits::default()
+    };
+    let rows = snapshot.query_within(query, &limits)?;
+    rows.map(|row| row.map(|row| (row.key().to_vec(), row.commit_index())))
+        .collect()
 }
 
 /// A stream of a store that holds just these pairs.
@@ -249,6 +281,17 @@ impl Subject for Flat {
 
     fn check(&self, store: &Opened) -> Result<Vec<String>> {
         let mut findings = Vec::new();
+        if self.0.value_index {
+            for query in QUERIES {
+                let snapshot = self.view(store)?;
+                let with = rows(&snapshot, query, 0)?;
+                let without = rows(&snapshot, query, u64::MAX)?;
+                if with != without {
+                    let what = format!("{query}: {} rows, not {}", with.len(), without.len());
+                    findings.push(what);
+                }
+            }
+        }
         if store.last.is_none() {
             store.db.check(&mut |finding| {
                 findings.push(format!("{}: {}", finding.place, finding.what));
