@@ -5,7 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use kv_api::{Error, ErrorKind};
+use kv_api::{Error, ErrorKind, Place};
+use strata::flat::query::QueryError;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
@@ -35,6 +36,32 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
         Failure::Stream(error)
     }
+}
+
+/// Whether a file or a directory was to be opened that is not there.
+fn is_missing(error: &Error) -> bool {
+    match error {
+        Error::Io { doing, source } => {
+            doing.starts_with("opening") && source.kind() == io::ErrorKind::NotFound
+        }
+        _ => false,
+    }
+}
+
+/// Whether a snapshot is damaged, rather than a store.
+fn is_of_stream(error: &Error) -> bool {
+    match error {
+        Error::Corrupt {
+            place: Place::Offset { file, .. },
+            ..
+        } => file == "snapshot stream",
+        _ => false,
+    }
+}
+
+fn is_out_of_time(error: &Error) -> bool {
+    let query = error.downcast_ref::<QueryError>();
+    matches!(query, Some(QueryError::OutOfTime { .. }))
 }
 
 impl Failure {
@@ -69,6 +96,15 @@ impl Failure {
             Failure::Findings(_) => {
                 Some("restore a backup, or save what can be read with `strata export`")
             }
+            Failure::At(_, error) if is_missing(error) => {
+                Some("nothing has that name; `strata put STORE / KEY VALUE --create` makes a store")
+            }
+            Failure::At(_, error) if is_of_stream(error) => Some(
+                "this is no whole snapshot: write it again with `strata snapshot`; the store is as it was",
+            ),
+            Failure::At(_, error) if error.kind() == ErrorKind::Exists => {
+                Some("nothing is written over: name one that is not there")
+            }
             Failure::At(_, error) if error.kind() == ErrorKind::Corrupt => {
                 Some("if it was a store, restore a backup: it cannot be opened any more")
             }
@@ -79,6 +115,9 @@ impl Failure {
                 ErrorKind::Locked => Some("wait longer with --timeout, for example --timeout 30s"),
                 ErrorKind::AlreadyApplied => Some("what it stands for is in the store already"),
                 ErrorKind::NotFound => Some("`strata inspect` shows the buckets there are"),
+                ErrorKind::Other if is_out_of_time(error) => {
+                    Some("ask about fewer keys (key like \"…*\" AND …), or with --value-index")
+                }
                 _ => None,
             },
             _ => None,
@@ -90,6 +129,12 @@ impl Failure {
         let what = match &self {
             // Whoever read the output has seen enough: `strata keys my.db | head`.
             Failure::Stream(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                return ExitCode::SUCCESS;
+            }
+            // The same where the engine wrote: `strata snapshot my-state - | head -c 100`.
+            Failure::Store(Error::Io { source, .. })
+                if source.kind() == io::ErrorKind::BrokenPipe =>
+            {
                 return ExitCode::SUCCESS;
             }
             Failure::Stream(error) => error.to_string(),

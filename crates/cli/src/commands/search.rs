@@ -49,15 +49,26 @@ fn search(snapshot: &AnySnapshot) -> Outcome<&dyn Search> {
     })?)
 }
 
-/// A text that is no query is wrong usage.
-fn refused(error: Error) -> Failure {
-    match error.downcast_ref::<QueryError>() {
-        Some(wrong) if !matches!(wrong, QueryError::OutOfTime { .. }) => {
-            Failure::Usage(wrong.to_string())
-        }
-        _ => Failure::Store(error),
+/// A text that is no query is wrong usage: the place is shown, and what a query looks like.
+fn refused(error: Error, query: &str) -> Failure {
+    let wrong = match error.downcast_ref::<QueryError>() {
+        Some(wrong) if !matches!(wrong, QueryError::OutOfTime { .. }) => wrong,
+        _ => return Failure::Store(error),
+    };
+    let mut told = wrong.to_string();
+    if let QueryError::Syntax { position, .. } = wrong
+        && query.chars().count() <= QUERY_CHARACTERS_MAX
+    {
+        let before = query.get(..*position).unwrap_or_default().chars().count();
+        let query = query.replace(char::is_control, " ");
+        told += &format!("\n    {query}\n    {:before$}^", "");
     }
+    told += "\n  a query is like: key like \"log:*\" AND value like \"error\" LIMIT 10";
+    Failure::Usage(told)
 }
+
+/// A longer query is not shown again: its place would be lines away.
+const QUERY_CHARACTERS_MAX: usize = 100;
 
 pub fn query(args: &SearchArgs, context: &Context, out: &mut Output) -> Outcome {
     let snapshot = args.snapshot(context)?;
@@ -74,7 +85,7 @@ pub fn query(args: &SearchArgs, context: &Context, out: &mut Output) -> Outcome 
     };
     let searched = search(&snapshot)?.search(args.space(), &args.query, &mut print);
     printed?;
-    searched.map_err(refused)
+    searched.map_err(|error| refused(error, &args.query))
 }
 
 fn line(found: &FoundPair<'_>) -> String {
@@ -90,7 +101,7 @@ fn object(found: &FoundPair<'_>) -> serde_json::Value {
 pub fn explain(args: &SearchArgs, context: &Context, out: &mut Output) -> Outcome {
     let snapshot = args.snapshot(context)?;
     let plan = search(&snapshot)?.explain_search(args.space(), &args.query);
-    let plan = plan.map_err(refused)?;
+    let plan = plan.map_err(|error| refused(error, &args.query))?;
     // A plan shows parts of keys and of the query.
     let safe = |line: &str| line.replace(char::is_control, "\u{fffd}");
     let lines: Vec<_> = plan.plan.lines().map(safe).collect();

@@ -11,6 +11,7 @@
 mod changing;
 mod copying;
 mod failing;
+mod guiding;
 mod indexed;
 mod levelled;
 mod reading;
