@@ -307,3 +307,35 @@ fn a_check_finds_a_checkpoint_that_leads_to_older_records_or_tells_another_index
     entries[1].numbers[5] -= 1;
     assert!(findings(&entries) > 0, "an earlier index");
 }
+
+#[test]
+fn a_place_outside_of_the_log_is_refused_at_opening() {
+    let (_directory, path) = fresh();
+    store(&path);
+    let file = path.join("index-000001.checkpoint");
+    let sound = Checkpoint::read(&file);
+    let log_bytes = std::fs::read(path.join("values-000001.data"))
+        .unwrap()
+        .len() as u64;
+    let (segment, offset, len) = (1, 2, 4);
+    for (at, entry) in sound.entries.iter().enumerate() {
+        let end = log_bytes - entry.numbers[len];
+        for (field, number, refused) in [
+            (segment, 0, true),
+            (segment, 2, true),
+            (segment, u64::from(u32::MAX), true),
+            (offset, end, false),
+            (offset, end + 1, true),
+            (offset, u64::from(u32::MAX), true),
+            (len, log_bytes, true),
+        ] {
+            let mut entries = sound.entries.clone();
+            entries[at].numbers[field] = number;
+            std::fs::write(&file, sound.with(&entries)).unwrap();
+            let opened = Options::new().read_only(true).open(&path);
+            let kind = opened.as_ref().err().map(flatlog::Error::kind);
+            let expected = refused.then_some(ErrorKind::Corrupt);
+            assert_eq!(kind, expected, "entry {at}, field {field}: {number}");
+        }
+    }
+}

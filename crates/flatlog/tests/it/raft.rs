@@ -126,3 +126,39 @@ fn the_last_index_outlives_all_records_of_its_commit() {
     let error = db.begin_at(70).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyApplied);
 }
+
+#[test]
+fn the_last_index_of_a_restored_stream_is_the_stores_own_also_after_a_restart() {
+    let (_directory, path) = fresh();
+    let open = |name: &str| {
+        let options = Options::new().background(false);
+        options.open(path.with_file_name(name)).unwrap()
+    };
+    let put_at = |db: &Db, index: u64, key: &str| {
+        let mut tx = db.begin_at(index).unwrap();
+        tx.put(key, "1").unwrap();
+        tx.commit().unwrap();
+    };
+    let source = open("source");
+    put_at(&source, 40, "a");
+    // No pair has this index.
+    source.begin_at(70).unwrap().commit().unwrap();
+    let mut stream = Vec::new();
+    source.snapshot_to(&mut stream, |_| true).unwrap();
+    for (name, before) in [("behind", 5), ("ahead", 900)] {
+        let db = open(name);
+        put_at(&db, before, "b");
+        db.restore(&mut stream.as_slice(), |_| true).unwrap();
+        assert_eq!(db.last_commit_index().unwrap(), 70, "{name}");
+        let error = db.begin_at(70).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyApplied, "{name}");
+        drop(db);
+        let db = open(name);
+        assert_eq!(db.last_commit_index().unwrap(), 70, "{name}");
+        put_at(&db, 71, "c");
+        drop(db);
+        let db = open(name);
+        assert_eq!(pairs(&db).len(), 2, "{name}");
+        assert_eq!(db.last_commit_index().unwrap(), 71, "{name}");
+    }
+}
