@@ -184,7 +184,7 @@ pub(crate) fn read(
     let mut loading = Loading::new(root, number, watcher.is_some());
     let visit = &mut |op: Op, place, key: &[u8]| loading.entry(&op, place, key);
     let (covered, last) = read_entries(&named, visit, kept)?;
-    let keys = loading.finish()?;
+    let keys = loading.finish(covered)?;
     if let Some(watcher) = watcher {
         let known = values.read(keys.len());
         let known = known.map_err(|what| checkpoint_damaged(number, &what))?;

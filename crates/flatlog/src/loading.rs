@@ -8,6 +8,7 @@ use crate::apply::load_space;
 use crate::ids::{KeyId, SpaceId};
 use crate::index::{Item, SortedIndex};
 use crate::log::batch::Op;
+use crate::log::covered::Covered;
 use crate::log::record::Kind;
 use crate::log::segment::Segment;
 use crate::log::table::SegmentTable;
@@ -78,6 +79,14 @@ impl<'a> Loading<'a> {
             self.finish_space()?;
             self.space = op.space;
         }
+        let claimed = self
+            .segment
+            .as_ref()
+            .map(|(segment, _)| segment.proven.claim(place));
+        if claimed != Some(true) {
+            let what = "two of its entries name one record";
+            return Err(checkpoint_damaged(self.number, what));
+        }
         let item = Item {
             place,
             commit_index: op.commit_index,
@@ -93,10 +102,25 @@ impl<'a> Loading<'a> {
         }
     }
 
-    /// That was all. Answers the keys by their ids.
-    pub(crate) fn finish(mut self) -> Result<KeyRuns> {
+    /// That was all, and it covers the log up to `covered`. Answers the keys by their ids.
+    pub(crate) fn finish(mut self, covered: Covered) -> Result<KeyRuns> {
         self.count();
         self.finish_space()?;
+        let (mut is_covered, mut is_behind) = (true, false);
+        for segment in self.segments.order() {
+            let from = match (is_covered, segment.id() == covered.segment) {
+                (_, true) => covered.at,
+                (true, false) => u32::MAX,
+                (false, false) => 0,
+            };
+            is_covered &= segment.id() != covered.segment;
+            is_behind |= segment.proven.forget_claims(from);
+        }
+        if is_behind {
+            // Replay comes to these records too, and may give them to other keys.
+            let what = "it names a record behind what it covers";
+            return Err(checkpoint_damaged(self.number, what));
+        }
         Ok(self.runs.unwrap_or_default())
     }
 

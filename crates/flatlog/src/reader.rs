@@ -47,13 +47,15 @@ impl<'a> Source<'a> {
             let segment = self.root.segments.get(place.segment())?;
             // The whole record, while its beginning is compared.
             segment.prefetch(place);
-            if let Slice::Lent(bytes) = segment.record(place)? {
+            if let Some(bytes) = segment.known(place) {
                 let value = record::value_of(bytes, place.header_len() as usize, space, key);
-                if value.is_none() && index.get(key).is_some() {
-                    return Err(segment.damaged(place.offset, "the record of another key"));
-                }
                 return Ok(value.map(Slice::Lent));
             }
+            let value = segment.first_value(place, space, key)?;
+            if value.is_some() {
+                return Ok(value);
+            }
+            // There is no such key, unless the entry leads to what it should not.
         }
         match index.get(key) {
             Some(item) => self.value(&item, space, key).map(Some),

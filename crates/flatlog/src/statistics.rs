@@ -81,7 +81,7 @@ impl Db {
             };
             statistics.log_bytes += of_segment.bytes;
             statistics.live_bytes += of_segment.live_bytes;
-            statistics.verified_bytes += segment.verified_bytes();
+            statistics.verified_bytes += segment.proven.bytes();
             statistics.segments.push(of_segment);
         }
         if let Some(values) = &root.values {

@@ -7,6 +7,7 @@ pub(crate) mod failed;
 pub(crate) mod frame;
 mod mapped;
 pub(crate) mod new_segment;
+pub(crate) mod proven;
 pub(crate) mod record;
 pub(crate) mod scan;
 pub(crate) mod segment;

@@ -14,6 +14,7 @@ use kv_api::{Bytes, Error, Place as Where, Result};
 use crate::ids::{SegmentId, SpaceId};
 use crate::log::cache::Cache;
 use crate::log::frame::Seal;
+use crate::log::proven::Proven;
 use crate::log::{mapped, record};
 use crate::names;
 use crate::place::Place;
@@ -23,11 +24,6 @@ use crate::state_file::SegmentEntry;
 /// Bytes of the header.
 pub(crate) const SEGMENT_HEADER_BYTES: u32 = 64;
 const MAGIC: [u8; 8] = *b"FlatSeg1";
-
-/// Bytes of log that one bit of the table of verified records stands for. Shorter records have none,
-/// so no two records share a bit: they are compared with their sums every time. A smaller grain
-/// would give them one, and a table that misses the caches for the others.
-const VERIFIED_GRAIN: u32 = 32;
 
 /// Bytes of a record that are fetched ahead, at most: whoever reads a longer one goes through it in
 /// order, which the processor sees by itself.
@@ -65,8 +61,8 @@ pub(crate) struct Segment {
     live_bytes: AtomicU64,
     /// Bytes beside live records that the rewrite that made this segment could not do without.
     kept_bytes: AtomicU64,
-    /// One bit per grain of the file: the record that begins there was compared with its sum.
-    verified: OnceLock<Box<[AtomicU64]>>,
+    /// Which records were compared with their sums and with what leads to them.
+    pub(crate) proven: Proven,
     /// What could not be written although readers may already see it.
     stranded: OnceLock<Box<Stranded>>,
 }
@@ -105,7 +101,7 @@ impl Segment {
             readable: AtomicU64::new(readable.into()),
             live_bytes: AtomicU64::new(0),
             kept_bytes: AtomicU64::new(0),
-            verified: OnceLock::new(),
+            proven: Proven::new(capacity_bytes),
             stranded: OnceLock::new(),
         })
     }
@@ -181,13 +177,6 @@ impl Segment {
         self.kept_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// Memory of the table of verified records.
-    pub(crate) fn verified_bytes(&self) -> u64 {
-        self.verified
-            .get()
-            .map_or(0, |table| table.len() as u64 * 8)
-    }
-
     /// Damage at `offset`, in words.
     pub(crate) fn damaged(&self, offset: u32, what: impl Into<String>) -> Error {
         Error::corrupt(
@@ -200,16 +189,63 @@ impl Segment {
     }
 
     /// The value that `key` of this space has in the record at `place`. The first time a record is
-    /// read it is compared with its sum.
+    /// read it is compared with its sum, and with the space and the key.
     #[inline]
     pub(crate) fn value(&self, place: Place, space: SpaceId, key: &[u8]) -> Result<Slice<'_>> {
-        let header_len = place.header_len() as usize;
-        match self.record(place)? {
-            Slice::Lent(bytes) => record::value_of(bytes, header_len, space, key).map(Slice::Lent),
-            Slice::Owned(bytes) => record::value_of(&bytes, header_len, space, key)
-                .map(|value| Slice::Owned(bytes.slice(bytes.len() - value.len()..))),
+        let value = self
+            .known(place)
+            .and_then(|bytes| bytes.get(place.header_len() as usize + key.len()..));
+        if let Some(value) = value {
+            return Ok(Slice::Lent(value));
         }
-        .ok_or_else(|| self.damaged(place.offset, "the record of another key"))
+        match self.first_value(place, space, key)? {
+            Some(value) => Ok(value),
+            None => Err(self
+                .record(place)
+                .err()
+                .unwrap_or_else(|| self.other(place))),
+        }
+    }
+
+    /// The whole record at `place`, if it was found to be what the entry that leads there says.
+    #[inline]
+    pub(crate) fn known(&self, place: Place) -> Option<&[u8]> {
+        let end = u64::from(place.offset) + u64::from(place.len);
+        let Source::Mapped(view) = &self.source else {
+            return None;
+        };
+        let is_known = self.proven.has(place) && end <= self.readable.load(Ordering::Acquire);
+        match is_known {
+            true => view.bytes(place.offset.into(), place.len as usize).ok(),
+            false => None,
+        }
+    }
+
+    /// The same while the record is not [`known`](Segment::known); `None` if it is of another key.
+    pub(crate) fn first_value(
+        &self,
+        place: Place,
+        space: SpaceId,
+        key: &[u8],
+    ) -> Result<Option<Slice<'_>>> {
+        let header_len = place.header_len() as usize;
+        match self.unproven(place)? {
+            Slice::Lent(bytes) => {
+                let Some(value) = record::value_of(bytes, header_len, space, key) else {
+                    return Ok(None);
+                };
+                if !record::is_sound(bytes, self.salt) {
+                    return Err(self.unsound(place));
+                }
+                self.proven.add(place);
+                Ok(Some(Slice::Lent(value)))
+            }
+            Slice::Owned(bytes) => {
+                let value = record::value_of(&bytes, header_len, space, key);
+                let start = value.map(|value| bytes.len() - value.len());
+                Ok(start.map(|start| Slice::Owned(bytes.slice(start..))))
+            }
+        }
     }
 
     /// What [`value`](Segment::value) lent before.
@@ -230,22 +266,38 @@ impl Segment {
 
     /// The whole record at `place`, compared with its sum. Whose it is is for the caller to
     /// see.
-    #[inline]
     pub(crate) fn record(&self, place: Place) -> Result<Slice<'_>> {
+        let record = self.unproven(place)?;
+        match record::is_sound(&record, self.salt) {
+            true => Ok(record),
+            false => Err(self.unsound(place)),
+        }
+    }
+
+    /// The bytes at `place`; what is lent was not compared with its sum.
+    #[inline]
+    fn unproven(&self, place: Place) -> Result<Slice<'_>> {
         let end = u64::from(place.offset) + u64::from(place.len);
         if end > self.readable.load(Ordering::Acquire) {
             return self.stranded_record(place);
         }
         match &self.source {
-            Source::Mapped(view) => {
-                let bytes = view
-                    .bytes(place.offset.into(), place.len as usize)
-                    .map_err(|error| Error::io("reading a segment's mapping", error))?;
-                self.verify(place, bytes)?;
-                Ok(Slice::Lent(bytes))
-            }
+            Source::Mapped(view) => view
+                .bytes(place.offset.into(), place.len as usize)
+                .map(Slice::Lent)
+                .map_err(|error| Error::io("reading a segment's mapping", error)),
             Source::Read(cache) => self.cached(cache, place).map(Slice::Owned),
         }
+    }
+
+    #[cold]
+    fn unsound(&self, place: Place) -> Error {
+        self.damaged(place.offset, "a record does not match its sum")
+    }
+
+    #[cold]
+    fn other(&self, place: Place) -> Error {
+        self.damaged(place.offset, "the record of another key")
     }
 
     /// Says that the record at `place` will be read in a moment.
@@ -256,11 +308,7 @@ impl Segment {
                 place.offset.into(),
                 place.len.min(PREFETCH_BYTES_MAX) as usize,
             );
-            if let Some(table) = self.verified.get() {
-                let word = table.get((place.offset / VERIFIED_GRAIN / 64) as usize);
-                // Loaded for nothing but to be in a cache; nothing waits for it.
-                std::hint::black_box(word.map(|word| word.load(Ordering::Relaxed)));
-            }
+            self.proven.prefetch(place);
         }
     }
 
@@ -273,7 +321,7 @@ impl Segment {
         read_exact_at(&*self.file, &mut bytes, place.offset.into())
             .map_err(|error| Error::io("reading a segment", error))?;
         if !record::is_sound(&bytes, self.salt) {
-            return Err(self.damaged(place.offset, "a record does not match its sum"));
+            return Err(self.unsound(place));
         }
         let bytes = Bytes::from(bytes);
         cache.put(name, bytes.clone());
@@ -292,29 +340,6 @@ impl Segment {
         found
             .map(Slice::Lent)
             .ok_or_else(|| self.damaged(place.offset, "a record behind the end of its segment"))
-    }
-
-    #[inline]
-    fn verify(&self, place: Place, bytes: &[u8]) -> Result<()> {
-        let table = self.verified.get_or_init(|| {
-            let bits = self.capacity_bytes / VERIFIED_GRAIN + 1;
-            (0..bits / 64 + 1).map(|_| AtomicU64::new(0)).collect()
-        });
-        let grain = place.offset / VERIFIED_GRAIN;
-        let Some(word) = table.get((grain / 64) as usize) else {
-            return Err(self.damaged(place.offset, "a record behind the end of its segment"));
-        };
-        let bit = u64::from(place.len >= VERIFIED_GRAIN) << (grain % 64);
-        if word.load(Ordering::Relaxed) & bit != 0 {
-            return Ok(());
-        }
-        if !record::is_sound(bytes, self.salt) {
-            return Err(self.damaged(place.offset, "a record does not match its sum"));
-        }
-        if bit != 0 {
-            word.fetch_or(bit, Ordering::Relaxed);
-        }
-        Ok(())
     }
 }
 

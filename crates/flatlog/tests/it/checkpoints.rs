@@ -1,7 +1,10 @@
 //! What is loaded from checkpoints, and when they are written.
 
+use crash_kit::{CrashDisk, Survivors};
 use flatlog::{Db, Options};
+use kv_api::Durability;
 
+use crate::group::slow_disk::SlowDisk;
 use crate::support::{assert_sound, fresh, pairs};
 
 fn open(path: &std::path::Path, value_index: bool) -> Db {
@@ -146,4 +149,45 @@ fn the_checkpoint_of_another_store_or_of_another_time_is_refused() {
     }
     std::fs::write(&named, sound).unwrap();
     assert_eq!(pairs(&Db::open(&one).unwrap()).len(), 9);
+}
+
+#[test]
+fn a_checkpoint_does_not_tell_of_values_that_a_power_cut_took() {
+    let under = CrashDisk::new();
+    let open = |disk: std::sync::Arc<dyn disk::Disk>| {
+        let options = Options::new().disk(disk).store_id([5; 16]);
+        let options = options.read_without_mapping(true).background(false);
+        options.value_index(true).open("/store").unwrap()
+    };
+    let disk = SlowDisk::new(under.as_dyn());
+    let db = open(std::sync::Arc::new(disk.clone()));
+    db.update(|tx| (0..9_u8).try_for_each(|key| tx.put([key], "durable word")))
+        .unwrap();
+    let writer = db.clone();
+    // Between the version that is written down and the index over its values.
+    disk.before_opening("index-", move || {
+        let mut tx = writer.begin().unwrap();
+        tx.put([3], "lost word").unwrap();
+        tx.delete([4]).unwrap();
+        tx.commit_with(Durability::Buffered).unwrap();
+    });
+    db.checkpoint().unwrap();
+    assert_eq!(db.last_commit_index().unwrap(), 2);
+    let after = open(under.after_crash(Survivors::Synced).as_dyn());
+    assert_eq!(after.recovery().replayed_commits, 0);
+    assert_eq!(after.recovery().values_read, 2, "of which nothing is known");
+    for (query, rows) in [
+        ("value like 'durable'", 9),
+        ("value like 'lost'", 0),
+        ("not value like 'lost'", 9),
+        ("value like '*urabl*'", 9),
+    ] {
+        let snapshot = after.snapshot().unwrap();
+        let limits = flatlog::query::Limits {
+            index_rows_min: 0,
+            ..flatlog::query::Limits::default()
+        };
+        let found = snapshot.query_within(query, &limits).unwrap().count();
+        assert_eq!(found, rows, "{query}");
+    }
 }

@@ -1,10 +1,11 @@
-//! A disk whose log syncs take a while, so that commits gather behind them.
+//! A disk whose log syncs take a while, so that commits gather behind them, and that lets something
+//! happen when a file is opened.
 
 use std::ffi::OsString;
 use std::io::{self, IoSlice};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +17,19 @@ pub struct SlowDisk {
     under: Arc<dyn Disk>,
     /// Calls of `sync_data`.
     syncs: Arc<AtomicU64>,
+    hook: Arc<Mutex<Hook>>,
+}
+
+/// What happens before the next file is opened whose name begins so.
+#[derive(Default)]
+struct Hook(Option<(&'static str, Work)>);
+
+type Work = Box<dyn FnOnce() + Send>;
+
+impl std::fmt::Debug for Hook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hook")
+    }
 }
 
 impl SlowDisk {
@@ -23,7 +37,13 @@ impl SlowDisk {
         SlowDisk {
             under,
             syncs: Arc::default(),
+            hook: Arc::default(),
         }
+    }
+
+    /// Calls `work` once, before a file is opened whose name begins with `name`.
+    pub fn before_opening(&self, name: &'static str, work: impl FnOnce() + Send + 'static) {
+        self.hook.lock().unwrap().0 = Some((name, Box::new(work)));
     }
 
     pub fn syncs(&self) -> u64 {
@@ -33,6 +53,12 @@ impl SlowDisk {
 
 impl Disk for SlowDisk {
     fn open(&self, path: &Path, options: &OpenOptions) -> io::Result<Arc<dyn File>> {
+        let opened = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_it = |(name, _): &mut (&str, _)| opened.starts_with(*name);
+        let due = self.hook.lock().unwrap().0.take_if(is_it);
+        if let Some((_, work)) = due {
+            work();
+        }
         Ok(Arc::new(SlowFile {
             under: self.under.open(path, options)?,
             syncs: Arc::clone(&self.syncs),
