@@ -104,7 +104,7 @@ impl Shared {
     }
 
     /// Writes a group, in the order given.
-    fn commit_group(&self, group: &mut [Box<Commit>]) -> Vec<Result<Sequence>> {
+    pub fn commit_group(&self, group: &mut [Box<Commit>]) -> Vec<Result<Sequence>> {
         let mut core = locked(&self.core);
         Counters::add(&self.counters.groups, 1);
         if let Err(error) = self.rotate_if_full(&mut core) {

@@ -218,14 +218,19 @@ impl Transaction {
         Ok(())
     }
 
-    pub(crate) fn commit_with(mut self, durability: Durability) -> Result<Sequence> {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// What there is to be committed; nothing is left.
+    pub(crate) fn take_commit(&mut self, durability: Durability) -> Commit {
         let mut writes = std::mem::take(&mut self.writes);
         if self.version.is_some() && writes.is_empty() {
             // A version that is to be remembered needs a record to stand in.
             writes.set(&version_key(), Some(&[]), Extra::default());
         }
         let reads = self.reads.take();
-        let commit = Commit {
+        Commit {
             writes,
             reads: if self.shared.options.detects_conflicts {
                 reads
@@ -236,7 +241,11 @@ impl Transaction {
             drops_seen: self.state.drops,
             version: self.version,
             durability,
-        };
+        }
+    }
+
+    pub(crate) fn commit_with(mut self, durability: Durability) -> Result<Sequence> {
+        let commit = self.take_commit(durability);
         self.shared.commit(commit)
     }
 }

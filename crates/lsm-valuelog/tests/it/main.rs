@@ -14,6 +14,7 @@ mod badger;
 mod batches;
 mod bulk;
 mod caches;
+mod callbacks;
 mod checksums;
 mod collection;
 mod compaction;
