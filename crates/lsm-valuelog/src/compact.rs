@@ -7,6 +7,7 @@ use kv_api::Result;
 use crate::counters::Counters;
 use crate::error::locked;
 use crate::id::{FileId, Sequence};
+use crate::late::Late;
 use crate::levels::{Job, job, pick, targets};
 use crate::manifest::edit::{Edit, Part};
 use crate::merge::{Child, Merge};
@@ -167,6 +168,7 @@ impl Shared {
         let mut kept = Kept::default();
         let mut last_key = Vec::new();
         let mut is_first = true;
+        let has_late = version.late != Late::default();
         while let Some(entry) = merge.entry() {
             if is_first || last_key != entry.key {
                 kept = Kept::default();
@@ -174,7 +176,9 @@ impl Shared {
                 last_key.extend_from_slice(entry.key);
                 is_first = false;
             }
-            let is_bottom = || !version.is_below(job.to, entry.key);
+            let is_bottom = || {
+                !version.is_below(job.to, entry.key) && (!has_late || self.is_alone(job, entry.key))
+            };
             match retention.judge(&mut kept, &entry, is_bottom) {
                 Verdict::Keep => output.add(&entry)?,
                 Verdict::Bury => output.bury(&entry)?,
@@ -183,6 +187,22 @@ impl Shared {
             merge.advance()?;
         }
         output.finish()
+    }
+}
+
+impl Shared {
+    /// Whether no place but the tables of `job` may hold a record of `key`. Where versions came
+    /// late, older ones may be above a newer one. What comes later still is newer than whatever
+    /// may be dropped now.
+    fn is_alone(&self, job: &Job, key: &[u8]) -> bool {
+        let state = self.state.load();
+        let is_of_job = |id: FileId| job.tables().any(|table| table.meta.id == id);
+        let mut tables = state.version.tables();
+        let newest = Sequence(u64::MAX);
+        !tables.any(|(_, table)| table.meta.covers(key) && !is_of_job(table.meta.id))
+            && !state
+                .memtables()
+                .any(|memtable| memtable.get(key, newest).is_some())
     }
 }
 

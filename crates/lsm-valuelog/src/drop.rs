@@ -101,12 +101,9 @@ impl Db {
     pub fn drop_all(&self) -> Result<()> {
         self.shared.refuse_closed()?;
         let mut core = locked(&self.shared.core);
-        let everything = StoredRange {
-            start: Vec::new(),
-            end: vec![0xFF; 10],
-        };
+        let everything = vec![StoredRange::everything()];
         self.shared
-            .drop_ranges(&mut core, vec![everything], &Dropped::Everything)?;
+            .drop_ranges(&mut core, everything, &Dropped::Everything)?;
         drop(core);
         self.after_drop();
         Ok(())

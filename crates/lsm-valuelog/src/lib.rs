@@ -50,6 +50,7 @@ mod item_options;
 mod items;
 mod key;
 mod keys;
+mod late;
 mod lease;
 mod levels;
 mod limits;

@@ -56,6 +56,7 @@ pub struct Options {
     pub(crate) compression: [Compression; LEVELS],
     pub(crate) versions_to_keep: usize,
     pub(crate) keeps_history: bool,
+    pub(crate) versions_in_any_order: bool,
     pub(crate) detects_conflicts: bool,
     pub(crate) namespace_offset: Option<usize>,
     pub(crate) external_magic: u16,
@@ -121,6 +122,7 @@ impl Default for Options {
             compression: [Compression::None; LEVELS],
             versions_to_keep: 1,
             keeps_history: false,
+            versions_in_any_order: false,
             detects_conflicts: true,
             namespace_offset: None,
             external_magic: 0,
@@ -292,6 +294,15 @@ impl Options {
     /// [`Db::discard_before`]: crate::Db::discard_before
     pub fn keep_history(mut self, keep: bool) -> Options {
         self.keeps_history = keep;
+        self
+    }
+
+    /// Lets commits whose version the caller chooses have one below that of the newest commit, as
+    /// long as history was not given up to there; only with
+    /// [`keep_history`](Options::keep_history). See [`commit_at`](crate::Transaction::commit_at).
+    /// Default: off.
+    pub fn versions_in_any_order(mut self, any: bool) -> Options {
+        self.versions_in_any_order = any;
         self
     }
 

@@ -339,6 +339,7 @@ pub(crate) fn base_of(version: &Version, logs: LogPlace) -> Edit {
     base.push(Part::Logs(logs));
     base.push(Part::Discarded(version.discarded));
     base.push(Part::Dropped(version.dropped));
+    base.push(Part::Late(version.late));
     base.extend(version.banned.iter().flat_map(|banned| bans(banned)));
     base
 }

@@ -207,13 +207,7 @@ impl Transaction {
 
     /// Notes the version that the commit is to have.
     pub(crate) fn choose_version(&mut self, version: Sequence) -> Result<()> {
-        let last = self.shared.visible();
-        if version <= last {
-            return Err(Error::AlreadyApplied {
-                index: version.0,
-                last: last.0,
-            });
-        }
+        self.shared.admit_version(version, self.shared.visible())?;
         self.version = Some(version);
         Ok(())
     }

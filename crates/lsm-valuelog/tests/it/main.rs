@@ -28,6 +28,7 @@ mod figures;
 mod history;
 mod isolation;
 mod items;
+mod late;
 mod merging;
 mod modes;
 mod numbers;
