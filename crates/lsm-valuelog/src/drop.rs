@@ -15,7 +15,7 @@ use crate::error::locked;
 use crate::id::Sequence;
 use crate::key::{DEFAULT_SPACE, StoredRange, stored};
 use crate::manifest::edit::{Edit, Part};
-use crate::open_logs::{Core, DroppedRanges};
+use crate::open_logs::Core;
 use crate::operands;
 use crate::output::Output;
 use crate::shared::Shared;
@@ -156,14 +156,8 @@ impl Shared {
         let sequence = core.last.next();
         self.install_dropped(&replaced, sequence)?;
         let nth = self.state.load().drops;
-        let settled = self.settled();
-        core.drops.retain(|drop| drop.at >= settled);
-        core.drops.push(DroppedRanges {
-            nth,
-            at: sequence,
-            ranges,
-        });
         core.last = sequence;
+        core.note_unseen(nth, ranges, self.settled());
         core.durable = sequence;
         self.publish(sequence);
         for (_, table) in &replaced.old {

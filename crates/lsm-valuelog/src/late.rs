@@ -19,13 +19,9 @@ use crate::error::locked;
 use crate::id::Sequence;
 use crate::key::{StoredRange, after};
 use crate::manifest::edit::{Edit, Part};
-use crate::open_logs::{Core, DroppedRanges};
+use crate::open_logs::Core;
 use crate::shared::Shared;
 use crate::transaction::discarded;
-
-/// Late commits that transactions under way are compared with key by key; those that began before
-/// more of them meet a conflict if they read anything.
-const COMPARED_MAX: usize = 1_024;
 
 /// What is known of records that came late.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,24 +118,11 @@ impl Shared {
     /// Has transactions under way that read what `commit` changed meet a conflict: its records
     /// are not newer than what they read.
     fn note_late(&self, core: &mut Core, commit: &Commit, nth: u64) {
-        let settled = self.settled();
-        core.drops.retain(|drop| drop.at >= settled);
-        if core.drops.len() >= COMPARED_MAX {
-            // The newest of those given up stands for all of them.
-            core.drops.drain(..COMPARED_MAX / 2);
-            if let Some(oldest) = core.drops.first_mut() {
-                oldest.ranges = vec![StoredRange::everything()];
-            }
-        }
         let changes = commit.writes.sorted();
         let ranges = changes.iter().map(|change| StoredRange {
             start: change.key.to_vec(),
             end: after(change.key.to_vec()),
         });
-        core.drops.push(DroppedRanges {
-            nth,
-            at: core.last,
-            ranges: ranges.collect(),
-        });
+        core.note_unseen(nth, ranges.collect(), self.settled());
     }
 }

@@ -40,6 +40,7 @@ mod error;
 mod estimate;
 mod flatten;
 mod flush;
+mod folding;
 mod histogram;
 mod history;
 mod id;

@@ -7,6 +7,7 @@ use disk::{Disk, OsDisk};
 use zeroize::Zeroizing;
 
 use crate::checksum::ChecksumMode;
+use crate::folding::Operators;
 use crate::table::Compression;
 use crate::version::LEVELS;
 
@@ -57,6 +58,7 @@ pub struct Options {
     pub(crate) versions_to_keep: usize,
     pub(crate) keeps_history: bool,
     pub(crate) versions_in_any_order: bool,
+    pub(crate) operators: Operators,
     pub(crate) detects_conflicts: bool,
     pub(crate) namespace_offset: Option<usize>,
     pub(crate) external_magic: u16,
@@ -123,6 +125,7 @@ impl Default for Options {
             versions_to_keep: 1,
             keeps_history: false,
             versions_in_any_order: false,
+            operators: Operators::default(),
             detects_conflicts: true,
             namespace_offset: None,
             external_magic: 0,
@@ -303,6 +306,41 @@ impl Options {
     /// Default: off.
     pub fn versions_in_any_order(mut self, any: bool) -> Options {
         self.versions_in_any_order = any;
+        self
+    }
+
+    /// Lets compactions fold what a [`MergeOperator`](crate::MergeOperator) has added to keys of the
+    /// default space that begin with `prefix`, instead of carrying each addition on until somebody
+    /// folds it into the value. `merge` is given the older and the newer of two additions, as the
+    /// operators on those keys are, and must be associative and the same at every opening; of
+    /// several prefixes the longest counts. Only additions are folded that nobody reads apart any
+    /// more. A store that keeps all versions of every key, or took late ones, folds nothing.
+    /// Default: none.
+    ///
+    /// ```
+    /// # fn main() -> kv_api::Result<()> {
+    /// # let directory = tempfile::tempdir().expect("a temporary directory");
+    /// use lsm_valuelog::Options;
+    ///
+    /// let joined = |old: &[u8], new: &[u8]| [old, new].concat();
+    /// let db = Options::new()
+    ///     .fold_additions(b"log of ", joined)
+    ///     .open(directory.path().join("store"))?;
+    /// let log = db.merge_operator(b"log of today", joined, None)?;
+    /// for line in [b"one ", b"two "] {
+    ///     log.add(line)?;
+    /// }
+    /// db.flatten()?;
+    /// assert_eq!(log.get()?.as_deref(), Some(&b"one two "[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn fold_additions(
+        mut self,
+        prefix: &[u8],
+        merge: impl Fn(&[u8], &[u8]) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Options {
+        self.operators.add(prefix, Arc::new(merge));
         self
     }
 

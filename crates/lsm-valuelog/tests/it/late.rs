@@ -110,12 +110,19 @@ fn account(db: &Db, about: &str) {
 
 fn run(seed: u64) {
     let disk = Arc::new(MemoryDisk::default());
-    let open = || {
+    // Where level 0 may hold many tables, levels below it are merged down past late versions.
+    let open = |lazy: bool| {
         let options = any_order().read_without_mapping(true);
+        let options = match lazy {
+            true => options
+                .level_zero_tables(50, 60, 80)
+                .base_level_bytes(1 << 10),
+            false => options,
+        };
         options.disk(Arc::<MemoryDisk>::clone(&disk)).open("store")
     };
     let mut rng = Rng::new(seed);
-    let mut db = open().unwrap();
+    let mut db = open(false).unwrap();
     let (mut model, mut mark, mut held) = (Model::default(), 0, Vec::new());
     for step in 0..300_u64 {
         let about = format!("seed {seed}, step {step}");
@@ -145,7 +152,7 @@ fn run(seed: u64) {
                     db.close().unwrap();
                 }
                 drop(db);
-                db = open().unwrap();
+                db = open(rng.percent(70)).unwrap();
             }
             4 => {
                 mark = mark.max(db.newest_version().0 * 3 / 4);

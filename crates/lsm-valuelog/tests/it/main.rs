@@ -25,6 +25,7 @@ mod drops;
 mod encryption;
 mod expiry;
 mod figures;
+mod folding;
 mod history;
 mod isolation;
 mod items;
