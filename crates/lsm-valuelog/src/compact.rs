@@ -9,14 +9,17 @@ use crate::counters::Counters;
 use crate::error::locked;
 use crate::folding::{Folded, Folding};
 use crate::id::{FileId, Sequence};
+use crate::key::DEFAULT_SPACE;
 use crate::late::Late;
 use crate::levels::{Job, job, pick, targets};
 use crate::manifest::edit::{Edit, Part};
 use crate::merge::{Child, Merge};
 use crate::open_logs::Core;
+use crate::operands;
 use crate::output::Output;
 use crate::retention::{Kept, Verdict};
 use crate::shared::Shared;
+use crate::table::meta::TableMeta;
 use crate::table::reader::Table;
 use crate::version::Version;
 
@@ -161,12 +164,19 @@ impl Shared {
             table.meta.tombstones == 0
                 && table.meta.keys == table.meta.entries
                 && table.meta.expires_max == 0
+                && !self.may_fold(&table.meta)
         };
         let compression = |level: usize| self.options.compression.get(level);
         job.bottom.is_empty()
             && job.top.len() == 1
             && job.top.iter().all(is_clean)
             && compression(job.from) == compression(job.to)
+    }
+
+    /// Whether a table may hold additions that an operator folds.
+    fn may_fold(&self, meta: &TableMeta) -> bool {
+        let operands = operands::of_space(DEFAULT_SPACE);
+        !self.options.operators.is_empty() && meta.overlaps(&operands.start, &operands.end)
     }
 
     fn move_down(&self, job: &Job) -> Result<()> {

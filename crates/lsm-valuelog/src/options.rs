@@ -231,119 +231,6 @@ impl Options {
         self
     }
 
-    /// Bytes of a table below level 0. Default: 32 MiB.
-    pub fn table_bytes(mut self, bytes: u64) -> Options {
-        self.table_bytes = bytes;
-        self
-    }
-
-    /// Bytes that the first level below level 0 in use should have at most. Default: 64 MiB.
-    pub fn base_level_bytes(mut self, bytes: u64) -> Options {
-        self.base_level_bytes = bytes;
-        self
-    }
-
-    /// How many times larger each level is than the one above. Default: 10.
-    pub fn level_multiplier(mut self, multiplier: u64) -> Options {
-        self.level_multiplier = multiplier;
-        self
-    }
-
-    /// Tables of level 0 that ask for a compaction; that slow writers down; that make them wait.
-    /// Default: 4, 8 and 20.
-    pub fn level_zero_tables(mut self, compact: usize, slow: usize, wait: usize) -> Options {
-        self.level_zero_tables = compact;
-        self.level_zero_tables_slow = slow;
-        self.level_zero_tables_max = wait;
-        self
-    }
-
-    /// Bytes of a block before compression. Default: 4 KiB.
-    pub fn block_bytes(mut self, bytes: usize) -> Options {
-        self.block_bytes = bytes;
-        self
-    }
-
-    /// Bits per key of tables' filters; 0 for none. Default: 10.
-    pub fn filter_bits_per_key(mut self, bits: usize) -> Options {
-        self.filter_bits_per_key = bits;
-        self
-    }
-
-    /// How blocks of every level are compressed. Default: not at all.
-    pub fn compression(mut self, compression: Compression) -> Options {
-        self.compression = [compression; LEVELS];
-        self
-    }
-
-    /// How blocks of one level, and of those below it, are compressed.
-    pub fn compression_from_level(mut self, level: usize, compression: Compression) -> Options {
-        let deeper = self.compression.iter_mut().skip(level);
-        deeper.for_each(|slot| *slot = compression);
-        self
-    }
-
-    /// How many versions of a key compaction keeps; `usize::MAX` keeps everything, deletions too,
-    /// which backups of what changed must be able to tell. Default: 1.
-    pub fn versions_to_keep(mut self, versions: usize) -> Options {
-        self.versions_to_keep = versions;
-        self
-    }
-
-    /// Keeps the store as of every version readable, until [`Db::discard_before`] gives history
-    /// up; what lies before that is kept as far as
-    /// [`versions_to_keep`](Options::versions_to_keep) says. Default: off.
-    ///
-    /// [`Db::discard_before`]: crate::Db::discard_before
-    pub fn keep_history(mut self, keep: bool) -> Options {
-        self.keeps_history = keep;
-        self
-    }
-
-    /// Lets commits whose version the caller chooses have one below that of the newest commit, as
-    /// long as history was not given up to there; only with
-    /// [`keep_history`](Options::keep_history). See [`commit_at`](crate::Transaction::commit_at).
-    /// Default: off.
-    pub fn versions_in_any_order(mut self, any: bool) -> Options {
-        self.versions_in_any_order = any;
-        self
-    }
-
-    /// Lets compactions fold what a [`MergeOperator`](crate::MergeOperator) has added to keys of the
-    /// default space that begin with `prefix`, instead of carrying each addition on until somebody
-    /// folds it into the value. `merge` is given the older and the newer of two additions, as the
-    /// operators on those keys are, and must be associative and the same at every opening; of
-    /// several prefixes the longest counts. Only additions are folded that nobody reads apart any
-    /// more. A store that keeps all versions of every key, or took late ones, folds nothing.
-    /// Default: none.
-    ///
-    /// ```
-    /// # fn main() -> kv_api::Result<()> {
-    /// # let directory = tempfile::tempdir().expect("a temporary directory");
-    /// use lsm_valuelog::Options;
-    ///
-    /// let joined = |old: &[u8], new: &[u8]| [old, new].concat();
-    /// let db = Options::new()
-    ///     .fold_additions(b"log of ", joined)
-    ///     .open(directory.path().join("store"))?;
-    /// let log = db.merge_operator(b"log of today", joined, None)?;
-    /// for line in [b"one ", b"two "] {
-    ///     log.add(line)?;
-    /// }
-    /// db.flatten()?;
-    /// assert_eq!(log.get()?.as_deref(), Some(&b"one two "[..]));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn fold_additions(
-        mut self,
-        prefix: &[u8],
-        merge: impl Fn(&[u8], &[u8]) -> Vec<u8> + Send + Sync + 'static,
-    ) -> Options {
-        self.operators.add(prefix, Arc::new(merge));
-        self
-    }
-
     /// Whether a transaction whose reads were overtaken by another one is refused. Without it
     /// transactions still read one version and commit whole, but of two that cross the later one
     /// wins. Default: on.
@@ -429,13 +316,6 @@ impl Options {
     /// Default: no limit but those of the parts.
     pub fn memory_bytes_max(mut self, bytes: u64) -> Options {
         self.memory_bytes_max = Some(bytes);
-        self
-    }
-
-    /// Threads that merge tables, 1 or 2: two merge tables that have nothing to do with each
-    /// other at the same time. Default: half as many as there are cores, but 1 at least.
-    pub fn compaction_threads(mut self, threads: usize) -> Options {
-        self.compaction_threads = threads;
         self
     }
 }

@@ -252,3 +252,53 @@ fn a_folding_that_fails_or_is_cut_off_anywhere_changes_no_sum() {
         }
     }
 }
+
+/// What an operator does besides, once, the first time it is called after it was given.
+type Hook = Arc<std::sync::Mutex<Option<Box<dyn FnOnce() + Send>>>>;
+
+fn joined_and(hook: &Hook) -> impl Fn(&[u8], &[u8]) -> Vec<u8> + Send + Sync + 'static {
+    let hook = Arc::clone(hook);
+    move |old, new| {
+        let called = hook.lock().unwrap().take();
+        if let Some(call) = called {
+            call();
+        }
+        joined(old, new)
+    }
+}
+
+#[test]
+fn what_was_folded_while_a_compaction_folded_it_too_counts_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let hook = Hook::default();
+    let options = small().fold_additions(b"log", joined_and(&hook));
+    let db = Arc::new(options.open(directory.path().join("store")).unwrap());
+    add_all(&db, &[b"log"], 20);
+    db.flush().unwrap();
+    let inside = Arc::clone(&db);
+    *hook.lock().unwrap() = Some(Box::new(move || {
+        assert!(log_of(&inside, b"log").fold().unwrap() > 0);
+    }));
+    db.flatten().unwrap();
+    assert!(
+        hook.lock().unwrap().is_none(),
+        "the compaction folds nothing"
+    );
+    assert_eq!(value(&log_of(&db, b"log")), (0..20).collect::<Vec<u8>>());
+}
+
+#[test]
+fn what_a_compaction_folded_while_somebody_folded_it_too_counts_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = folding().open(directory.path().join("store")).unwrap();
+    let db = Arc::new(db);
+    add_all(&db, &[b"log"], 20);
+    db.flush().unwrap();
+    let (hook, inside) = (Hook::default(), Arc::clone(&db));
+    *hook.lock().unwrap() = Some(Box::new(move || inside.flatten().unwrap()));
+    let log = db.merge_operator(b"log", joined_and(&hook), None).unwrap();
+    assert_eq!(log.fold().unwrap(), 0, "it meets a conflict");
+    assert_eq!(value(&log), (0..20).collect::<Vec<u8>>());
+    assert_eq!(log.fold().unwrap(), 1);
+    assert_eq!(value(&log), (0..20).collect::<Vec<u8>>());
+}

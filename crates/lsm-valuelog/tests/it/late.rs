@@ -255,6 +255,68 @@ fn a_transaction_that_read_what_came_late_meets_a_conflict() {
 }
 
 #[test]
+fn a_deletion_stays_as_long_as_an_older_version_that_came_late_lies_above_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let levels = |db: &Db, key: &[u8]| {
+        let holds = |table: &lsm_valuelog::TableInfo| {
+            let stored = [&[1], key].concat();
+            table.stored_keys.0 <= stored && stored <= table.stored_keys.1
+        };
+        let tables = db.tables().into_iter().filter(holds);
+        let levels: Vec<usize> = tables.map(|table| table.level).collect();
+        levels
+    };
+    let db = any_order().open(&path).unwrap();
+    for number in 0..600_u64 {
+        put_at(
+            &db,
+            number + 1,
+            &[&b"a"[..], &number.to_be_bytes()].concat(),
+            &[7; 90],
+        )
+        .unwrap();
+    }
+    db.flatten().unwrap();
+    // Where the deletion is, nothing of its key lies below.
+    for number in 1..20_u8 {
+        commit_at(
+            &db,
+            1_000 + u64::from(number),
+            &[(vec![b'k', number], None)],
+        )
+        .unwrap();
+    }
+    db.flush().unwrap();
+    while levels(&db, b"k\x07").contains(&0) {
+        put_at(&db, db.newest_version().0 + 1, b"z", &[1; 90]).unwrap();
+        db.flush().unwrap();
+    }
+    drop(db);
+    let lazy = any_order()
+        .level_zero_tables(50, 60, 80)
+        .base_level_bytes(1)
+        .level_multiplier(10_000);
+    let db = lazy.open(&path).unwrap();
+    let before = levels(&db, b"k\x07");
+    put_at(&db, 900, b"k\x07", b"late").unwrap();
+    db.discard_before(db.newest_version()).unwrap();
+    for _ in 0..3 {
+        put_at(&db, db.newest_version().0 + 1, b"z", b"").unwrap();
+        db.flush().unwrap();
+    }
+    let after = levels(&db, b"k\x07");
+    assert_ne!(
+        after.last(),
+        before.last(),
+        "the deletion went down: {after:?}"
+    );
+    assert_eq!(after.first(), Some(&0), "past what came late");
+    let snapshot = db.snapshot().unwrap();
+    assert!(snapshot.get(Space::DEFAULT, b"k\x07").unwrap().is_none());
+}
+
+#[test]
 fn a_copy_of_changes_does_not_leave_out_what_came_late() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
