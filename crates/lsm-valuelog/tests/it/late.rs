@@ -306,6 +306,13 @@ fn a_deletion_stays_as_long_as_an_older_version_that_came_late_lies_above_it() {
         db.flush().unwrap();
     }
     let after = levels(&db, b"k\x07");
+    println!("{before:?} {after:?}");
+    for t in db.tables() {
+        println!(
+            "{} {:?} {} {}",
+            t.level, t.stored_keys, t.tombstones, t.entries
+        );
+    }
     assert_ne!(
         after.last(),
         before.last(),
