@@ -218,8 +218,6 @@ impl<'w> WriteSet<'w> {
         writer.pending.note_births(allocated, txid);
         for (id, pages) in freed.iter() {
             writer.pending.add(id, pages, txid);
-            // Runs that lie side by side have become one here, and any page may have begun one.
-            (id.0..id.0 + pages).for_each(|id| writer.pager.forget(PageId(id)));
         }
         for (id, pages) in granted.runs() {
             writer.free.insert(id, pages);
