@@ -33,6 +33,7 @@ mod late;
 mod merging;
 mod modes;
 mod numbers;
+mod pairs;
 mod sizes;
 mod stream;
 mod torn;
