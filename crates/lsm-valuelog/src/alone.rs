@@ -30,7 +30,7 @@ impl Shared {
     pub fn commit_alone(&self, core: &mut Core, commit: &Commit) -> Result<Sequence> {
         self.flush_all(core)?;
         let sequence = commit.version.unwrap_or(core.last.next());
-        let tables = self.write_alone(core, commit, sequence)?;
+        let tables = self.write_alone(core, commit, sequence, LEVELS - 1)?;
         let values = match &core.values {
             Some(values) => (values.log.id, values.log.end()),
             None => (self.next_file(), HEADER_BYTES as u64),
@@ -78,15 +78,17 @@ impl Shared {
         Ok(sequence)
     }
 
-    fn write_alone(
+    /// Writes the records of `commit`, with the version `sequence`, to tables made for `level`.
+    pub fn write_alone(
         &self,
         core: &mut Core,
         commit: &Commit,
         sequence: Sequence,
+        level: usize,
     ) -> Result<Vec<Arc<Table>>> {
         let threshold = self.threshold.bytes();
         let is_large = |change: &Change<'_>| change.value.is_some_and(|v| v.len() >= threshold);
-        let output = Output::new(self, LEVELS - 1, sequence, self.options.table_bytes);
+        let output = Output::new(self, level, sequence, self.options.table_bytes);
         let mut output = output.waited_for();
         let sorted = commit.writes.sorted();
         let mut at = 0;

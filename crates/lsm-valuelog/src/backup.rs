@@ -85,11 +85,19 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// `Invalid` where keys were dropped after `since`: no deletions tell of that.
+    /// `Invalid` where keys were dropped after `since`: no deletions tell of that. The same where
+    /// versions came late since (see [`commit_at`](crate::Transaction::commit_at)): they may be below
+    /// `since`.
     pub fn backup_since(&self, since: Sequence, to: &mut dyn Write) -> Result<u64> {
         if since > Sequence(0) && since < self.state().version.dropped {
             return Err(Error::Invalid {
                 what: "a copy of changes since before keys were dropped",
+            });
+        }
+        let late = self.state().version.late;
+        if since > Sequence(0) && late.version > Sequence(0) && since <= late.seen {
+            return Err(Error::Invalid {
+                what: "a copy of changes since before versions came late",
             });
         }
         let mut sink = Sink { to, bytes: 0 };

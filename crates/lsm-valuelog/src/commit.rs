@@ -15,6 +15,7 @@ use std::sync::atomic::Ordering;
 use kv_api::{Durability, Error, Result};
 
 use crate::commit_queue::Commit;
+use crate::conflict::newest;
 use crate::counters::Counters;
 use crate::error::locked;
 use crate::id::Sequence;
@@ -104,7 +105,7 @@ impl Shared {
     }
 
     /// Writes a group, in the order given.
-    fn commit_group(&self, group: &mut [Box<Commit>]) -> Vec<Result<Sequence>> {
+    pub fn commit_group(&self, group: &mut [Box<Commit>]) -> Vec<Result<Sequence>> {
         let mut core = locked(&self.core);
         Counters::add(&self.counters.groups, 1);
         if let Err(error) = self.rotate_if_full(&mut core) {
@@ -129,10 +130,15 @@ impl Shared {
                 continue;
             }
             let bytes = memtable_bytes(commit, self.threshold.bytes());
-            if bytes > self.options.memtable_bytes / 2 {
+            let newest = || newest(&core, pending());
+            let late = commit.version.filter(|version| *version <= newest());
+            if late.is_some() || bytes > self.options.memtable_bytes / 2 {
                 self.write_accepted(&mut core, group, &mut accepted, &mut outcomes);
                 (pending_bytes, pending_value_bytes) = (0, 0);
-                let outcome = self.commit_alone(&mut core, commit);
+                let outcome = match late {
+                    Some(version) => self.commit_late(&mut core, commit, version),
+                    None => self.commit_alone(&mut core, commit),
+                };
                 if let Some(slot) = outcomes.get_mut(at) {
                     *slot = outcome;
                 }

@@ -226,6 +226,7 @@ fn assemble(
         counts: Arc::clone(&reading.counts),
         discarded: described.discarded,
         dropped: described.dropped,
+        late: described.late,
         banned: described.banned.map(Arc::new),
         ..Version::default()
     };

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use arc_swap::ArcSwap;
 use kv_api::{Error, Result};
 
+use crate::callbacks::Callbacks;
 use crate::commit_queue::CommitQueue;
 use crate::counters::Counters;
 use crate::error::locked;
@@ -62,6 +63,8 @@ pub(crate) struct Shared {
     visible: AtomicU64,
     pub core: Mutex<Core>,
     pub queue: CommitQueue,
+    /// Whoever is told of commits that nobody waits for.
+    pub callbacks: Callbacks,
     /// Whoever writes a memtable to a table; one at a time, oldest first.
     pub flushing: Mutex<()>,
     /// Whoever collects the value log.
@@ -117,6 +120,7 @@ impl Shared {
             visible: AtomicU64::new(parts.visible.0),
             core: Mutex::new(parts.core),
             queue: CommitQueue::default(),
+            callbacks: Callbacks::default(),
             flushing: Mutex::default(),
             collecting: Mutex::default(),
             files: Mutex::new(parts.files),
@@ -335,6 +339,7 @@ pub(crate) fn base_of(version: &Version, logs: LogPlace) -> Edit {
     base.push(Part::Logs(logs));
     base.push(Part::Discarded(version.discarded));
     base.push(Part::Dropped(version.dropped));
+    base.push(Part::Late(version.late));
     base.extend(version.banned.iter().flat_map(|banned| bans(banned)));
     base
 }

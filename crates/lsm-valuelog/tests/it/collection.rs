@@ -158,3 +158,31 @@ fn space_comes_back_by_itself_once_nobody_writes() {
     assert_holds(&db, |_| 9, 200);
     assert_eq!(db.metrics().background_failures, 0);
 }
+
+#[test]
+fn a_share_may_be_asked_for_that_is_not_the_stores_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = options()
+        .value_threshold_bytes(100)
+        .value_file_bytes(16 << 10)
+        .garbage_percent(95)
+        .open(directory.path().join("store"))
+        .unwrap();
+    for round in 0..2_u8 {
+        for number in 0..200_u8 {
+            // The second time every other one, so that about half of what was written is dead.
+            if round == 0 || number % 2 == 0 {
+                db.update(|tx| tx.put(Space::DEFAULT, &[number], &[round; 400]))
+                    .unwrap();
+            }
+        }
+    }
+    db.flatten().unwrap();
+    assert_eq!(db.collect().unwrap(), 0);
+    assert!(db.collect_above(30).unwrap() > 0);
+    assert_eq!(db.collect_above(30).unwrap(), 0);
+    let refused = db.collect_above(101).map(drop).unwrap_err();
+    assert_eq!(refused.kind(), kv_api::ErrorKind::Invalid);
+    let snapshot = db.snapshot().unwrap();
+    assert_eq!(snapshot.range(Space::DEFAULT, ..).unwrap().count(), 200);
+}

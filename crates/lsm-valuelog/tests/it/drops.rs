@@ -8,6 +8,7 @@ use kv_api::{Durability, ErrorKind, Reader, Space, Store, Transaction};
 use lsm_valuelog::{Db, ItemOptions, Options, Sequence};
 
 use crate::conformance::small;
+use crate::pairs::pairs;
 
 fn keys(reader: &impl Reader) -> Vec<Vec<u8>> {
     let range = reader.range(Space::DEFAULT, ..).unwrap();
@@ -32,15 +33,6 @@ fn fill(db: &Db, rounds: u32) {
         })
         .unwrap();
     }
-}
-
-fn pairs(db: &Db) -> BTreeMap<Vec<u8>, Vec<u8>> {
-    let snapshot = db.snapshot().unwrap();
-    let range = snapshot.range(Space::DEFAULT, ..).unwrap();
-    range
-        .map(|pair| pair.unwrap())
-        .map(|(key, value)| (key.to_vec(), value.to_vec()))
-        .collect()
 }
 
 #[test]
