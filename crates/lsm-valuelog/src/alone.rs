@@ -58,13 +58,7 @@ impl Shared {
         if let Err(error) = installed {
             files.logs = before;
             self.forget_tables(&tables);
-            return Err(match self.poisoned() {
-                Some(_) => Error::InDoubt {
-                    txid: sequence.0,
-                    cause: Arc::new(error),
-                },
-                None => error,
-            });
+            return Err(self.doubt_if_poisoned(sequence, error));
         }
         drop(files);
         core.last = sequence;

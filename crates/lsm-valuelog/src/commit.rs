@@ -45,6 +45,20 @@ fn memtable_bytes(commit: &Commit, threshold: usize) -> usize {
 impl Shared {
     /// Commits; answers the version.
     pub fn commit(&self, commit: Commit) -> Result<Sequence> {
+        let outcome = self.commit_untidied(commit);
+        self.tidy_after(&outcome);
+        outcome
+    }
+
+    /// The work behind the scenes that a commit has made due, where no thread does it.
+    pub fn tidy_after(&self, outcome: &Result<Sequence>) {
+        if outcome.is_ok() && !self.options.background {
+            self.tidy_now();
+        }
+    }
+
+    /// Commits and leaves the work behind the scenes to the caller.
+    pub fn commit_untidied(&self, commit: Commit) -> Result<Sequence> {
         self.refuse_closed()?;
         self.refuse_read_only()?;
         self.refuse_poisoned()?;
@@ -57,13 +71,8 @@ impl Shared {
             return Ok(commit.read_at);
         }
         self.stall()?;
-        let outcome = self
-            .queue
-            .run(Box::new(commit), |group| self.commit_group(group));
-        if outcome.is_ok() && !self.options.background {
-            self.tidy_now()?;
-        }
-        outcome
+        self.queue
+            .run(Box::new(commit), |group| self.commit_group(group))
     }
 
     /// Makes every commit so far durable.
@@ -292,6 +301,18 @@ impl Shared {
             return error;
         }
         self.in_doubt(core, error)
+    }
+
+    /// What an edit that failed means for whoever asked for it: if it may be in the manifest all the
+    /// same, which is when writing stops, the next opening shows whether it is.
+    pub fn doubt_if_poisoned(&self, sequence: Sequence, error: Error) -> Error {
+        match self.poisoned() {
+            Some(_) => Error::InDoubt {
+                txid: sequence.0,
+                cause: std::sync::Arc::new(error),
+            },
+            None => error,
+        }
     }
 
     /// Stops all writing: whether the newest commits are there will show at the next opening.

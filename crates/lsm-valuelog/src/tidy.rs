@@ -19,6 +19,10 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// The pause after a step that failed.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// Kinds of work.
+const FLUSHING: &str = "flushing";
+const COMPACTING: &str = "compacting";
+
 /// The longest delay of one commit while level 0 fills up.
 const DELAY_MAX: Duration = Duration::from_millis(5);
 
@@ -48,14 +52,17 @@ impl Shared {
         loop {
             let seen = self.work.rings();
             let state = self.state.load();
-            let is_room = state.sealed.len() <= self.options.sealed_memtables_max
-                && state.version.level(0).len() < limit;
+            let awaits_flush = state.sealed.len() > self.options.sealed_memtables_max;
+            let awaits_merge = state.version.level(0).len() >= limit;
             drop(state);
-            if is_room {
+            if !awaits_flush && !awaits_merge {
                 break;
             }
             self.refuse_closed()?;
             self.refuse_poisoned()?;
+            // Whoever waits for work that fails again and again would wait for ever.
+            let awaited = if awaits_flush { FLUSHING } else { COMPACTING };
+            self.work.refuse_failing(awaited)?;
             self.work.wait(seen, PATIENCE);
         }
         let waited = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -64,14 +71,13 @@ impl Shared {
     }
 
     /// Does all that is due, on the caller's thread.
-    pub fn tidy_now(&self) -> Result<()> {
+    pub fn tidy_now(&self) {
         // A failure here is none of the commit's, which is done; the work is due again later.
         let done = self.flush_due().and_then(|()| self.compact_due());
         let done = done.and_then(|()| self.collect_due());
         if let Err(error) = done {
             self.note_failure("tidying up", &error);
         }
-        Ok(())
     }
 
     fn flush_due(&self) -> Result<()> {
@@ -89,8 +95,9 @@ impl Shared {
         Ok(())
     }
 
-    fn note_failure(&self, doing: &str, error: &Error) {
+    fn note_failure(&self, doing: &'static str, error: &Error) {
         Counters::add(&self.counters.background_failures, 1);
+        self.work.note_failure(doing, error);
         tracing::warn!(%error, "{doing} failed; it will be tried again");
     }
 
@@ -99,7 +106,7 @@ impl Shared {
         self.refuse_closed().is_err()
     }
 
-    fn keep_doing(&self, doing: &str, step: impl Fn() -> Result<bool>) {
+    fn keep_doing(&self, doing: &'static str, step: impl Fn() -> Result<bool>) {
         while !self.is_over() {
             let seen = self.work.rings();
             if self.poisoned().is_some() {
@@ -107,7 +114,7 @@ impl Shared {
                 continue;
             }
             match step() {
-                Ok(true) => {}
+                Ok(true) => self.work.note_success(doing),
                 Ok(false) => self.work.wait(seen, PATIENCE),
                 Err(error) => {
                     self.note_failure(doing, &error);
@@ -119,9 +126,7 @@ impl Shared {
 
     /// Writes memtables to tables until the store is closed.
     pub fn flush_until_closed(&self) {
-        self.keep_doing("flushing", || {
-            Ok(self.flush_one()? || self.make_log_ready()?)
-        });
+        self.keep_doing(FLUSHING, || Ok(self.flush_one()? || self.make_log_ready()?));
     }
 
     /// Compacts and collects until the store is closed.
@@ -145,14 +150,14 @@ impl Shared {
                     || is_idle && !is_settled && self.settle_one()?)
             };
             match step() {
-                Ok(true) => {}
+                Ok(true) => self.work.note_success(COMPACTING),
                 Ok(false) => {
                     // What another thread is merging may leave something to be done.
                     is_settled |= is_idle && locked(&self.files).busy.is_empty();
                     self.work.wait(seen, PATIENCE);
                 }
                 Err(error) => {
-                    self.note_failure("compacting", &error);
+                    self.note_failure(COMPACTING, &error);
                     self.work.wait(self.work.rings(), RETRY);
                 }
             }
@@ -161,7 +166,7 @@ impl Shared {
 
     /// Compacts what the other thread leaves until the store is closed.
     pub fn help_until_closed(&self) {
-        self.keep_doing("compacting", || self.compact_one());
+        self.keep_doing(COMPACTING, || self.compact_one());
     }
 
     /// One step towards a store without waste, for when nobody writes: what is only in memory but
@@ -182,7 +187,7 @@ impl Shared {
         {
             return Ok(true);
         }
-        Ok(self.seal_wasteful()? || self.remove_spare_logs())
+        Ok(self.clean_one()? || self.seal_wasteful()? || self.remove_spare_logs())
     }
 }
 

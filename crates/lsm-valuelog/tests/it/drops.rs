@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use kv_api::capability::Check;
 use kv_api::{Durability, ErrorKind, Reader, Space, Store, Transaction};
@@ -449,5 +450,71 @@ fn flattening_drops_deletions_from_the_last_level_once_nobody_needs_them() {
     drop(reader);
     db.flatten().unwrap();
     assert_eq!(tombstones(), 0);
+    assert_sound(&db);
+}
+
+#[test]
+fn deletions_of_a_commit_that_merges_in_its_own_time_leave_nothing_behind() {
+    // Of many small commits and of one that goes straight to tables.
+    for in_one in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let db = small().open(directory.path().join("store")).unwrap();
+        fill(&db, 5);
+        db.flatten().unwrap();
+        let keys: Vec<Vec<u8>> = pairs(&db).into_keys().collect();
+        if in_one {
+            db.update(|tx| {
+                keys.iter()
+                    .try_for_each(|key| tx.delete(Space::DEFAULT, key))
+            })
+            .unwrap();
+        } else {
+            for key in &keys {
+                db.update(|tx| tx.delete(Space::DEFAULT, key)).unwrap();
+            }
+        }
+        let last = |db: &Db| {
+            let tables = db.tables();
+            let level = tables.iter().map(|table| table.level).max().unwrap_or(0);
+            let tables = tables
+                .into_iter()
+                .filter(|table| table.level == level && level > 0);
+            tables.map(|table| table.tombstones).sum::<u64>()
+        };
+        assert_eq!(last(&db), 0, "in one commit: {in_one}");
+        assert_sound(&db);
+    }
+}
+
+#[test]
+fn deletions_that_had_to_stay_for_a_reader_go_by_themselves_once_nobody_writes() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = small().background(true).idle(Duration::from_millis(20));
+    let db = options.open(directory.path().join("store")).unwrap();
+    fill(&db, 5);
+    db.flatten().unwrap();
+    let reader = db.begin().unwrap();
+    db.update(|tx| tx.delete_range(Space::DEFAULT, "a".."b"))
+        .unwrap();
+    db.flatten().unwrap();
+    let tombstones = || {
+        db.tables()
+            .iter()
+            .map(|table| table.tombstones)
+            .sum::<u64>()
+    };
+    assert!(tombstones() > 0, "an open transaction may have to be told");
+    drop(reader);
+    // Somebody has written, and then nobody does.
+    db.update(|tx| tx.put(Space::DEFAULT, b"z", b"")).unwrap();
+    let began = Instant::now();
+    while tombstones() > 0 {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "{:?}",
+            db.tables()
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
     assert_sound(&db);
 }

@@ -30,6 +30,7 @@ mod items;
 mod merging;
 mod modes;
 mod numbers;
+mod recycled;
 mod sizes;
 mod stream;
 mod torn;

@@ -12,7 +12,8 @@ use kv_api::{Durability, Result};
 
 use super::explore::quick;
 use super::lying_disk::{Lie, LyingDisk};
-use super::subject::{Lsm, Opened, PROFILES, Profile};
+use super::profile::{PROFILES, Profile};
+use super::subject::{Lsm, Opened};
 use super::work::Mix;
 
 const EIO: i32 = 5;

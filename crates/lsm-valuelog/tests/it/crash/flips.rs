@@ -8,7 +8,8 @@ use disk::{Disk, OpenOptions, read_exact_at, write_all_at};
 use kv_api::{Reader, Result, Space, Store, Transaction};
 use lsm_valuelog::{Compression, Db};
 
-use super::subject::{Lsm, PATH, PROFILES, Profile};
+use super::profile::{PROFILES, Profile};
+use super::subject::{Lsm, PATH};
 
 type Contents = BTreeMap<(Vec<u8>, Vec<u8>), Vec<u8>>;
 

@@ -3,7 +3,8 @@
 use crash_kit::{Action, AfterFailure, Call, Fault, Plan, Report, sweep};
 
 use super::explore::{assert_clean, quick};
-use super::subject::{Lsm, PROFILES, Profile};
+use super::profile::{PROFILES, Profile};
+use super::subject::Lsm;
 use super::work::Mix;
 
 const EIO: i32 = 5;
