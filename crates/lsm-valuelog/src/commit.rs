@@ -86,11 +86,8 @@ impl Shared {
     fn write_logs(&self) -> Result<()> {
         let mut core = locked(&self.core);
         self.refuse_poisoned()?;
-        core.write_out().map_err(|error| {
-            let error = Error::io("writing the logs", error);
-            self.poison(&error);
-            error
-        })
+        core.write_out()
+            .map_err(|error| self.poison(&Error::io("writing the logs", error)))
     }
 
     pub fn write_and_sync(&self, core: &mut Core) -> Result<()> {
@@ -104,11 +101,7 @@ impl Shared {
                 self.note_syncs(core, syncs);
                 Ok(())
             }
-            Err(error) => {
-                let error = Error::io("syncing the logs", error);
-                self.poison(&error);
-                Err(error)
-            }
+            Err(error) => Err(self.poison(&Error::io("syncing the logs", error))),
         }
     }
 
@@ -297,8 +290,7 @@ impl Shared {
             return error;
         }
         if is_void {
-            self.poison(&error);
-            return error;
+            return self.poison(&error);
         }
         self.in_doubt(core, error)
     }

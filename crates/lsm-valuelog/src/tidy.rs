@@ -26,6 +26,16 @@ const COMPACTING: &str = "compacting";
 /// The longest delay of one commit while level 0 fills up.
 const DELAY_MAX: Duration = Duration::from_millis(5);
 
+/// How long a commit is held up while level 0 has so many tables.
+fn delay(tables: usize, slow: usize, limit: usize) -> Duration {
+    if tables < slow {
+        return Duration::ZERO;
+    }
+    let (over, span) = (tables - slow + 1, limit.saturating_sub(slow).max(1));
+    let share = over as f64 / span as f64;
+    DELAY_MAX.mul_f64((share * share).min(1.0))
+}
+
 impl Shared {
     /// Holds a writer up for as long as the tree is behind: not at all, a little more with each
     /// table too many, and at the limit until there is room.
@@ -45,9 +55,7 @@ impl Shared {
         }
         let began = Instant::now();
         if zero >= slow {
-            let (over, span) = (zero - slow + 1, limit - slow);
-            let share = over as f64 / span as f64;
-            std::thread::sleep(DELAY_MAX.mul_f64((share * share).min(1.0)));
+            std::thread::sleep(delay(zero, slow, limit));
         }
         loop {
             let seen = self.work.rings();
@@ -210,4 +218,23 @@ pub(crate) fn threads(shared: &Arc<Shared>) -> Vec<std::thread::JoinHandle<()>> 
         .chain(compactor)
         .chain(helpers)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commits_are_held_up_a_little_more_with_each_table_too_many() {
+        let delays: Vec<Duration> = (0..=20).map(|tables| delay(tables, 8, 20)).collect();
+        assert!(delays.iter().take(8).all(Duration::is_zero));
+        assert!(delays.get(8).is_some_and(|first| !first.is_zero()));
+        for pair in delays.windows(2) {
+            let [one, next] = pair else { continue };
+            let step = next.saturating_sub(*one);
+            assert!(one <= next && step < DELAY_MAX / 5, "{delays:?}");
+        }
+        assert_eq!(delays.last(), Some(&DELAY_MAX));
+        assert_eq!(delay(9, 8, 8), DELAY_MAX, "no room between the limits");
+    }
 }

@@ -30,6 +30,8 @@ pub enum Lie {
     NoSyncOfName(Named),
     /// Syncs of the directory that the store's own is in do nothing.
     NoParentSync,
+    /// No lie: syncs of tables take some milliseconds.
+    SlowTables,
     /// A failed sync is told as a success.
     HushedFailure,
 }
@@ -91,6 +93,7 @@ struct LyingFile {
     skips_data_sync: bool,
     skips_full_sync: bool,
     hushes: bool,
+    is_slow: bool,
 }
 
 impl LyingFile {
@@ -132,6 +135,9 @@ impl File for LyingFile {
             && self.inner.len()? > HEADER_BYTES
         {
             *last.lock().unwrap() = Some(Named::Moved);
+        }
+        if self.is_slow {
+            std::thread::sleep(std::time::Duration::from_millis(5));
         }
         if self.skips_full_sync {
             return Ok(());
@@ -181,6 +187,7 @@ impl Disk for LyingDisk {
             skips_data_sync: skips_both || lie == Lie::NoValueSync && is_any_of(".vlog"),
             skips_full_sync: skips_both || lie == Lie::NoMovedSync && is_any_of(".vlog"),
             hushes: lie == Lie::HushedFailure,
+            is_slow: lie == Lie::SlowTables && is_any_of(".sst"),
         }))
     }
 

@@ -9,4 +9,5 @@ mod lying_disk;
 mod profile;
 mod subject;
 mod sweeps;
+mod threads;
 mod work;
