@@ -244,17 +244,6 @@ fn what_is_replayed_is_durable_before_tables_point_at_it() {
     holds(short, Lie::NoSecuringSync, &plan, sweep);
 }
 
-/// Commits that were promised to nobody lie in one log, and one that is promised in the next.
-#[test]
-fn a_log_is_durable_before_the_next_one_is_begun() {
-    let mixed = Profile {
-        steps: 30,
-        ..Profile::PLAIN.with_mix(|mix| (mix.relaxed, mix.large) = (30, 60))
-    };
-    let report = explore(&Lsm(mixed), &quick());
-    assert!(report.is_clean(), "{report:#}");
-}
-
 #[test]
 fn a_failed_sync_is_told_and_nothing_is_promised_after_it() {
     let plan = Plan {
