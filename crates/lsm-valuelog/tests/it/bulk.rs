@@ -302,3 +302,30 @@ fn replacing_everything_keeps_bans_and_ends_history_and_copies_of_changes() {
         }
     }
 }
+
+#[test]
+fn changes_that_do_not_follow_what_a_store_holds_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = |name: &str| small().open(directory.path().join(name)).unwrap();
+    let (from, to) = (open("from"), open("to"));
+    let mut copies = Vec::new();
+    let mut since = Sequence(0);
+    for round in 0..3_u8 {
+        from.update(|tx| tx.put(Space::DEFAULT, &[b'k', round], &[round]))
+            .unwrap();
+        let snapshot = from.snapshot().unwrap();
+        let mut copy = Vec::new();
+        snapshot.backup_since(since, &mut copy).unwrap();
+        since = snapshot.sequence();
+        copies.push(copy);
+    }
+    to.load(&mut copies[0].as_slice()).unwrap();
+    for wrong in [&copies[2], &copies[0]] {
+        let refused = to.load(&mut wrong.as_slice());
+        assert_eq!(refused.map_err(|e| e.kind()), Err(ErrorKind::Invalid));
+        assert_eq!(pairs(&to).len(), 1);
+    }
+    to.load(&mut copies[1].as_slice()).unwrap();
+    to.load(&mut copies[2].as_slice()).unwrap();
+    assert_eq!(pairs(&to), pairs(&from));
+}
