@@ -48,8 +48,12 @@ impl Shared {
                 .iter()
                 .map(|table| Part::AddTable(level, table.meta.clone())),
         );
+        let value_bytes = core.values.as_ref().map_or(0, |values| values.value_bytes);
+        let counted = self.counted_up_to(logs, value_bytes);
+        edit.extend(counted.map(|(id, state)| Part::Values(id, state)));
         let before = std::mem::replace(&mut files.logs, logs);
         let installed = self.install(&mut files, edit, |_, version| {
+            version.value_states.extend(counted);
             version.flushed = sequence;
             for table in &tables {
                 version.add(level, Arc::clone(table));
@@ -58,13 +62,7 @@ impl Shared {
         if let Err(error) = installed {
             files.logs = before;
             self.forget_tables(&tables);
-            return Err(match self.poisoned() {
-                Some(_) => Error::InDoubt {
-                    txid: sequence.0,
-                    cause: Arc::new(error),
-                },
-                None => error,
-            });
+            return Err(self.doubt_if_poisoned(sequence, error));
         }
         drop(files);
         core.last = sequence;
@@ -172,7 +170,7 @@ impl Shared {
             let error = Error::io("writing values", error);
             let is_void = values.log.take_back(mark).is_ok();
             if !is_void || !matches!(error, Error::NoSpace { .. }) {
-                self.poison(&error);
+                return Err(self.poison(&error));
             }
             return Err(error);
         }
@@ -183,11 +181,10 @@ impl Shared {
         let Some(values) = &mut core.values else {
             return Ok(());
         };
-        values.log.sync().map_err(|error| {
-            let error = Error::io("syncing values", error);
-            self.poison(&error);
-            error
-        })
+        values
+            .log
+            .sync()
+            .map_err(|error| self.poison(&Error::io("syncing values", error)))
     }
 }
 

@@ -46,6 +46,20 @@ fn memtable_bytes(commit: &Commit, threshold: usize) -> usize {
 impl Shared {
     /// Commits; answers the version.
     pub fn commit(&self, commit: Commit) -> Result<Sequence> {
+        let outcome = self.commit_untidied(commit);
+        self.tidy_after(&outcome);
+        outcome
+    }
+
+    /// The work behind the scenes that a commit has made due, where no thread does it.
+    pub fn tidy_after(&self, outcome: &Result<Sequence>) {
+        if outcome.is_ok() && !self.options.background {
+            self.tidy_now();
+        }
+    }
+
+    /// Commits and leaves the work behind the scenes to the caller.
+    pub fn commit_untidied(&self, commit: Commit) -> Result<Sequence> {
         self.refuse_closed()?;
         self.refuse_read_only()?;
         self.refuse_poisoned()?;
@@ -58,13 +72,8 @@ impl Shared {
             return Ok(commit.read_at);
         }
         self.stall()?;
-        let outcome = self
-            .queue
-            .run(Box::new(commit), |group| self.commit_group(group));
-        if outcome.is_ok() && !self.options.background {
-            self.tidy_now()?;
-        }
-        outcome
+        self.queue
+            .run(Box::new(commit), |group| self.commit_group(group))
     }
 
     /// Makes every commit so far durable.
@@ -78,11 +87,8 @@ impl Shared {
     fn write_logs(&self) -> Result<()> {
         let mut core = locked(&self.core);
         self.refuse_poisoned()?;
-        core.write_out().map_err(|error| {
-            let error = Error::io("writing the logs", error);
-            self.poison(&error);
-            error
-        })
+        core.write_out()
+            .map_err(|error| self.poison(&Error::io("writing the logs", error)))
     }
 
     pub fn write_and_sync(&self, core: &mut Core) -> Result<()> {
@@ -96,11 +102,7 @@ impl Shared {
                 self.note_syncs(core, syncs);
                 Ok(())
             }
-            Err(error) => {
-                let error = Error::io("syncing the logs", error);
-                self.poison(&error);
-                Err(error)
-            }
+            Err(error) => Err(self.poison(&Error::io("syncing the logs", error))),
         }
     }
 
@@ -294,10 +296,21 @@ impl Shared {
             return error;
         }
         if is_void {
-            self.poison(&error);
-            return error;
+            return self.poison(&error);
         }
         self.in_doubt(core, error)
+    }
+
+    /// What an edit that failed means for whoever asked for it: if it may be in the manifest all the
+    /// same, which is when writing stops, the next opening shows whether it is.
+    pub fn doubt_if_poisoned(&self, sequence: Sequence, error: Error) -> Error {
+        match self.poisoned() {
+            Some(_) => Error::InDoubt {
+                txid: sequence.0,
+                cause: std::sync::Arc::new(error),
+            },
+            None => error,
+        }
     }
 
     /// Stops all writing: whether the newest commits are there will show at the next opening.

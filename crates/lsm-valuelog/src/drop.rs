@@ -260,13 +260,7 @@ impl Shared {
         drop(files);
         installed.map_err(|error| {
             self.forget_new(replaced);
-            match self.poisoned() {
-                Some(_) => Error::InDoubt {
-                    txid: sequence.0,
-                    cause: Arc::new(error),
-                },
-                None => error,
-            }
+            self.doubt_if_poisoned(sequence, error)
         })
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Memtable {
     list: Skiplist,
     /// Where what it holds begins in the logs.
     pub begun: LogPlace,
+    /// Bytes of the values before that place in the value-log file it is in.
+    pub values_before: u64,
     counts: Mutex<Counts>,
 }
 
@@ -45,6 +47,7 @@ impl Memtable {
         Ok(Memtable {
             list,
             begun,
+            values_before: 0,
             counts: Mutex::default(),
         })
     }

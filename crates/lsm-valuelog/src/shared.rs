@@ -172,12 +172,21 @@ impl Shared {
         }
     }
 
-    /// Stops all writing for good, because of `cause`.
-    pub fn poison(&self, cause: &Error) {
-        if self.poison.set(Arc::new(cause.clone())).is_ok() {
+    /// Stops all writing for good, because of `cause`; answers it as it is to be told.
+    pub fn poison(&self, cause: &Error) -> Error {
+        let told = match cause {
+            // That would promise a handle that lives on.
+            Error::NoSpace { what } => Error::Io {
+                doing: "what cannot be tried again",
+                source: Arc::new(std::io::Error::other(what.clone())),
+            },
+            other => other.clone(),
+        };
+        if self.poison.set(Arc::new(told.clone())).is_ok() {
             tracing::error!(%cause, "writing stops");
         }
         self.work.wake();
+        told
     }
 
     pub fn poisoned(&self) -> Option<Error> {
@@ -309,7 +318,7 @@ impl Shared {
         if let Err(failure) = written {
             let is_refusal = matches!(failure.error, Error::NoSpace { .. });
             if !is_refusal || failure.is_in_doubt && !self.resolve(files) {
-                self.poison(&failure.error);
+                return Err(self.poison(&failure.error));
             }
             return Err(failure.error);
         }

@@ -240,7 +240,13 @@ impl Transaction {
 
     pub(crate) fn commit_with(mut self, durability: Durability) -> Result<Sequence> {
         let commit = self.take_commit(durability);
-        self.shared.commit(commit)
+        let shared = Arc::clone(&self.shared);
+        let outcome = shared.commit_untidied(commit);
+        // It is over: as long as it counted as open, merging would keep the deletions that are
+        // newer than what it read, and take them down to where nothing ever touches them again.
+        drop(self);
+        shared.tidy_after(&outcome);
+        outcome
     }
 }
 
