@@ -103,3 +103,25 @@ fn batches_come_back_in_order_both_ways() {
         .find(|key| !list.insert_all([entry(key, 99)]));
     assert!(full.is_some(), "a full list refuses");
 }
+
+#[test]
+#[cfg_attr(miri, ignore = "long, and the others write as it does")]
+fn records_in_a_row_take_no_more_than_they_may() {
+    let list = Skiplist::new(4 << 20).unwrap();
+    let mut used = vec![list.used_bytes()];
+    let mut allowed = vec![0];
+    for number in 0..5_000_u64 {
+        let key = number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
+        let key = &key[..1 + (number % 8) as usize];
+        assert!(list.insert_all([entry(key, number)]));
+        used.push(list.used_bytes());
+        allowed.push(allowed.last().unwrap() + record_bytes_max(key.len(), key.len()));
+    }
+    for (from, to) in [(0, 1), (0, 5_000), (1, 50), (2_000, 2_001), (3_000, 4_000)] {
+        let taken = used[to] - used[from];
+        let may = allowed[to] - allowed[from] + RECORDS_EXTRA_BYTES;
+        assert!(taken <= may, "{from} to {to}: {taken} of {may}");
+    }
+    let worst = (1..used.len()).map(|at| used[at] - used[at - 1]).max();
+    assert!(worst.unwrap() > 80 + 8 * 8, "tall towers are there");
+}
