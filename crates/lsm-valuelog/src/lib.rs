@@ -64,6 +64,7 @@ mod nodes;
 mod number_sequence;
 mod open;
 mod open_logs;
+mod open_versions;
 mod operands;
 mod options;
 mod output;
