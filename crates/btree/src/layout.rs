@@ -234,3 +234,76 @@ impl<'a> Elements<'a> {
 pub(crate) fn packed_bytes(payload: impl Iterator<Item = usize>) -> usize {
     payload.fold(HEADER_BYTES, |sum, bytes| sum + ELEMENT_BYTES + bytes)
 }
+
+/// An element to be laid out on a page.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Element<'a> {
+    key: &'a [u8],
+    value: &'a [u8],
+    /// A pair's flags, or a child's number.
+    word: u64,
+}
+
+impl<'a> Element<'a> {
+    pub fn pair(key: &'a [u8], value: &'a [u8], flags: u32) -> Element<'a> {
+        let word = u64::from(flags);
+        Element { key, value, word }
+    }
+
+    pub fn child(key: &'a [u8], child: u64) -> Element<'a> {
+        let (value, word) = (&[][..], child);
+        Element { key, value, word }
+    }
+
+    pub fn key(&self) -> &'a [u8] {
+        self.key
+    }
+
+    /// The element's bytes in the table, its pair lying `position` bytes behind its beginning.
+    pub fn encode(&self, leaf: bool, position: usize) -> [u8; ELEMENT_BYTES] {
+        let small = |len: usize| u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes();
+        let ([low, high], key_bytes) = (halves(self.word), small(self.key.len()));
+        let words = match leaf {
+            true => [low, small(position), key_bytes, small(self.value.len())],
+            false => [small(position), key_bytes, low, high],
+        };
+        let mut bytes = [0; ELEMENT_BYTES];
+        bytes.copy_from_slice(words.as_flattened());
+        bytes
+    }
+}
+
+fn halves(word: u64) -> [[u8; 4]; 2] {
+    let [a, b, c, d, e, f, g, h] = word.to_le_bytes();
+    [[a, b, c, d], [e, f, g, h]]
+}
+
+/// Lays `elements` out behind the header of `image`: the table, then keys and values without a
+/// gap. The image has room for them.
+pub(crate) fn lay_out(image: &mut [u8], leaf: bool, elements: &[Element<'_>]) {
+    let table_bytes = elements.len() * ELEMENT_BYTES;
+    let body = image.get_mut(HEADER_BYTES..).unwrap_or_default();
+    let Some((table, mut data)) = body.split_at_mut_checked(table_bytes) else {
+        return;
+    };
+    let mut position = table_bytes;
+    for (slot, element) in table
+        .as_chunks_mut::<ELEMENT_BYTES>()
+        .0
+        .iter_mut()
+        .zip(elements)
+    {
+        *slot = element.encode(leaf, position);
+        position += element.key.len() + element.value.len();
+        position -= ELEMENT_BYTES;
+    }
+    for element in elements {
+        for part in [element.key, element.value] {
+            let Some((room, rest)) = data.split_at_mut_checked(part.len()) else {
+                return;
+            };
+            room.copy_from_slice(part);
+            data = rest;
+        }
+    }
+}

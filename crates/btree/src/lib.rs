@@ -9,7 +9,9 @@
 //! is written.
 
 mod bucket;
+mod bucket_tree;
 mod buckets;
+mod build;
 mod child;
 mod counts;
 mod cursor;
@@ -21,6 +23,8 @@ mod heads;
 mod layout;
 mod node;
 mod node_ref;
+mod order;
+mod puts;
 mod settle;
 mod split;
 mod statistics;

@@ -14,7 +14,7 @@ use pager::{HEADER_BYTES, PageId, PageKind, write_header};
 
 use crate::child::{Child, IN_ARENA, NodeIndex};
 use crate::heads::head;
-use crate::layout::{ELEMENT_BYTES, Elements, NO_FLAGS};
+use crate::layout::{ELEMENT_BYTES, Element, Elements, NO_FLAGS, lay_out};
 
 /// An image grows by so many bytes at a time: doubling would waste most of what a bulk load takes.
 const GROWTH_BYTES: usize = 512;
@@ -61,6 +61,21 @@ impl Node {
             appended_only: true,
             reshaped: true,
         }
+    }
+
+    /// A node of these elements, which take `bytes` on a page.
+    pub fn of_elements(leaf: bool, elements: &[Element<'_>], bytes: usize) -> Node {
+        let mut node = Node::new(leaf);
+        node.count = elements.len();
+        node.image.resize(bytes, 0);
+        lay_out(&mut node.image, leaf, elements);
+        node.heads = Some(
+            elements
+                .iter()
+                .map(|element| head(element.key(), 0))
+                .collect(),
+        );
+        node
     }
 
     /// Copies the elements of a page; `origin` is the run to free later, none for a page that
@@ -294,19 +309,11 @@ impl Node {
         }
         self.shift_positions(0..index, small(ELEMENT_BYTES));
         self.shift_positions(index + 1..self.count, small(pair_bytes));
-        let position = small(data_after - element).to_le_bytes();
-        let (key_bytes, value_bytes) = (small(key.len()), small(value.len()));
-        let words = if self.leaf {
-            [
-                flags.to_le_bytes(),
-                position,
-                key_bytes.to_le_bytes(),
-                value_bytes.to_le_bytes(),
-            ]
-        } else {
-            [position, key_bytes.to_le_bytes(), [0; 4], [0; 4]]
+        let described = match self.leaf {
+            true => Element::pair(key, value, flags),
+            false => Element::child(key, 0),
         };
-        self.write(element, words.as_flattened());
+        self.write(element, &described.encode(self.leaf, data_after - element));
         self.write(data_after, key);
         self.write(data_after + key.len(), value);
     }

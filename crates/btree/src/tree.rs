@@ -61,6 +61,19 @@ impl Tree {
         tree
     }
 
+    /// A tree of nodes without pages.
+    pub fn of_nodes(root: Child, nodes: Vec<Option<Arc<Node>>>) -> Tree {
+        let mut tree = Tree::with_root(root);
+        tree.nodes = nodes;
+        tree
+    }
+
+    /// Becomes what `made` holds, in place of nothing.
+    pub fn take_over(&mut self, made: Tree) {
+        (self.root, self.nodes) = (made.root, made.nodes);
+        self.modified = true;
+    }
+
     pub fn root(&self) -> Child {
         self.root
     }

@@ -248,7 +248,7 @@ impl Pager {
         self.side_tables.as_deref()
     }
 
-    /// Drops what readers worked out about the run at `id`, which a commit has given up: kept, it
+    /// Drops what readers worked out about the run at `id`, which no version has any more: kept, it
     /// would only stand in the way of pages that are still read.
     pub fn forget(&self, id: PageId) {
         if let Some(tables) = &self.side_tables {

@@ -194,9 +194,9 @@ impl<'t> BucketMut<'t> {
     /// How full splits leave a page, from 0.1 to 1, by bbolt's own rule. Without this, pages
     /// behind appended keys are left full and others balanced. Not stored.
     pub fn set_fill_share(&mut self, share: f64) -> Result<()> {
-        self.transaction
-            .buckets
-            .set_fill_share(self.id, share)
+        let Transaction { buckets, base, .. } = &mut *self.transaction;
+        buckets
+            .set_fill_share(&base.pages, self.id, share)
             .map_err(from_tree)
     }
 

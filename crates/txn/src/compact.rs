@@ -94,7 +94,8 @@ impl Copier<'_> {
     fn pack(&mut self) -> Result<()> {
         let bucket = self.bucket;
         let transaction = self.transaction.as_mut().ok_or(Error::Closed)?;
-        transaction.buckets.set_packed(bucket).map_err(from_tree)
+        let Transaction { buckets, base, .. } = transaction;
+        buckets.set_packed(&base.pages, bucket).map_err(from_tree)
     }
 
     fn bucket(&mut self) -> Result<BucketMut<'_>> {

@@ -67,9 +67,14 @@ impl Pending {
             .map_or(0, |runs| runs.iter().map(|run| run.pages).sum())
     }
 
-    /// Moves what no version in `held` needs to `free`; answers `false` if a page was free
-    /// already, which only a damaged file can cause.
-    pub fn release(&mut self, held: &BTreeSet<TxId>, free: &mut Extents) -> bool {
+    /// Moves what no version in `held` needs to `free`, telling `released` where each run begins;
+    /// answers `false` if a page was free already, which only a damaged file can cause.
+    pub fn release(
+        &mut self,
+        held: &BTreeSet<TxId>,
+        free: &mut Extents,
+        mut released: impl FnMut(PageId),
+    ) -> bool {
         if let Some(oldest) = held.first() {
             self.forget_births_until(*oldest);
         }
@@ -94,7 +99,10 @@ impl Pending {
                     sound &= self.blocked_pages.insert(run.start, run.pages);
                     self.blocked.entry(*youngest).or_default().push(run);
                 }
-                _ => sound &= free.insert(run.start, run.pages),
+                _ => {
+                    sound &= free.insert(run.start, run.pages);
+                    released(run.start);
+                }
             }
         }
         sound
@@ -146,7 +154,7 @@ mod tests {
             }
             dying.into_iter().all(|txid| {
                 holding.remove(&TxId(u64::from(txid % 31)));
-                pending.release(&holding, &mut free)
+                pending.release(&holding, &mut free, |_| {})
                     && model.iter().all(|(start, born, freed)| {
                         let needed = holding.range(born..freed).next().is_some();
                         free.contains(*start) != needed
@@ -161,11 +169,14 @@ mod tests {
         pending.note_births(vec![(PageId(10), 1)], TxId(6));
         pending.add(PageId(10), 1, TxId(7));
         pending.add(PageId(11), 1, TxId(7));
-        assert!(pending.release(&held(&[5, 7]), &mut free));
+        let mut released = Vec::new();
+        assert!(pending.release(&held(&[5, 7]), &mut free, |start| released.push(start)));
+        assert_eq!(released, [PageId(10)]);
         assert!(free.contains(PageId(10)), "born after the reader at 5");
         assert!(!free.contains(PageId(11)), "older than the reader at 5");
         assert_eq!(pending.pages_blocked_by(TxId(5)), 1);
-        assert!(pending.release(&held(&[7]), &mut free));
+        assert!(pending.release(&held(&[7]), &mut free, |start| released.push(start)));
+        assert_eq!(released, [PageId(10), PageId(11)]);
         assert!(free.contains(PageId(11)));
     }
 }

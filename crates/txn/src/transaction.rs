@@ -181,7 +181,8 @@ impl Transaction {
     pub fn rollback(self) {}
 
     /// A point that [`Transaction::return_to`] can come back to.
-    pub(crate) fn savepoint(&self) -> Savepoint {
+    pub(crate) fn savepoint(&mut self) -> Savepoint {
+        self.buckets.place_puts(&self.base.pages);
         Savepoint {
             buckets: self.buckets.clone(),
             handlers: self.on_commit.len(),

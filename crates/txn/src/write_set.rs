@@ -218,7 +218,6 @@ impl<'w> WriteSet<'w> {
         writer.pending.note_births(allocated, txid);
         for (id, pages) in freed.iter() {
             writer.pending.add(id, pages, txid);
-            writer.pager.forget(id);
         }
         for (id, pages) in granted.runs() {
             writer.free.insert(id, pages);

@@ -95,7 +95,10 @@ impl Writer {
         self.witnesses.retain(Witness::is_held);
         let mut held: BTreeSet<TxId> = self.witnesses.iter().map(|seen| seen.txid).collect();
         held.extend([self.current.meta.txid, self.durable.meta.txid]);
-        if self.pending.release(&held, &mut self.free) {
+        // Forgotten when they were freed, words would have been worked out again, to stay, by those
+        // who read the version before until the new one was durable.
+        let forget = |id| self.pager.forget(id);
+        if self.pending.release(&held, &mut self.free, forget) {
             return Ok(());
         }
         let error = Error::corrupt(Place::Store, "a page was freed that was free already");

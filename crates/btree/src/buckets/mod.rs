@@ -18,16 +18,16 @@ use std::sync::Arc;
 use pager::{PageId, PageSource};
 
 use crate::bucket::{
-    BUCKET_FLAGS, BucketHeader, EntryKind, PAIR_FLAGS, bucket_in_inline_bucket, entry_kind,
-    inline_elements, inline_value,
+    BUCKET_FLAGS, BucketHeader, EntryKind, bucket_in_inline_bucket, entry_kind, inline_elements,
+    inline_value,
 };
+use crate::bucket_tree::BucketTree;
 use crate::counts::TreeCounts;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::layout::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::node::Node;
 
-use crate::split::Fill;
 use crate::tree::Tree;
 use crate::tree_ref::TreeRef;
 
@@ -40,15 +40,15 @@ struct Bucket {
     parent: Option<BucketId>,
     name: Vec<u8>,
     sequence: u64,
-    tree: Tree,
+    tree: BucketTree,
     children: BTreeMap<Vec<u8>, BucketId>,
     /// The entry in the parent must be written although the tree did not change.
     entry_changed: bool,
     inline: bool,
 }
 
-/// The buckets a write transaction has opened. Cloning is cheap while few nodes are in memory,
-/// and makes a point to come back to.
+/// The buckets a write transaction has opened. Cloning makes a point to come back to, and is cheap
+/// while few nodes are in memory and after [`Buckets::place_puts`].
 #[derive(Clone, Debug)]
 pub struct Buckets {
     list: Vec<Option<Bucket>>,
@@ -67,7 +67,7 @@ impl Buckets {
             parent: None,
             name: Vec::new(),
             sequence,
-            tree: Tree::at_page(root),
+            tree: BucketTree::new(Tree::at_page(root)),
             children: BTreeMap::new(),
             entry_changed: false,
             inline: false,
@@ -97,6 +97,13 @@ impl Buckets {
             self.spoiled.get_or_insert_with(|| Arc::new(error.again()));
         }
         changed
+    }
+
+    /// Makes nodes of puts that have not been looked at, which clones then share.
+    pub fn place_puts<S: PageSource>(&mut self, source: &S) {
+        for bucket in self.list.iter_mut().flatten() {
+            bucket.tree.change(source.page_bytes());
+        }
     }
 
     fn bucket(&self, id: BucketId) -> Result<&Bucket> {
@@ -154,7 +161,7 @@ impl Buckets {
         self.list
             .iter()
             .flatten()
-            .map(|bucket| bucket.tree.counts)
+            .map(|bucket| bucket.tree.counts())
             .sum()
     }
 
@@ -176,9 +183,9 @@ impl Buckets {
         }
         let header = BucketHeader::decode(entry.value)?;
         let tree = if header.is_inline() {
-            Tree::at_node(inline_node(entry.value)?)
+            BucketTree::at_node(inline_node(entry.value)?)
         } else {
-            Tree::at_page(header.root)
+            BucketTree::new(Tree::at_page(header.root))
         };
         let inline = header.is_inline();
         self.adopt(parent, name, header.sequence, tree, inline)
@@ -190,7 +197,7 @@ impl Buckets {
         parent: BucketId,
         name: &[u8],
         sequence: u64,
-        tree: Tree,
+        tree: BucketTree,
         inline: bool,
     ) -> Result<BucketId> {
         let id = self.add(Bucket {
@@ -239,10 +246,21 @@ impl Buckets {
             });
         }
         let value = inline_value(&Node::new(true), 0)?;
-        self.bucket_mut(parent)?
-            .tree
-            .put(source, name, &value, BUCKET_FLAGS)?;
-        self.adopt(parent, name, 0, Tree::at_node(Node::new(true)), true)
+        self.put_bucket(source, parent, name, &value)?;
+        let empty = BucketTree::at_node(Node::new(true));
+        self.adopt(parent, name, 0, empty, true)
+    }
+
+    /// Sets the entry of the bucket called `name` inside `parent`.
+    fn put_bucket<S: PageSource>(
+        &mut self,
+        source: &S,
+        parent: BucketId,
+        name: &[u8],
+        value: &[u8],
+    ) -> Result<()> {
+        let tree = self.bucket_mut(parent)?.tree.change(source.page_bytes());
+        tree.put(source, name, value, BUCKET_FLAGS)
     }
 
     /// Removes the bucket called `name` inside `parent`, with every bucket in it.
@@ -268,7 +286,10 @@ impl Buckets {
         self.release(source, id)?;
         let parent = self.bucket_mut(parent)?;
         parent.children.remove(name);
-        parent.tree.delete(source, name)?;
+        parent
+            .tree
+            .change(source.page_bytes())
+            .delete(source, name)?;
         Ok(())
     }
 
@@ -332,13 +353,11 @@ impl Buckets {
             .get(name)?
             .map(|entry| entry.value.to_vec());
         let value = value.ok_or(Error::NotFound("bucket"))?;
-        self.bucket_mut(to)?
-            .tree
-            .put(source, name, &value, BUCKET_FLAGS)?;
+        self.put_bucket(source, to, name, &value)?;
         self.bucket_mut(to)?.children.insert(name.to_vec(), id);
         let from = self.bucket_mut(from)?;
         from.children.remove(name);
-        from.tree.delete(source, name)?;
+        from.tree.change(source.page_bytes()).delete(source, name)?;
         self.bucket_mut(id)?.parent = Some(to);
         Ok(())
     }
@@ -382,9 +401,7 @@ impl Buckets {
         }
         check_len("key", key.len(), KEY_BYTES_MAX)?;
         check_len("value", value.len(), VALUE_BYTES_MAX)?;
-        self.bucket_mut(id)?
-            .tree
-            .put(source, key, value, PAIR_FLAGS)
+        self.bucket_mut(id)?.tree.put_pair(source, key, value)
     }
 
     /// Removes a pair from bucket `id`; its absence is no error.
@@ -407,7 +424,10 @@ impl Buckets {
             Some(entry) if entry_kind(entry.flags) == EntryKind::Bucket => {
                 Err(Error::Incompatible("the key names a bucket"))
             }
-            Some(_) => self.bucket_mut(id)?.tree.remove(source, key),
+            Some(_) => {
+                let tree = self.bucket_mut(id)?.tree.change(source.page_bytes());
+                tree.remove(source, key)
+            }
             None => Ok(false),
         }
     }
@@ -422,12 +442,6 @@ impl Buckets {
         let bucket = self.bucket_mut(id)?;
         bucket.sequence = sequence;
         bucket.entry_changed = true;
-        Ok(())
-    }
-
-    /// How full splits leave pages of bucket `id`: bbolt's fill percent, as a share.
-    pub fn set_fill_share(&mut self, id: BucketId, share: f64) -> Result<()> {
-        self.bucket_mut(id)?.tree.fill = Fill::Share(share);
         Ok(())
     }
 }

@@ -1,5 +1,4 @@
-//! Where pages of unchanged contents go: leaves that move along with a change, and leaves packed
-//! into runs.
+//! Where pages go: leaves that move along with a change, and how full splits leave them.
 
 use pager::{PageId, PageSource};
 
@@ -31,7 +30,11 @@ impl Buckets {
         key: &[u8],
         leaf: PageId,
     ) -> Result<bool> {
-        let tree = &mut self.bucket_mut(id)?.tree;
+        let bucket = self.bucket_mut(id)?;
+        if bucket.tree.has_no_pages() {
+            return Ok(false);
+        }
+        let tree = bucket.tree.change(source.page_bytes());
         let located = tree.read(source).locate(key)?;
         let there = located.is_some_and(|(elements, _)| elements.id() == leaf);
         if there && tree.is_modified() {
@@ -42,8 +45,23 @@ impl Buckets {
 
     /// Packs what is put into bucket `id` in key order as tightly as it goes, for files that are
     /// read more than changed.
-    pub fn set_packed(&mut self, id: BucketId) -> Result<()> {
-        self.bucket_mut(id)?.tree.fill = Fill::Packed;
+    pub fn set_packed<S: PageSource>(&mut self, source: &S, id: BucketId) -> Result<()> {
+        self.set_fill(source, id, Fill::Packed)
+    }
+
+    /// How full splits leave pages of bucket `id`: bbolt's fill percent, as a share.
+    pub fn set_fill_share<S: PageSource>(
+        &mut self,
+        source: &S,
+        id: BucketId,
+        share: f64,
+    ) -> Result<()> {
+        self.set_fill(source, id, Fill::Share(share))
+    }
+
+    fn set_fill<S: PageSource>(&mut self, source: &S, id: BucketId, fill: Fill) -> Result<()> {
+        let tree = &mut self.bucket_mut(id)?.tree;
+        tree.change(source.page_bytes()).fill = fill;
         Ok(())
     }
 }

@@ -22,14 +22,15 @@ impl Buckets {
             let bucket = self.list.get_mut(id.0 as usize).and_then(Option::take);
             let mut bucket = bucket.ok_or(Error::NotFound("bucket"))?;
             open.extend(bucket.children.values());
-            found.runs.extend(bucket.tree.take_orphans());
+            let tree = bucket.tree.forget_puts();
+            found.runs.extend(tree.take_orphans());
             let known = |name: &[u8]| bucket.children.contains_key(name);
-            let mut roots = vec![bucket.tree.root()];
+            let mut roots = vec![tree.root()];
             while let Some(child) = roots.pop() {
                 match child {
                     Child::Page(root) => found.below(source, root, &known)?,
                     Child::Node(index) => {
-                        let Some(node) = bucket.tree.node(index) else {
+                        let Some(node) = tree.node(index) else {
                             continue;
                         };
                         found.runs.extend(node.origin);

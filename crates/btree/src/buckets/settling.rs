@@ -6,11 +6,9 @@ use std::collections::BTreeSet;
 use pager::{PageId, PageSink, PageSource};
 
 use super::{Bucket, BucketId, Buckets};
-use crate::bucket::{BUCKET_FLAGS, BucketHeader, fits_inline, inline_value};
+use crate::bucket::{BucketHeader, fits_inline, inline_value};
 use crate::child::Child;
-use crate::emit;
 use crate::error::{Error, Result};
-use crate::settle::settle;
 
 /// A root that stands in a bucket's entry until the real one is known.
 const ROOT_TO_COME: PageId = PageId(u64::MAX);
@@ -44,22 +42,20 @@ impl Buckets {
         for id in self.innermost_first() {
             let bucket = self.bucket_mut(id)?;
             if bucket.tree.is_modified() {
-                settle(&mut bucket.tree, source)?;
+                bucket.tree.settle(source)?;
             } else if !bucket.entry_changed {
                 continue;
             }
             let Some(parent) = bucket.parent else {
-                pages += emit::pages_needed(&bucket.tree, page_bytes);
+                pages += bucket.tree.pages_needed(page_bytes);
                 continue;
             };
             let value = bucket.entry_value(page_bytes)?;
             if !bucket.inline {
-                pages += emit::pages_needed(&bucket.tree, page_bytes);
+                pages += bucket.tree.pages_needed(page_bytes);
             }
             let name = bucket.name.clone();
-            self.bucket_mut(parent)?
-                .tree
-                .put(source, &name, &value, BUCKET_FLAGS)?;
+            self.put_bucket(source, parent, &name, &value)?;
         }
         Ok(pages)
     }
@@ -76,7 +72,7 @@ impl Buckets {
             let bucket = self.bucket_mut(id)?;
             let changed = bucket.tree.is_modified() || bucket.entry_changed;
             if bucket.inline {
-                for (id, pages) in bucket.tree.take_orphans() {
+                for (id, pages) in bucket.tree.change(page_bytes).take_orphans() {
                     sink.free(id, pages)?;
                 }
                 continue;
@@ -84,7 +80,7 @@ impl Buckets {
             if !changed && bucket.parent.is_some() {
                 continue;
             }
-            let root = emit::write(&mut bucket.tree, sink, page_bytes)?;
+            let root = bucket.tree.write(sink, page_bytes)?;
             let (parent, name) = (bucket.parent, bucket.name.clone());
             let header = BucketHeader {
                 root,
@@ -92,7 +88,7 @@ impl Buckets {
             };
             match parent {
                 Some(parent) => {
-                    let tree = &mut self.bucket_mut(parent)?.tree;
+                    let tree = self.bucket_mut(parent)?.tree.change(page_bytes);
                     tree.patch_value(source, &name, &header.encode())?;
                 }
                 None => top = Some(root),
@@ -108,28 +104,22 @@ impl Buckets {
 impl Bucket {
     /// The value of this bucket's entry, with the root still to come where it will be a page.
     fn entry_value(&mut self, page_bytes: usize) -> Result<Vec<u8>> {
-        let root = match self.tree.root() {
-            Child::Page(_) => None,
-            Child::Node(index) => self.tree.node(index).map(|node| (index, node)),
-        };
-        self.inline = root.is_some_and(|(_, node)| fits_inline(node, page_bytes));
-        match root.filter(|_| self.inline) {
-            Some((index, node)) => {
-                let value = inline_value(node, self.sequence)?;
-                let origin = node.origin;
-                if let Some(node) = self.tree.node_mut(index) {
-                    node.origin = None;
-                }
-                self.tree.orphan(origin);
-                Ok(value)
-            }
-            None => {
-                let header = BucketHeader {
-                    root: ROOT_TO_COME,
-                    sequence: self.sequence,
-                };
-                Ok(header.encode().to_vec())
-            }
+        self.inline = false;
+        if let Some(tree) = self.tree.settled()
+            && let Child::Node(index) = tree.root()
+            && let Some(node) = tree.node(index)
+            && fits_inline(node, page_bytes)
+        {
+            self.inline = true;
+            let value = inline_value(node, self.sequence)?;
+            let origin = tree.node_mut(index).and_then(|node| node.origin.take());
+            tree.orphan(origin);
+            return Ok(value);
         }
+        let header = BucketHeader {
+            root: ROOT_TO_COME,
+            sequence: self.sequence,
+        };
+        Ok(header.encode().to_vec())
     }
 }

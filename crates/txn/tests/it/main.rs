@@ -21,6 +21,7 @@ mod damage;
 mod durability;
 mod figures;
 mod figures_commits;
+mod filling;
 mod format;
 mod hostile;
 mod isolation;
