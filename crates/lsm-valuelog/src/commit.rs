@@ -23,7 +23,7 @@ use crate::log::wal::LogWriter;
 use crate::open_logs::{Checkpoint, Core};
 use crate::pointer::POINTER_BYTES_MAX;
 use crate::shared::Shared;
-use crate::skiplist::record_bytes_max;
+use crate::skiplist::{RECORDS_EXTRA_BYTES, record_bytes_max};
 
 /// Bytes of commits at `Deferred` that are kept back before they are handed to the system.
 const DEFERRED_BYTES_MAX: usize = 256 << 10;
@@ -40,7 +40,7 @@ fn memtable_bytes(commit: &Commit, threshold: usize) -> usize {
         };
         record_bytes_max(change.key.len(), value)
     });
-    bytes.sum()
+    RECORDS_EXTRA_BYTES + bytes.sum::<usize>()
 }
 
 impl Shared {

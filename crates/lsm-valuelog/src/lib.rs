@@ -69,6 +69,7 @@ mod nodes;
 mod number_sequence;
 mod open;
 mod open_logs;
+mod open_versions;
 mod operands;
 mod option_text;
 mod options;

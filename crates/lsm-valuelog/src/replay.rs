@@ -20,7 +20,7 @@ use crate::logs::{memtable_capacity, wal_name};
 use crate::manifest::edit::Part;
 use crate::memtable::{LogPlace, Memtable};
 use crate::shared::Shared;
-use crate::skiplist::record_bytes_max;
+use crate::skiplist::{RECORDS_EXTRA_BYTES, record_bytes_max};
 use crate::table::reader::Reading;
 use crate::values::{HEADER_BYTES, values_name};
 use crate::version::ValueFileState;
@@ -197,7 +197,8 @@ impl Shared {
             let Some(record) = chain.next.take() else {
                 break;
             };
-            let needed = record.record.len() + record.record.len() / 2 * record_bytes_max(0, 0);
+            let records = record.record.len() / 2 * record_bytes_max(0, 0);
+            let needed = record.record.len() + records + RECORDS_EXTRA_BYTES;
             if memtable.room_bytes() < needed && !memtable.is_empty() {
                 let full = std::mem::replace(&mut memtable, Memtable::new(capacity, logs)?);
                 self.install_replayed(full, last)?;

@@ -7,7 +7,7 @@
 //!   tables), each changing only its own part;
 //! * once poisoned, nothing is written any more and what was visible stays so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -24,6 +24,7 @@ use crate::manifest::edit::{Edit, Part, bans};
 use crate::manifest::file::Manifest;
 use crate::memtable::LogPlace;
 use crate::open_logs::Core;
+use crate::open_versions::OpenVersions;
 use crate::options::Options;
 use crate::state::State;
 use crate::subscribers::Subscribers;
@@ -80,8 +81,8 @@ pub(crate) struct Shared {
     /// The newest version at which everything older was replaced: transactions that read before
     /// it and commit behind it are in conflict with it.
     pub replaced_at: AtomicU64,
-    /// Versions that open transactions read at, with how many do.
-    open: Mutex<BTreeMap<Sequence, usize>>,
+    /// Versions that open transactions read at.
+    open: Mutex<OpenVersions>,
     /// Where history is kept: the oldest version that may still be asked for.
     pub discard_at: AtomicU64,
     pub subscribers: Subscribers,
@@ -229,27 +230,18 @@ impl Shared {
 
     /// Notes a transaction that reads at a version: what is newer must stay to be compared with.
     pub fn enter(&self, at: Sequence) {
-        *locked(&self.open).entry(at).or_default() += 1;
+        locked(&self.open).enter(at);
     }
 
     pub fn leave(&self, at: Sequence) {
-        let mut open = locked(&self.open);
-        if let Some(count) = open.get_mut(&at) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&at);
-            }
-        }
+        locked(&self.open).leave(at);
     }
 
     /// The newest commit that no open transaction could still find itself in conflict with.
     pub fn settled(&self) -> Sequence {
         let visible = self.visible();
-        let open = locked(&self.open);
-        open.keys()
-            .next()
-            .copied()
-            .map_or(visible, |at| at.min(visible))
+        let oldest = locked(&self.open).oldest();
+        oldest.map_or(visible, |at| at.min(visible))
     }
 
     /// After an edit that was refused for want of space and may be there all the same: writes a
