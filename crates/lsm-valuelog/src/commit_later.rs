@@ -143,7 +143,7 @@ impl Shared {
         let after = || {
             if !self.options.background {
                 // A failure is told there, and is none of the commits'.
-                let _ = self.tidy_now();
+                self.tidy_now();
             }
         };
         self.queue
