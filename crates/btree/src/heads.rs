@@ -9,10 +9,10 @@
 //!   that finds words need not look for that damage again;
 //! * words are hints: whatever they hold, a search made from them reads inside the page only.
 
-use pager::{Page, PageId, PageSource, SideTable, SideTables, Words};
+use pager::{HEADER_BYTES, Page, PageId, PageSource, SideTable, SideTables, Words};
 
 use crate::entry::Entry;
-use crate::layout::{Elements, NO_FLAGS, Spot};
+use crate::layout::{ELEMENT_BYTES, Elements, NO_FLAGS, Spot};
 
 /// Words before the heads: the shape, and the first bytes of what the keys have in common.
 const SHAPE: usize = 0;
@@ -82,11 +82,18 @@ fn place_of(words: Words<'_>, shape: Shape, index: usize) -> usize {
     usize::try_from((word >> shift) & 0xFFFF).unwrap_or(0)
 }
 
+/// Where a page's header has the count.
+const COUNT_AT: usize = 10;
+/// Where the key of a page's only element lies.
+const ONLY_AT: usize = HEADER_BYTES + ELEMENT_BYTES;
+
 /// Where a search by heads ends on a branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BelowBranch {
     /// The child to go on at, if heads alone can tell.
     pub child: Option<PageId>,
+    /// Where they cannot, because one separator has the same head: the child behind it.
+    pub tied_child: Option<PageId>,
     /// Places that a search among the keys must still tell apart.
     pub window: Window,
     /// Children there are.
@@ -215,11 +222,18 @@ pub(crate) fn look_below(tables: &SideTables, id: PageId, key: &[u8]) -> Option<
     tables.branches.read(id, |words| {
         let shape = Shape::decode(words.get(SHAPE));
         let window = window(words, shape, key);
-        let place = window.low.saturating_sub(1);
-        let child = words.get(HEADS + shape.heads() + place);
-        let known = window.low == window.high && shape.stride == 1 && child != 0;
+        let kept_child = |place| {
+            let child = words.get(HEADS + shape.heads() + place);
+            (shape.stride == 1 && child != 0).then_some(PageId(child))
+        };
+        let (child, tied_child) = match window.high - window.low {
+            0 => (kept_child(window.low.saturating_sub(1)), None),
+            1 => (None, kept_child(window.low)),
+            _ => (None, None),
+        };
         Some(BelowBranch {
-            child: known.then_some(PageId(child)),
+            child,
+            tied_child,
             window,
             count: shape.count,
             above_leaves: shape.above_leaves,
@@ -250,6 +264,9 @@ pub(crate) fn entry_on_leaf<'a, S: PageSource>(
     if pager::u64_at(first, 0) != Some(id.0) {
         return None;
     }
+    if pager::u16_at(first, COUNT_AT) == Some(1) {
+        return only_entry(source, id, first, key);
+    }
     let (shape, window, pair) = tables.leaves.read(id, |words| {
         let shape = Shape::decode(words.get(SHAPE));
         let window = window(words, shape, key);
@@ -276,6 +293,41 @@ pub(crate) fn entry_on_leaf<'a, S: PageSource>(
     // An error is for the way that can tell it.
     let entry = entry.ok()?;
     Some((entry.key == key).then_some(entry))
+}
+
+/// The entry of `key` on leaf `id`, whose only one it would be. Nothing is kept beside such a page.
+///
+/// Its key stands where every writer puts it, and is as long as the one looked for: these are
+/// guesses that branches check, not sums of what was read, so that a processor that goes ahead
+/// fetches the value while it waits for the page's first line.
+#[inline]
+fn only_entry<'a, S: PageSource>(
+    source: &'a S,
+    id: PageId,
+    first: &'a [u8],
+    key: &[u8],
+) -> Option<Option<Entry<'a>>> {
+    let page = Page::parse(id, first).ok()?;
+    let run = match page.overflow {
+        0 => first,
+        _ => source.run(id, page.run_pages()).ok()?,
+    };
+    let elements = Elements::of(Page { bytes: run, ..page }).ok()?;
+    let (spot, flags) = elements.spot_and_flags(0).ok()?;
+    if spot.at != ONLY_AT || !elements.is_leaf() {
+        return None;
+    }
+    if spot.key_bytes != key.len() {
+        return Some(None);
+    }
+    let (own_key, rest) = run.get(ONLY_AT..)?.split_at_checked(key.len())?;
+    let value = rest.get(..spot.value_bytes)?;
+    let entry = Entry {
+        key: own_key,
+        value,
+        flags,
+    };
+    Some((own_key == key).then_some(entry))
 }
 
 /// The one pair in `window`, if its place is kept.
@@ -343,7 +395,8 @@ pub(crate) fn note_search<S: PageSource>(source: &S, elements: Elements<'_>) {
     } else {
         &tables.branches
     };
-    if elements.id() != PageId(0) && table.visit(elements.id()) {
+    let one = elements.is_leaf() && elements.count() == 1;
+    if !one && elements.id() != PageId(0) && table.visit(elements.id()) {
         keep(source, table, elements);
     }
 }

@@ -136,7 +136,16 @@ impl<'a, S: PageSource> TreeRef<'a, S> {
                 false => heads::look_below(tables, id, key),
             };
             match below {
-                Some(look) => (id, above_leaves) = (look.child?, look.above_leaves),
+                Some(look) => match look.child {
+                    Some(child) => (id, above_leaves) = (child, look.above_leaves),
+                    None => {
+                        // A key that a leaf begins with ties with its separator. What is found
+                        // there is right; what is not may stand on the leaf before.
+                        let leaf = look.tied_child.filter(|_| look.above_leaves)?;
+                        let found = heads::entry_on_leaf(self.source, tables, leaf, key)?;
+                        return found.map(Some);
+                    }
+                },
                 None => return heads::entry_on_leaf(self.source, tables, id, key),
             }
         }

@@ -3,7 +3,7 @@
 use kv_api::Store;
 use kv_api::capability::{
     Backup, Check, CommitIndexes, Compact, Expiry, History, NestedReader, NestedWriter,
-    PutExpiring, Search, SetCommitIndex, SnapshotStream, Versions, Watch,
+    PutExpiring, Search, SetCommitIndex, SnapshotStream, SortedLoad, Versions, Watch,
 };
 
 use crate::{BackupFixture, ClockFixture, Fixture, SearchFixture};
@@ -118,4 +118,12 @@ where
     F::Store: Compact,
 {
     crate::every_law! { compact list_of_laws F }
+}
+
+/// The laws of an engine that takes sorted pairs at once.
+pub fn sorted_load_laws<F: Fixture>() -> Vec<Law>
+where
+    F::Store: SortedLoad,
+{
+    crate::every_law! { sorted_load list_of_laws F }
 }

@@ -22,7 +22,8 @@
 //! ```
 //!
 //! The names after the fixture are the capabilities the engine has: `check`, `backup`, `nested`,
-//! `commit_indexes`, `snapshot_stream`, `search`, `expiry`, `versions`, `watch`, `compact`.
+//! `commit_indexes`, `snapshot_stream`, `search`, `expiry`, `versions`, `watch`, `compact`,
+//! `sorted_load`.
 //! A disk engine's fixture holds a temporary directory, and `open` opens the store in it; an
 //! engine with a check of its own runs it when the fixture is dropped, so that every law ends
 //! with an account of every page.
@@ -48,6 +49,7 @@ pub mod capability_expiry;
 pub mod capability_nested;
 pub mod capability_search;
 pub mod capability_snapshot_stream;
+pub mod capability_sorted_load;
 pub mod capability_versions;
 pub mod capability_watch;
 pub mod conflicts;
@@ -77,7 +79,7 @@ pub use fixture::{BackupFixture, ClockFixture, Fixture, SearchFixture};
 use law::list_of_laws;
 pub use law::{
     Law, backup_laws, base_laws, check_laws, commit_indexes_laws, compact_laws, expiry_laws,
-    nested_laws, search_laws, snapshot_stream_laws, versions_laws, watch_laws,
+    nested_laws, search_laws, snapshot_stream_laws, sorted_load_laws, versions_laws, watch_laws,
 };
 pub use memory_model::{MemoryCursor, MemoryModel, MemorySnapshot, MemoryTransaction, Writers};
 pub use question::{Filter, IndexedPair, Question};

@@ -3,7 +3,7 @@
 /// Makes a module with one `#[test]` per law.
 ///
 /// `laws!(name, Fixture)` takes the laws of every engine; `laws!(name, Fixture, check, backup,
-/// nested, commit_indexes, snapshot_stream, search, expiry, versions, watch, compact)` those of the
+/// nested, commit_indexes, snapshot_stream, search, expiry, versions, watch, compact, sorted_load)` those of the
 /// named capabilities too; `only name, Fixture, check` only those of the named ones. The fixture
 /// must be nameable where the macro is called, which must be a module.
 #[macro_export]
@@ -335,6 +335,16 @@ macro_rules! every_law {
                 a_closed_store_ends_its_watchers
                 commits_do_not_wait_for_watchers
                 a_watcher_of_many_writers_can_keep_a_copy
+            }
+        }
+    };
+    (sorted_load $then:ident $fixture:ty) => {
+        $crate::$then! { $fixture;
+            capability_sorted_load {
+                a_load_is_there_once_it_is_done
+                a_load_adds_to_what_is_there
+                a_load_that_fails_changes_nothing
+                an_empty_load_changes_nothing
             }
         }
     };

@@ -21,7 +21,7 @@ mod view;
 pub use claim::Claim;
 pub use file::{
     Access, Create, Disk, File, FileIdentity, LockKind, OpenOptions, read_exact_at, read_up_to_at,
-    write_all_at, write_all_vectored_at,
+    write_all_at, write_all_vectored_at, write_all_whole_at,
 };
 pub use machine::os_page_bytes;
 pub use memory::MemoryDisk;

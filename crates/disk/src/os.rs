@@ -20,11 +20,6 @@ pub struct OsDisk;
 #[derive(Debug)]
 struct OsFile(fs::File);
 
-/// Bytes of one write. Linux caches a file in pieces as long as the writes that first filled
-/// them, and ext4 walks all blocks of a piece for every later write into it: pages rewritten one
-/// by one in a file that was written by 8 MiB cost half as much again as in one written by 64 KiB.
-const WRITE_BYTES_MAX: usize = 64 << 10;
-
 impl Disk for OsDisk {
     fn open(&self, path: &Path, options: &OpenOptions) -> io::Result<Arc<dyn File>> {
         let mut open = fs::OpenOptions::new();
@@ -90,16 +85,6 @@ impl Disk for OsDisk {
     }
 }
 
-/// The first of `slices`, as many as have at most `bytes_max` bytes together.
-fn slices_within<'a, 'b>(slices: &'a [IoSlice<'b>], bytes_max: usize) -> &'a [IoSlice<'b>] {
-    let mut bytes: usize = 0;
-    let count = slices.iter().take_while(|slice| {
-        bytes = bytes.saturating_add(slice.len());
-        bytes <= bytes_max
-    });
-    slices.get(..count.count()).unwrap_or_default()
-}
-
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn direct_flag() -> i32 {
     libc::O_DIRECT
@@ -116,21 +101,12 @@ impl File for OsFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        let bytes = bytes.get(..WRITE_BYTES_MAX).unwrap_or(bytes);
         self.0.write_at(bytes, offset)
     }
 
     fn write_vectored_at(&self, slices: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
         let offset =
             i64::try_from(offset).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
-        let slices = match slices_within(slices, WRITE_BYTES_MAX) {
-            // The first is longer than one write: as much of it as that takes.
-            [] => match slices.first() {
-                Some(first) => return self.write_at(first, offset.unsigned_abs()),
-                None => slices,
-            },
-            some => some,
-        };
         Ok(nix::sys::uio::pwritev(&self.0, slices, offset)?)
     }
 
@@ -215,25 +191,10 @@ mod tests {
     }
 
     #[test]
-    fn a_long_write_is_cut_and_the_rest_left_to_the_caller() -> io::Result<()> {
-        let directory = tempfile::tempdir()?;
-        let file = new_file(directory.path())?;
-        let long = vec![7; WRITE_BYTES_MAX + 1];
-        assert_eq!(file.write_at(&long, 0)?, WRITE_BYTES_MAX);
-        let slice = |len: usize| IoSlice::new(long.get(..len).unwrap_or_default());
-        let written = |slices: &[IoSlice<'_>]| file.write_vectored_at(slices, 0);
-        assert_eq!(written(&[])?, 0);
-        assert_eq!(written(&[slice(long.len())])?, WRITE_BYTES_MAX);
-        assert_eq!(written(&[slice(10), slice(20)])?, 30);
-        assert_eq!(written(&[slice(10), slice(WRITE_BYTES_MAX)])?, 10);
-        Ok(())
-    }
-
-    #[test]
     fn a_durable_write_of_any_length_is_read_back() -> io::Result<()> {
         let directory = tempfile::tempdir()?;
         let file = new_file(directory.path())?;
-        for len in [0, 80, 3 * WRITE_BYTES_MAX + 5] {
+        for len in [0, 80, 200_005] {
             let bytes: Vec<u8> = (0..=250).cycle().take(len).collect();
             file.write_durable_at(&bytes, 4096)?;
             let mut read = vec![0; len];

@@ -33,6 +33,10 @@ pub enum Fault {
     LosesCommits(u64),
     /// One commit in so many leaves out its last change.
     LosesChanges(u64),
+    /// One deletion in so many is acknowledged and not done.
+    LosesDeletions(u64),
+    /// That a key was deleted is not looked at where conflicts are looked for.
+    OverlooksDeletions,
     /// Reading transactions see an old version.
     Stale,
 }
@@ -46,6 +50,7 @@ struct Shared {
     /// The commit that changed each key last.
     changed: BTreeMap<Vec<u8>, u64>,
     commits: u64,
+    deletions: u64,
 }
 
 /// A [`Subject`] on top of another one, with a fault planted.
@@ -206,8 +211,9 @@ impl<S: Subject> SubjectTransaction for FaultyTransaction<'_, S> {
         if self.on.fault == Fault::Dirty {
             over.extend(self.on.shared().dirty.keys().filter(inside).cloned());
         }
-        if self.old.is_some() {
+        if let Some(old) = &self.old {
             over.extend(pairs.keys().cloned());
+            over.extend(old.iter().map(|(key, _)| key).filter(inside).cloned());
         }
         for key in over {
             match self.overlaid(&key) {
@@ -252,11 +258,18 @@ impl<S: Subject> SubjectTransaction for FaultyTransaction<'_, S> {
         let kept = self.writes.len().saturating_sub(left_out);
         let mut below = self.on.below.begin()?;
         for (key, value) in self.writes.iter().take(kept) {
-            below.set(key, value.as_deref())?;
+            shared.deletions += u64::from(value.is_none());
+            let nth = shared.deletions;
+            let is_lost = |count: u64| value.is_none() && nth.is_multiple_of(count.max(1));
+            if !matches!(self.on.fault, Fault::LosesDeletions(count) if is_lost(count)) {
+                below.set(key, value.as_deref())?;
+            }
         }
         below.commit()?;
-        for key in self.writes.keys() {
-            shared.changed.insert(key.clone(), commit);
+        for (key, value) in &self.writes {
+            if value.is_some() || self.on.fault != Fault::OverlooksDeletions {
+                shared.changed.insert(key.clone(), commit);
+            }
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ impl Shared {
     pub fn commit_alone(&self, core: &mut Core, commit: &Commit) -> Result<Sequence> {
         self.flush_all(core)?;
         let sequence = commit.version.unwrap_or(core.last.next());
-        let tables = self.write_alone(core, commit, sequence)?;
+        let tables = self.write_alone(core, commit, sequence, LEVELS - 1)?;
         let values = match &core.values {
             Some(values) => (values.log.id, values.log.end()),
             None => (self.next_file(), HEADER_BYTES as u64),
@@ -48,8 +48,12 @@ impl Shared {
                 .iter()
                 .map(|table| Part::AddTable(level, table.meta.clone())),
         );
+        let value_bytes = core.values.as_ref().map_or(0, |values| values.value_bytes);
+        let counted = self.counted_up_to(logs, value_bytes);
+        edit.extend(counted.map(|(id, state)| Part::Values(id, state)));
         let before = std::mem::replace(&mut files.logs, logs);
         let installed = self.install(&mut files, edit, |_, version| {
+            version.value_states.extend(counted);
             version.flushed = sequence;
             for table in &tables {
                 version.add(level, Arc::clone(table));
@@ -58,13 +62,7 @@ impl Shared {
         if let Err(error) = installed {
             files.logs = before;
             self.forget_tables(&tables);
-            return Err(match self.poisoned() {
-                Some(_) => Error::InDoubt {
-                    txid: sequence.0,
-                    cause: Arc::new(error),
-                },
-                None => error,
-            });
+            return Err(self.doubt_if_poisoned(sequence, error));
         }
         drop(files);
         core.last = sequence;
@@ -78,15 +76,17 @@ impl Shared {
         Ok(sequence)
     }
 
-    fn write_alone(
+    /// Writes the records of `commit`, with the version `sequence`, to tables made for `level`.
+    pub fn write_alone(
         &self,
         core: &mut Core,
         commit: &Commit,
         sequence: Sequence,
+        level: usize,
     ) -> Result<Vec<Arc<Table>>> {
         let threshold = self.threshold.bytes();
         let is_large = |change: &Change<'_>| change.value.is_some_and(|v| v.len() >= threshold);
-        let output = Output::new(self, LEVELS - 1, sequence, self.options.table_bytes);
+        let output = Output::new(self, level, sequence, self.options.table_bytes);
         let mut output = output.waited_for();
         let sorted = commit.writes.sorted();
         let mut at = 0;
@@ -170,7 +170,7 @@ impl Shared {
             let error = Error::io("writing values", error);
             let is_void = values.log.take_back(mark).is_ok();
             if !is_void || !matches!(error, Error::NoSpace { .. }) {
-                self.poison(&error);
+                return Err(self.poison(&error));
             }
             return Err(error);
         }
@@ -181,11 +181,10 @@ impl Shared {
         let Some(values) = &mut core.values else {
             return Ok(());
         };
-        values.log.sync().map_err(|error| {
-            let error = Error::io("syncing values", error);
-            self.poison(&error);
-            error
-        })
+        values
+            .log
+            .sync()
+            .map_err(|error| self.poison(&Error::io("syncing values", error)))
     }
 }
 

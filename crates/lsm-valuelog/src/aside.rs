@@ -9,8 +9,7 @@ use crate::wire::to_usize;
 /// What the names of such files end with.
 pub(crate) const SUFFIX: &str = ".torn";
 
-/// The most bytes of one file that are kept. A log that is written again and again may hold the
-/// records of an earlier life behind a torn one, all of which look torn.
+/// The most bytes of one file that are kept.
 const KEPT_BYTES_MAX: u64 = 1 << 20;
 
 /// Keeps the bytes of the file `name` from `from` to `to`, and answers the name they have now.

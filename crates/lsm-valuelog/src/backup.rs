@@ -79,17 +79,30 @@ impl Snapshot {
     /// answers the number of bytes. The next copy's `since` is this snapshot's
     /// [`sequence`](Snapshot::sequence): the range is open below and closed above.
     ///
+    /// Of each key the newest version is written: a copy is the store as this snapshot shows it, and
+    /// not its history. Older versions come along with
+    /// [`write_badger_backup`](Snapshot::write_badger_backup), or one by one with
+    /// [`stream`](Snapshot::stream) into a bulk load.
+    ///
     /// A deletion that compaction has dropped is not told any more. Whoever copies changes and
     /// deletes keys, opens the store with
     /// [`versions_to_keep(usize::MAX)`](crate::Options::versions_to_keep).
     ///
     /// # Errors
     ///
-    /// `Invalid` where keys were dropped after `since`: no deletions tell of that.
+    /// `Invalid` where keys were dropped after `since`: no deletions tell of that. The same where
+    /// versions came late since (see [`commit_at`](crate::Transaction::commit_at)): they may be below
+    /// `since`.
     pub fn backup_since(&self, since: Sequence, to: &mut dyn Write) -> Result<u64> {
         if since > Sequence(0) && since < self.state().version.dropped {
             return Err(Error::Invalid {
                 what: "a copy of changes since before keys were dropped",
+            });
+        }
+        let late = self.state().version.late;
+        if since > Sequence(0) && late.version > Sequence(0) && since <= late.seen {
+            return Err(Error::Invalid {
+                what: "a copy of changes since before versions came late",
             });
         }
         let mut sink = Sink { to, bytes: 0 };
@@ -303,6 +316,7 @@ impl Db {
             }
             let mut writes = WriteSet::default();
             let taken = each_record(&body, |key, value, extra| {
+                self.shared.note_space(key, value)?;
                 writes.set(key, value, extra);
                 records += 1;
                 Ok(())
@@ -320,8 +334,7 @@ impl Db {
             Some(&up_to.0.to_be_bytes()),
             Extra::default(),
         );
-        self.commit_raw(writes, Durability::Sync)?;
-        self.shared.find_next_space()
+        self.commit_raw(writes, Durability::Sync)
     }
 
     /// The newest commit of the copies this store was made of; 0 for an empty store.

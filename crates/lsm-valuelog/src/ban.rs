@@ -35,7 +35,9 @@ impl Db {
     ///
     /// # Errors
     ///
-    /// `Invalid` for a store that was opened without a place of namespaces.
+    /// `Invalid` for a store that was opened without a place of namespaces,
+    /// [`InDoubt`](kv_api::Error::InDoubt) where a failure leaves open whether the ban will be
+    /// found when the store is opened next.
     pub fn ban_namespace(&self, namespace: u64) -> Result<()> {
         self.shared.refuse_closed()?;
         let Some(offset) = self.shared.options.namespace_offset else {
@@ -44,7 +46,10 @@ impl Db {
             });
         };
         // No commit is under way meanwhile, so each is before the ban or after it.
-        let _core = locked(&self.shared.core);
+        let mut core = locked(&self.shared.core);
+        // A crash must not leave the ban without what was committed before it.
+        self.shared.refuse_poisoned()?;
+        self.shared.write_and_sync(&mut core)?;
         let mut files = locked(&self.shared.files);
         let version = Arc::clone(&self.shared.state.load().version);
         let banned = version.banned.as_ref();
@@ -52,9 +57,10 @@ impl Db {
             return Ok(());
         }
         let edit = vec![Part::Ban(offset, namespace)];
-        self.shared.install(&mut files, edit, |_, version| {
+        let installed = self.shared.install(&mut files, edit, |_, version| {
             version.ban(offset, namespace)
-        })
+        });
+        installed.map_err(|error| self.shared.doubt_if_poisoned(core.last, error))
     }
 
     /// The banned namespaces, ascending.

@@ -215,6 +215,8 @@ impl<'d> BulkWriter<'d> {
             });
         }
         let shared = self.shared;
+        // Now, because nothing may fail once the load is there.
+        shared.note_space(&key, value)?;
         let run = self.runs.entry(stream).or_insert_with(|| Run {
             output: Output::new(shared, LEVELS - 1, Sequence(0), shared.options.table_bytes),
             last: None,
@@ -283,7 +285,6 @@ impl<'d> BulkWriter<'d> {
             self.shared.forget_tables(&tables);
             return Err(error);
         }
-        self.shared.find_next_space()?;
         self.shared.work.wake();
         Ok(self.loaded)
     }

@@ -61,16 +61,22 @@ impl Load<'_> {
         let tables = self.tables.iter();
         edit.extend(tables.map(|table| Part::AddTable(level, table.meta.clone())));
         edit.extend([Part::Flushed(self.newest), Part::Logs(logs)]);
+        if self.replaces() {
+            // No deletions tell of what is gone, and nothing older can be read any more.
+            edit.extend([Part::Dropped(self.newest), Part::Discarded(self.newest)]);
+        }
         edit
     }
 
     /// The same in memory.
     fn apply(&self, version: &mut Version, level: usize) {
         if self.replaces() {
-            *version = Version {
-                levels: vec![Vec::new(); LEVELS],
-                ..Version::default()
-            };
+            // Bans are for good, and counts go on.
+            version.levels = vec![Vec::new(); LEVELS];
+            version.values.clear();
+            version.value_states.clear();
+            version.dropped = self.newest;
+            version.discarded = self.newest;
         }
         for (state, file) in self.values {
             version.values.insert(file.id, Arc::clone(file));
@@ -116,7 +122,7 @@ impl Shared {
         let installed = self.install(&mut files, edit, |_, version| load.apply(version, level));
         if let Err(error) = installed {
             files.logs = before;
-            return Err(error);
+            return Err(self.doubt_if_poisoned(load.newest, error));
         }
         drop(files);
         self.publish_load(&mut core, load, &version);

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use kv_api::capability::{
-    CommitIndexes, Compact, Expiry, History, KeyVersion, PutExpiring, SetCommitIndex, Versions,
-    VisitPair, VisitVersion, Watch as WatchStore, WatchedChange, WatchedCommit, Watcher,
+    CommitIndexes, Compact, Expiry, History, KeyVersion, NextPair, PutExpiring, SetCommitIndex,
+    SortedLoad, Versions, VisitPair, VisitVersion, Watch as WatchStore, WatchedChange,
+    WatchedCommit, Watcher,
 };
 use kv_api::{Reader, Result, Space};
 
+use crate::bulk::BulkWriter;
+use crate::bulk_install::BulkMode;
 use crate::db::Db;
 use crate::id::Sequence;
 use crate::item::Entry;
@@ -109,6 +112,24 @@ impl Compact for Db {
     fn compact(&self) -> Result<()> {
         self.flatten()?;
         self.collect().map(drop)
+    }
+}
+
+impl SortedLoad for Db {
+    /// Writes straight to tables, beside readers; others may write, and then this is a conflict.
+    fn load_sorted(&self, space: Option<&[u8]>, next: NextPair<'_>) -> Result<u64> {
+        let mut load = self.bulk_load(BulkMode::Add)?;
+        let mut into = None;
+        while let Some((key, value)) = next()? {
+            let space = match (into, space) {
+                (Some(known), _) => known,
+                (None, None) => BulkWriter::DEFAULT,
+                (None, Some(name)) => load.space(name)?,
+            };
+            into = Some(space);
+            load.put(0, space, &key, &value)?;
+        }
+        Ok(load.finish()?.records)
     }
 }
 

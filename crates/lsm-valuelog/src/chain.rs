@@ -11,7 +11,7 @@ use crate::crypt::envelope::FileKind;
 use crate::crypt::ring::KeyRing;
 use crate::error::damage;
 use crate::id::{FileId, Sequence};
-use crate::log::commit::predecessor;
+use crate::log::commit::{predecessor, staying_bytes};
 use crate::log::frame::FRAME_BYTES;
 use crate::log::record::Record;
 use crate::log::scan::{Scan, Tail};
@@ -76,6 +76,15 @@ fn is_in(place: &Place, name: &str) -> bool {
     matches!(place, Place::Offset { file, .. } if file == name)
 }
 
+/// Where a log ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogEnd {
+    pub file: FileId,
+    pub end: u64,
+    /// Bytes of the values in the whole records from where it was read.
+    pub value_bytes: u64,
+}
+
 /// Log files one behind the other, with the next commit in sight.
 pub(crate) struct Chain {
     waiting: VecDeque<LogFile>,
@@ -91,8 +100,10 @@ pub(crate) struct Chain {
     /// By file, from where to where it holds what is cut off.
     pub cuts: BTreeMap<String, (u64, u64)>,
     /// Where the whole records of each file end.
-    pub ends: Vec<(FileId, u64)>,
+    pub ends: Vec<LogEnd>,
     current: FileId,
+    /// Bytes of the values in the whole records of the current file.
+    value_bytes: u64,
 }
 
 impl Chain {
@@ -110,6 +121,7 @@ impl Chain {
             cuts: BTreeMap::new(),
             ends: Vec::new(),
             current: FileId(0),
+            value_bytes: 0,
         };
         chain.advance()?;
         Ok(chain)
@@ -141,6 +153,7 @@ impl Chain {
                 let record = Record::open(bytes, offset, opener.as_deref());
                 let record = record
                     .ok_or_else(|| damage(&self.name, offset, "a record is not what was sealed"))?;
+                self.value_bytes += staying_bytes(&record);
                 if let Some(behind) = predecessor(&record, frame.sequence) {
                     self.newest = self.newest.max(frame.sequence);
                     self.next = Some(Next {
@@ -161,7 +174,11 @@ impl Chain {
                     durable,
                     newest,
                 } = scan.tail()?;
-                self.ends.push((self.current, end));
+                self.ends.push(LogEnd {
+                    file: self.current,
+                    end,
+                    value_bytes: std::mem::take(&mut self.value_bytes),
+                });
                 if torn_bytes > 0 {
                     self.cut(end, end + torn_bytes);
                 }

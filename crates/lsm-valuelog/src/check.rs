@@ -156,7 +156,8 @@ impl Shared {
         }
         let logs = files.wals.iter().chain(&files.free_logs);
         known.extend(logs.map(|id| crate::logs::wal_name(*id)));
-        known.extend([manifest::NAME.to_owned(), lease::NAME.to_owned()]);
+        // A manifest that was refused may still stand beside the one that counts.
+        known.extend([manifest::NAME, manifest::NEW_NAME, lease::NAME].map(str::to_owned));
         if self.reading.keys.is_some() {
             // A registry that was refused may still stand beside the one that counts.
             known.extend([registry::NAME, registry::NEW_NAME].map(str::to_owned));

@@ -26,6 +26,11 @@ impl Shared {
     /// Gives back the space of the value-log file with the largest share of dead bytes; answers
     /// whether one was worth it.
     pub fn collect_one(&self) -> Result<bool> {
+        self.collect_from(self.options.garbage_percent)
+    }
+
+    /// The same for files of which at least so many percent are dead.
+    pub fn collect_from(&self, percent: u64) -> Result<bool> {
         let _turn = locked(&self.collecting);
         // Both at once: a flush between them would say that all commits of a file are in tables,
         // and have put them into one that this version does not have.
@@ -33,7 +38,7 @@ impl Shared {
             let files = locked(&self.files);
             (Arc::clone(&self.state.load().version), files.logs)
         };
-        let Some((id, state, living)) = self.most_dead(&version, logs) else {
+        let Some((id, state, living)) = self.most_dead(&version, logs, percent) else {
             return Ok(false);
         };
         if living == 0 {
@@ -49,15 +54,16 @@ impl Shared {
     }
 
     /// The sealed file, all of whose commits are in tables, of which the most is dead, if that is
-    /// more than the options let be; with the bytes that are alive.
+    /// so many percent at least; with the bytes that are alive.
     fn most_dead(
         &self,
         version: &Version,
         logs: LogPlace,
+        percent: u64,
     ) -> Option<(FileId, ValueFileState, u64)> {
         let referenced = version.referenced();
         let first = logs.values.map(|(id, _)| id).unwrap_or_default();
-        let percent = self.options.garbage_percent.max(1);
+        let percent = percent.max(1);
         let files = version.value_states.iter().filter_map(|(id, state)| {
             let is_replayed = *id == state.physical && *id >= first;
             let living = referenced.get(id).copied().unwrap_or(0);

@@ -15,6 +15,7 @@ use std::sync::atomic::Ordering;
 use kv_api::{Durability, Error, Result};
 
 use crate::commit_queue::Commit;
+use crate::conflict::newest;
 use crate::counters::Counters;
 use crate::error::locked;
 use crate::id::Sequence;
@@ -22,7 +23,7 @@ use crate::log::wal::LogWriter;
 use crate::open_logs::{Checkpoint, Core};
 use crate::pointer::POINTER_BYTES_MAX;
 use crate::shared::Shared;
-use crate::skiplist::record_bytes_max;
+use crate::skiplist::{RECORDS_EXTRA_BYTES, record_bytes_max};
 
 /// Bytes of commits at `Deferred` that are kept back before they are handed to the system.
 const DEFERRED_BYTES_MAX: usize = 256 << 10;
@@ -39,12 +40,26 @@ fn memtable_bytes(commit: &Commit, threshold: usize) -> usize {
         };
         record_bytes_max(change.key.len(), value)
     });
-    bytes.sum()
+    RECORDS_EXTRA_BYTES + bytes.sum::<usize>()
 }
 
 impl Shared {
     /// Commits; answers the version.
     pub fn commit(&self, commit: Commit) -> Result<Sequence> {
+        let outcome = self.commit_untidied(commit);
+        self.tidy_after(&outcome);
+        outcome
+    }
+
+    /// The work behind the scenes that a commit has made due, where no thread does it.
+    pub fn tidy_after(&self, outcome: &Result<Sequence>) {
+        if outcome.is_ok() && !self.options.background {
+            self.tidy_now();
+        }
+    }
+
+    /// Commits and leaves the work behind the scenes to the caller.
+    pub fn commit_untidied(&self, commit: Commit) -> Result<Sequence> {
         self.refuse_closed()?;
         self.refuse_read_only()?;
         self.refuse_poisoned()?;
@@ -57,13 +72,8 @@ impl Shared {
             return Ok(commit.read_at);
         }
         self.stall()?;
-        let outcome = self
-            .queue
-            .run(Box::new(commit), |group| self.commit_group(group));
-        if outcome.is_ok() && !self.options.background {
-            self.tidy_now()?;
-        }
-        outcome
+        self.queue
+            .run(Box::new(commit), |group| self.commit_group(group))
     }
 
     /// Makes every commit so far durable.
@@ -77,11 +87,8 @@ impl Shared {
     fn write_logs(&self) -> Result<()> {
         let mut core = locked(&self.core);
         self.refuse_poisoned()?;
-        core.write_out().map_err(|error| {
-            let error = Error::io("writing the logs", error);
-            self.poison(&error);
-            error
-        })
+        core.write_out()
+            .map_err(|error| self.poison(&Error::io("writing the logs", error)))
     }
 
     pub fn write_and_sync(&self, core: &mut Core) -> Result<()> {
@@ -95,16 +102,12 @@ impl Shared {
                 self.note_syncs(core, syncs);
                 Ok(())
             }
-            Err(error) => {
-                let error = Error::io("syncing the logs", error);
-                self.poison(&error);
-                Err(error)
-            }
+            Err(error) => Err(self.poison(&Error::io("syncing the logs", error))),
         }
     }
 
     /// Writes a group, in the order given.
-    fn commit_group(&self, group: &mut [Box<Commit>]) -> Vec<Result<Sequence>> {
+    pub fn commit_group(&self, group: &mut [Box<Commit>]) -> Vec<Result<Sequence>> {
         let mut core = locked(&self.core);
         Counters::add(&self.counters.groups, 1);
         if let Err(error) = self.rotate_if_full(&mut core) {
@@ -129,10 +132,15 @@ impl Shared {
                 continue;
             }
             let bytes = memtable_bytes(commit, self.threshold.bytes());
-            if bytes > self.options.memtable_bytes / 2 {
+            let newest = || newest(&core, pending());
+            let late = commit.version.filter(|version| *version <= newest());
+            if late.is_some() || bytes > self.options.memtable_bytes / 2 {
                 self.write_accepted(&mut core, group, &mut accepted, &mut outcomes);
                 (pending_bytes, pending_value_bytes) = (0, 0);
-                let outcome = self.commit_alone(&mut core, commit);
+                let outcome = match late {
+                    Some(version) => self.commit_late(&mut core, commit, version),
+                    None => self.commit_alone(&mut core, commit),
+                };
                 if let Some(slot) = outcomes.get_mut(at) {
                     *slot = outcome;
                 }
@@ -288,10 +296,21 @@ impl Shared {
             return error;
         }
         if is_void {
-            self.poison(&error);
-            return error;
+            return self.poison(&error);
         }
         self.in_doubt(core, error)
+    }
+
+    /// What an edit that failed means for whoever asked for it: if it may be in the manifest all the
+    /// same, which is when writing stops, the next opening shows whether it is.
+    pub fn doubt_if_poisoned(&self, sequence: Sequence, error: Error) -> Error {
+        match self.poisoned() {
+            Some(_) => Error::InDoubt {
+                txid: sequence.0,
+                cause: std::sync::Arc::new(error),
+            },
+            None => error,
+        }
     }
 
     /// Stops all writing: whether the newest commits are there will show at the next opening.

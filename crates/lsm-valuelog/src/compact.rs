@@ -1,20 +1,31 @@
 //! Doing a compaction.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
 
 use kv_api::Result;
 
 use crate::counters::Counters;
 use crate::error::locked;
+use crate::folding::{Folded, Folding};
 use crate::id::{FileId, Sequence};
+use crate::key::DEFAULT_SPACE;
+use crate::late::Late;
 use crate::levels::{Job, job, pick, targets};
 use crate::manifest::edit::{Edit, Part};
 use crate::merge::{Child, Merge};
+use crate::open_logs::Core;
+use crate::operands;
 use crate::output::Output;
 use crate::retention::{Kept, Verdict};
 use crate::shared::Shared;
+use crate::table::meta::TableMeta;
 use crate::table::reader::Table;
 use crate::version::Version;
+
+/// How often, and after which pause, the logs are tried for.
+const LOCK_TRIES: usize = 200;
+const LOCK_PAUSE: Duration = Duration::from_millis(1);
 
 /// Tables of a job, which nobody else may take while this lives.
 struct Reserved<'a> {
@@ -93,7 +104,26 @@ impl Shared {
         }
         let read: u64 = job.tables().map(|table| table.meta.bytes).sum();
         Counters::add(&self.counters.compaction_bytes_read, read);
-        let tables = self.merge_tables(job, version)?;
+        let (tables, folded) = self.merge_tables(job, version, true)?;
+        if folded.operands.is_empty() {
+            return self.install_merged(job, &tables, None);
+        }
+        if let Some(mut core) = self.settle_folded(&folded) {
+            return self.install_merged(job, &tables, Some((&mut core, folded)));
+        }
+        self.forget_tables(&tables);
+        let (tables, _) = self.merge_tables(job, version, false)?;
+        self.install_merged(job, &tables, None)
+    }
+
+    /// Has the tables that a compaction has written take the place of those it has read. Where it
+    /// has folded operands, no commit may come between.
+    fn install_merged(
+        &self,
+        job: &Job,
+        tables: &[Arc<Table>],
+        folded: Option<(&mut Core, Folded)>,
+    ) -> Result<()> {
         let written: u64 = tables.iter().map(|table| table.meta.bytes).sum();
         Counters::add(&self.counters.compaction_bytes_written, written);
         if let Some(counter) = self.counters.written_by_level.get(job.to) {
@@ -105,17 +135,24 @@ impl Shared {
                 .iter()
                 .map(|table| Part::AddTable(job.to, table.meta.clone())),
         );
+        let nth = self.state.load().drops + 1;
         let mut files = locked(&self.files);
-        let installed = self.install(&mut files, edit, |_, version| {
+        let installed = self.install(&mut files, edit, |state, version| {
+            if folded.is_some() {
+                state.drops = nth;
+            }
             remove_inputs(job, version);
-            for table in &tables {
+            for table in tables {
                 version.add(job.to, Arc::clone(table));
             }
         });
         drop(files);
         if let Err(error) = installed {
-            self.forget_tables(&tables);
+            self.forget_tables(tables);
             return Err(error);
+        }
+        if let Some((core, folded)) = folded {
+            core.note_unseen(nth, folded.ranges, self.settled());
         }
         job.tables().for_each(|table| table.make_obsolete());
         Ok(())
@@ -127,12 +164,19 @@ impl Shared {
             table.meta.tombstones == 0
                 && table.meta.keys == table.meta.entries
                 && table.meta.expires_max == 0
+                && !self.may_fold(&table.meta)
         };
         let compression = |level: usize| self.options.compression.get(level);
         job.bottom.is_empty()
             && job.top.len() == 1
             && job.top.iter().all(is_clean)
             && compression(job.from) == compression(job.to)
+    }
+
+    /// Whether a table may hold additions that an operator folds.
+    fn may_fold(&self, meta: &TableMeta) -> bool {
+        let operands = operands::of_space(DEFAULT_SPACE);
+        !self.options.operators.is_empty() && meta.overlaps(&operands.start, &operands.end)
     }
 
     fn move_down(&self, job: &Job) -> Result<()> {
@@ -151,8 +195,40 @@ impl Shared {
         })
     }
 
-    fn merge_tables(&self, job: &Job, version: &Version) -> Result<Vec<Arc<Table>>> {
+    /// The logs, if what was folded may be installed: nothing newer is there for any operand, and
+    /// nothing will be before they are let go. Somebody who has them may be waiting for this very
+    /// compaction, so they are not waited for too long.
+    fn settle_folded(&self, folded: &Folded) -> Option<MutexGuard<'_, Core>> {
+        let core = (0..LOCK_TRIES).find_map(|_| {
+            let core = self.core.try_lock().ok();
+            if core.is_none() {
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            core
+        })?;
+        let state = self.state.load();
+        let is_settled = folded
+            .operands
+            .iter()
+            .all(|(key, sequence)| matches!(state.is_newer_than(key, *sequence), Ok(false)));
+        is_settled.then_some(core)
+    }
+
+    /// Writes the tables of `job` anew, folding what may be if that is asked for.
+    fn merge_tables(
+        &self,
+        job: &Job,
+        version: &Version,
+        folds: bool,
+    ) -> Result<(Vec<Arc<Table>>, Folded)> {
         let retention = self.retention();
+        let has_late = version.late != Late::default();
+        let horizon = match retention.history_from {
+            _ if !folds || has_late || retention.versions == usize::MAX => Sequence(0),
+            Some(mark) => mark,
+            None => retention.settled,
+        };
+        let mut folding = Folding::new(&self.options.operators, version, job, horizon);
         let base = job.tables().map(|table| table.meta.min_sequence).min();
         let base = base.unwrap_or(Sequence(0));
         let mut output = Output::new(self, job.to, base, self.options.table_bytes);
@@ -174,15 +250,37 @@ impl Shared {
                 last_key.extend_from_slice(entry.key);
                 is_first = false;
             }
-            let is_bottom = || !version.is_below(job.to, entry.key);
+            let is_bottom = || {
+                !version.is_below(job.to, entry.key) && (!has_late || self.is_alone(job, entry.key))
+            };
             match retention.judge(&mut kept, &entry, is_bottom) {
-                Verdict::Keep => output.add(&entry)?,
-                Verdict::Bury => output.bury(&entry)?,
+                Verdict::Keep => folding.add(&mut output, &entry)?,
+                Verdict::Bury => {
+                    folding.end(&mut output)?;
+                    output.bury(&entry)?;
+                }
                 Verdict::Drop => {}
             }
             merge.advance()?;
         }
-        output.finish()
+        folding.end(&mut output)?;
+        Ok((output.finish()?, folding.folded))
+    }
+}
+
+impl Shared {
+    /// Whether no place but the tables of `job` may hold a record of `key`. Where versions came
+    /// late, older ones may be above a newer one. What comes later still is newer than whatever
+    /// may be dropped now.
+    fn is_alone(&self, job: &Job, key: &[u8]) -> bool {
+        let state = self.state.load();
+        let is_of_job = |id: FileId| job.tables().any(|table| table.meta.id == id);
+        let mut tables = state.version.tables();
+        let newest = Sequence(u64::MAX);
+        !tables.any(|(_, table)| table.meta.covers(key) && !is_of_job(table.meta.id))
+            && !state
+                .memtables()
+                .any(|memtable| memtable.get(key, newest).is_some())
     }
 }
 

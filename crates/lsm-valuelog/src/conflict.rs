@@ -26,8 +26,14 @@ fn was_dropped(core: &Core, commit: &Commit) -> bool {
     })
 }
 
+/// The newest commit once those before it in the group are done.
+pub(crate) fn newest<'c>(core: &Core, pending: impl Iterator<Item = &'c Commit>) -> Sequence {
+    let follow = |last: Sequence, commit: &Commit| commit.version.unwrap_or(last.next());
+    pending.fold(core.last, follow)
+}
+
 impl Shared {
-    /// Refuses a version that the caller has chosen and that is not newer than all before it.
+    /// Refuses a version that the caller has chosen and that may not come behind all before it.
     pub fn refuse_old_version<'c>(
         &self,
         core: &Core,
@@ -37,15 +43,7 @@ impl Shared {
         let Some(version) = commit.version else {
             return Ok(());
         };
-        let follow = |last: Sequence, commit: &Commit| commit.version.unwrap_or(last.next());
-        let last = pending.fold(core.last, follow);
-        if version <= last {
-            return Err(Error::AlreadyApplied {
-                index: version.0,
-                last: last.0,
-            });
-        }
-        Ok(())
+        self.admit_version(version, newest(core, pending))
     }
 
     /// Refuses changes in a namespace that was banned, be it since the transaction began.

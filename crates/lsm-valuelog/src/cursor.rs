@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use kv_api::{Error, Result};
 
 use crate::entry::{Extra, Kind};
+use crate::gone_over::GoneOver;
 use crate::id::Sequence;
 use crate::key::{StoredRange, after, space_code_bytes};
 use crate::merge::{Child, Merge};
@@ -39,12 +40,6 @@ enum Facing {
     Lost,
 }
 
-/// What a cursor has gone over, to be noted in its transaction's read set.
-struct Watch<'a> {
-    reads: &'a RefCell<ReadSet>,
-    seen: Option<StoredRange>,
-}
-
 /// A cursor over one space of a snapshot or a transaction.
 pub struct Cursor<'a> {
     state: &'a State,
@@ -55,7 +50,7 @@ pub struct Cursor<'a> {
     code_bytes: usize,
     place: Place<'a>,
     facing: Facing,
-    watch: Option<Watch<'a>>,
+    gone_over: Option<GoneOver<'a>>,
 }
 
 impl<'a> Cursor<'a> {
@@ -94,29 +89,14 @@ impl<'a> Cursor<'a> {
             space,
             place: Place::Nowhere,
             facing: Facing::Lost,
-            watch: own.map(|(_, reads)| Watch { reads, seen: None }),
+            gone_over: own.map(|(_, reads)| GoneOver::new(reads)),
         }
     }
 
     /// Notes that `start..end` was looked at.
     fn note(&mut self, start: Vec<u8>, end: Vec<u8>) {
-        let Some(watch) = &mut self.watch else {
-            return;
-        };
-        match &mut watch.seen {
-            Some(seen) if start <= seen.end && seen.start <= end => {
-                if start < seen.start {
-                    seen.start = start;
-                }
-                if end > seen.end {
-                    seen.end = end;
-                }
-            }
-            seen => {
-                if let Some(seen) = seen.replace(StoredRange { start, end }) {
-                    watch.reads.borrow_mut().add_range(seen);
-                }
-            }
+        if let Some(gone_over) = &mut self.gone_over {
+            gone_over.note(start, end);
         }
     }
 
@@ -257,7 +237,7 @@ impl<'a> Cursor<'a> {
 
     /// Notes what a move forward from `start` went over.
     fn note_forward(&mut self, start: Vec<u8>, moved: &Result<Option<Pair<'a>>>) {
-        if self.watch.is_some() {
+        if self.gone_over.is_some() {
             let end = match moved {
                 Ok(Some((key, _))) => after(key.to_vec()),
                 _ => self.space.end.clone(),
@@ -267,7 +247,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn note_backward(&mut self, end: Vec<u8>, moved: &Result<Option<Pair<'a>>>) {
-        if self.watch.is_some() {
+        if self.gone_over.is_some() {
             let start = match moved {
                 Ok(Some((key, _))) => key.to_vec(),
                 _ => self.space.start.clone(),
@@ -317,7 +297,7 @@ impl<'a> Cursor<'a> {
                 let key = key.clone();
                 self.come_forward(key)
             }
-            Place::On((key, _)) if self.facing == Facing::Forward && self.watch.is_none() => {
+            Place::On((key, _)) if self.facing == Facing::Forward && self.gone_over.is_none() => {
                 let key = key.clone();
                 match self.forward(Some(key)) {
                     Ok(Some(pair)) => {
@@ -335,7 +315,7 @@ impl<'a> Cursor<'a> {
                 } else {
                     self.forward_from(&key, Sequence(0))
                 };
-                if self.watch.is_some() {
+                if self.gone_over.is_some() {
                     self.note_forward(key.to_vec(), &moved);
                 }
                 self.settle(moved, None)
@@ -358,7 +338,7 @@ impl<'a> Cursor<'a> {
                 } else {
                     self.backward_from(&key)
                 };
-                if self.watch.is_some() {
+                if self.gone_over.is_some() {
                     self.note_backward(after(key.to_vec()), &moved);
                 }
                 self.settle(moved, None)
@@ -399,16 +379,6 @@ impl<'a> kv_api::Cursor for Cursor<'a> {
             Place::On(pair) => Ok(Some(self.shown(pair))),
             Place::Failed(error) => Err(error.clone()),
             Place::Nowhere | Place::Gap(_) => Ok(None),
-        }
-    }
-}
-
-impl Drop for Cursor<'_> {
-    fn drop(&mut self) {
-        if let Some(watch) = &mut self.watch
-            && let Some(seen) = watch.seen.take()
-        {
-            watch.reads.borrow_mut().add_range(seen);
         }
     }
 }

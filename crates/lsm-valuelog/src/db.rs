@@ -79,6 +79,7 @@ impl Db {
     /// Writes everything to tables, stops the threads and releases the store. Snapshots stay
     /// what they are.
     pub fn close(&self) -> Result<()> {
+        self.shared.end_later_commits();
         if !self.shared.shut() {
             return Ok(());
         }
@@ -99,11 +100,13 @@ impl Db {
             // A thread that panicked has told so itself, and left every structure whole.
             let _ = thread.join();
         }
+        self.shared.end_callbacks();
     }
 }
 
 impl Drop for Db {
     fn drop(&mut self) {
+        self.shared.end_later_commits();
         self.shared.shut();
         self.join();
         self.shared.subscribers.close();

@@ -7,6 +7,7 @@ use kv_api::Result;
 use crate::banned::Banned;
 use crate::error::damage;
 use crate::id::{FileId, Sequence};
+use crate::late::Late;
 use crate::manifest::edit::{Edit, Part, bans};
 use crate::manifest::file::{self as manifest, Found};
 use crate::memtable::LogPlace;
@@ -23,6 +24,7 @@ pub(crate) struct Described {
     pub next_file: FileId,
     pub discarded: Sequence,
     pub dropped: Sequence,
+    pub late: Late,
     pub banned: Option<Banned>,
     pub threshold: Option<u64>,
 }
@@ -49,6 +51,7 @@ impl Described {
         base.push(Part::NextFile(self.next_file));
         base.push(Part::Discarded(self.discarded));
         base.push(Part::Dropped(self.dropped));
+        base.push(Part::Late(self.late));
         base.extend(self.threshold.map(Part::Threshold));
         base.extend(self.banned.iter().flat_map(bans));
         base
@@ -92,6 +95,7 @@ impl Described {
                 Part::RemoveValues(id) => drop(self.values.remove(&id)),
                 Part::Discarded(sequence) => self.discarded = self.discarded.max(sequence),
                 Part::Threshold(bytes) => self.threshold = Some(bytes),
+                Part::Late(late) => self.late = late,
                 Part::Dropped(sequence) => self.dropped = sequence,
                 Part::Ban(offset, namespace) => self.ban(offset, namespace)?,
             }

@@ -15,7 +15,7 @@ use crate::error::locked;
 use crate::id::Sequence;
 use crate::key::{DEFAULT_SPACE, StoredRange, stored};
 use crate::manifest::edit::{Edit, Part};
-use crate::open_logs::{Core, DroppedRanges};
+use crate::open_logs::Core;
 use crate::operands;
 use crate::output::Output;
 use crate::shared::Shared;
@@ -101,12 +101,9 @@ impl Db {
     pub fn drop_all(&self) -> Result<()> {
         self.shared.refuse_closed()?;
         let mut core = locked(&self.shared.core);
-        let everything = StoredRange {
-            start: Vec::new(),
-            end: vec![0xFF; 10],
-        };
+        let everything = vec![StoredRange::everything()];
         self.shared
-            .drop_ranges(&mut core, vec![everything], &Dropped::Everything)?;
+            .drop_ranges(&mut core, everything, &Dropped::Everything)?;
         drop(core);
         self.after_drop();
         Ok(())
@@ -159,14 +156,8 @@ impl Shared {
         let sequence = core.last.next();
         self.install_dropped(&replaced, sequence)?;
         let nth = self.state.load().drops;
-        let settled = self.settled();
-        core.drops.retain(|drop| drop.at >= settled);
-        core.drops.push(DroppedRanges {
-            nth,
-            at: sequence,
-            ranges,
-        });
         core.last = sequence;
+        core.note_unseen(nth, ranges, self.settled());
         core.durable = sequence;
         self.publish(sequence);
         for (_, table) in &replaced.old {
@@ -269,13 +260,7 @@ impl Shared {
         drop(files);
         installed.map_err(|error| {
             self.forget_new(replaced);
-            match self.poisoned() {
-                Some(_) => Error::InDoubt {
-                    txid: sequence.0,
-                    cause: Arc::new(error),
-                },
-                None => error,
-            }
+            self.doubt_if_poisoned(sequence, error)
         })
     }
 }

@@ -15,6 +15,10 @@ use crate::version::{LEVELS, Version};
 /// How long a worker waits at most for others to be done with tables.
 const PATIENCE: Duration = Duration::from_millis(20);
 
+/// From which share of deletions and expired records on, in percent, a table of the last level of
+/// an idle store is written anew.
+const WASTE_SHARE_MIN: u64 = 5;
+
 impl Db {
     /// Merges everything into one level, so that each key has no more records than are kept and
     /// nothing deleted, expired or banned is left. Takes as long as writing all tables does.
@@ -115,6 +119,32 @@ impl Shared {
             self.refuse_closed()?;
             self.work.wait(self.work.rings(), PATIENCE);
         }
+    }
+
+    /// Writes a table of the last level anew much of which hides nothing any more, or has expired:
+    /// no merging would ever come by. Answers whether there was one.
+    pub fn clean_one(&self) -> Result<bool> {
+        // Where more than the newest version is kept, deletions among them may have to stay, and
+        // the same table would be written again and again.
+        if self.options.versions_to_keep > 1 || self.options.keeps_history {
+            return Ok(false);
+        }
+        let (settled, now) = (self.settled(), self.now());
+        self.run_reserved(|version, busy| {
+            let last = (0..LEVELS).rfind(|level| !version.level(*level).is_empty())?;
+            let is_due = |table: &&Arc<Table>| {
+                !busy.contains(&table.meta.id)
+                    && table.meta.max_sequence <= settled
+                    && table.meta.waste_share(now) >= WASTE_SHARE_MIN
+            };
+            let table = version.level(last).iter().find(is_due)?;
+            (last > 0).then(|| Job {
+                from: last,
+                to: last,
+                top: vec![Arc::clone(table)],
+                bottom: Vec::new(),
+            })
+        })
     }
 
     fn next_wasteful(&self, level: usize, done: &[Arc<Table>]) -> Option<Arc<Table>> {

@@ -16,6 +16,7 @@ use crate::output::Output;
 use crate::retention::{Kept, Retention, Verdict};
 use crate::shared::{Files, Shared};
 use crate::table::reader::Table;
+use crate::version::ValueFileState;
 
 /// Write-ahead logs kept to be written again.
 const FREE_LOGS_MAX: usize = 1;
@@ -42,9 +43,9 @@ impl Shared {
         };
         let behind = state.sealed.len().checked_sub(2);
         let next = behind.and_then(|at| state.sealed.get(at));
-        let logs = next.map_or(state.memtable.begun, |next| next.begun);
+        let next = next.unwrap_or(&state.memtable);
         let tables = self.write_memtable(oldest)?;
-        self.install_flushed(oldest, &tables, logs)?;
+        self.install_flushed(oldest, &tables, next)?;
         Counters::add(&self.counters.flushes, 1);
         self.work.wake();
         Ok(true)
@@ -84,17 +85,20 @@ impl Shared {
         &self,
         memtable: &Arc<Memtable>,
         tables: &[Arc<Table>],
-        logs: LogPlace,
+        next: &Memtable,
     ) -> Result<()> {
-        let flushed = memtable.newest_sequence();
+        let (flushed, logs) = (memtable.newest_sequence(), next.begun);
         let mut edit = vec![Part::Flushed(flushed), Part::Logs(logs)];
         for table in tables {
             edit.push(Part::AddTable(0, table.meta.clone()));
             Counters::add(&self.counters.flush_bytes, table.meta.bytes);
         }
         let mut files = locked(&self.files);
+        let counted = self.counted_up_to(logs, next.values_before);
+        edit.extend(counted.map(|(id, state)| Part::Values(id, state)));
         let before = std::mem::replace(&mut files.logs, logs);
         let installed = self.install(&mut files, edit, |state, version| {
+            version.value_states.extend(counted);
             state.sealed.retain(|sealed| !Arc::ptr_eq(sealed, memtable));
             version.flushed = version.flushed.max(flushed);
             for table in tables {
@@ -108,6 +112,23 @@ impl Shared {
         }
         self.free_logs(&mut files, logs.wal);
         Ok(())
+    }
+
+    /// What is known of the file that is appended to once its commits are replayed from `logs` on:
+    /// what lies before is not looked at again, so its values are counted now. Asked by whoever
+    /// holds the files, so that nobody ends it meanwhile.
+    pub fn counted_up_to(
+        &self,
+        logs: LogPlace,
+        value_bytes: u64,
+    ) -> Option<(FileId, ValueFileState)> {
+        let (id, _) = logs.values?;
+        let state = *self.state.load().version.value_states.get(&id)?;
+        let counted = ValueFileState {
+            value_bytes,
+            ..state
+        };
+        (!state.is_sealed).then_some((id, counted))
     }
 
     /// Has tables removed that were not installed, unless the manifest may name them.

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use kv_api::{Durability, Error, Result};
 
 use crate::db::Db;
+use crate::error::locked;
 use crate::id::Sequence;
 use crate::snapshot::Snapshot;
 use crate::transaction::{Transaction, discarded, refuse_discarded};
@@ -94,6 +95,8 @@ impl Db {
                 what: "a version that is not committed yet",
             });
         }
+        // Between two commits: whatever is committed below it is there when the mark is seen.
+        let _core = locked(&self.shared.core);
         self.shared
             .discard_at
             .fetch_max(version.0, Ordering::AcqRel);
@@ -106,9 +109,40 @@ impl Transaction {
     /// be gaps. Answers as [`commit`](kv_api::Transaction::commit) does. A commit that changes
     /// nothing is remembered all the same.
     ///
+    /// With [`versions_in_any_order`](crate::Options::versions_in_any_order) it may come late, with
+    /// a version below the newest. Whoever begins to read then, at that version or later, sees it
+    /// in its place; snapshots that are open stay what they are, and a transaction under way that
+    /// read one of its keys meets a conflict. It is durable when this returns, whatever was asked
+    /// for, and costs a table and three syncs; reads of keys whose newest record is not newer than
+    /// every late one look at all levels. Copies of changes since a version from before are
+    /// refused, and a subscription is told of it with its own version, when it comes.
+    ///
+    /// ```
+    /// # fn main() -> kv_api::Result<()> {
+    /// # let directory = tempfile::tempdir().expect("a temporary directory");
+    /// use kv_api::{Durability, Reader, Space, Transaction};
+    /// use lsm_valuelog::{Options, Sequence};
+    ///
+    /// let options = Options::new().keep_history(true).versions_in_any_order(true);
+    /// let db = options.open(directory.path().join("store"))?;
+    /// for (version, price) in [(30, b"5"), (10, b"3"), (20, b"4")] {
+    ///     let mut tx = db.begin()?;
+    ///     tx.put(Space::DEFAULT, b"price of tea", price)?;
+    ///     tx.commit_at(Sequence(version), Durability::Sync)?;
+    /// }
+    /// for (version, price) in [(15, b"3"), (29, b"4"), (30, b"5")] {
+    ///     let then = db.snapshot_at(Sequence(version))?;
+    ///     assert_eq!(then.get(Space::DEFAULT, b"price of tea")?.as_deref(), Some(&price[..]));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
-    /// `AlreadyApplied` if the newest commit has this version or a later one.
+    /// `AlreadyApplied` if the newest commit has this version or a later one, and it may not come
+    /// late; or if one of its keys has a record of this version. `NotFound` for a late one that is
+    /// not above what [`discard_before`](crate::Db::discard_before) was given.
     pub fn commit_at(mut self, version: Sequence, durability: Durability) -> Result<()> {
         self.choose_version(version)?;
         self.commit_with(durability).map(drop)

@@ -1,7 +1,7 @@
 //! Looking at a store: levels, tables, files of the value log, sizes and counters; and the work
 //! that is otherwise done behind the scenes, on call.
 
-use kv_api::Result;
+use kv_api::{Error, Result};
 
 use crate::caches::CacheSizes;
 use crate::db::Db;
@@ -147,10 +147,25 @@ impl Db {
     /// Gives back the space of dead values, as the threads behind the scenes do by themselves;
     /// answers how many files of the value log were freed.
     pub fn collect(&self) -> Result<u64> {
+        self.collect_above(self.shared.options.garbage_percent)
+    }
+
+    /// The same, once, for files of which at least so many percent are dead, more or less than
+    /// [`garbage_percent`](crate::Options::garbage_percent) asks for.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for more than 100 percent.
+    pub fn collect_above(&self, percent: u64) -> Result<u64> {
+        if percent > 100 {
+            return Err(Error::Invalid {
+                what: "a share of more than 100 percent",
+            });
+        }
         self.flush()?;
         let mut freed = 0;
         self.shared.seal_wasteful()?;
-        while self.shared.collect_one()? {
+        while self.shared.collect_from(percent)? {
             freed += 1;
         }
         Ok(freed)

@@ -104,6 +104,14 @@ impl StoredRange {
         }
     }
 
+    /// All keys of all spaces, the engine's own too.
+    pub fn everything() -> StoredRange {
+        StoredRange {
+            start: Vec::new(),
+            end: vec![0xFF; 10],
+        }
+    }
+
     /// The keys of `space` that are in `keys`.
     pub fn of(space: u64, keys: &KeyRange) -> StoredRange {
         let all = StoredRange::space(space);

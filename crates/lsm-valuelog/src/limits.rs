@@ -44,6 +44,9 @@ impl Options {
             _ if !(1..=COMPACTION_THREADS_MAX).contains(&self.compaction_threads) => {
                 wrong("other than 1 or 2 threads that merge tables")
             }
+            _ if self.versions_in_any_order && !self.keeps_history => {
+                wrong("versions in any order in a store that keeps no history")
+            }
             _ if self.versions_to_keep == 0 => wrong("no versions to keep"),
             _ if self.memory_bytes_max.is_some_and(|bytes| bytes < 1 << 20) => {
                 wrong("less than 1 MiB of memory")

@@ -195,8 +195,7 @@ impl Shared {
         let done = values.log.write_out().and_then(|()| values.log.sync());
         if let Err(error) = done {
             let error = Error::io("syncing a value-log file", error);
-            self.poison(&error);
-            return Err(error);
+            return Err(self.poison(&error));
         }
         let id = values.log.id;
         let state = ValueFileState {
@@ -243,7 +242,9 @@ impl Shared {
             values: Some(values),
         };
         let capacity = memtable_capacity(self.options.memtable_bytes);
-        let fresh = Arc::new(Memtable::new(capacity, begun)?);
+        let mut fresh = Memtable::new(capacity, begun)?;
+        fresh.values_before = core.values.as_ref().map_or(0, |values| values.value_bytes);
+        let fresh = Arc::new(fresh);
         core.wal = None;
         core.wal_id = wal;
         self.state.rcu(|state| {

@@ -1,11 +1,10 @@
 //! The memtable: what was committed and is in no table yet.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use kv_api::{Error, Result};
 
 use crate::entry::Entry;
-use crate::error::locked;
 use crate::id::{FileId, Sequence};
 use crate::skiplist::{EMPTY_BYTES, Skiplist};
 
@@ -19,14 +18,20 @@ pub(crate) struct LogPlace {
     pub values: Option<(FileId, u64)>,
 }
 
-/// Numbers that a memtable keeps about itself.
-#[derive(Clone, Copy, Debug, Default)]
+/// Numbers that a memtable keeps about itself. Its one writer changes them, after the records.
+#[derive(Debug, Default)]
 struct Counts {
-    first: Sequence,
-    newest: Sequence,
-    entries: u64,
+    first: AtomicU64,
+    newest: AtomicU64,
+    entries: AtomicU64,
     /// Bytes in the value log that its records point at.
-    separated_bytes: u64,
+    separated_bytes: AtomicU64,
+}
+
+/// Adds to a number that nobody else changes.
+fn add(number: &AtomicU64, by: u64) {
+    let before = number.load(Ordering::Relaxed);
+    number.store(before + by, Ordering::Release);
 }
 
 /// A memtable: its skiplist, the log that goes with it, and the newest version in it.
@@ -34,7 +39,9 @@ pub(crate) struct Memtable {
     list: Skiplist,
     /// Where what it holds begins in the logs.
     pub begun: LogPlace,
-    counts: Mutex<Counts>,
+    /// Bytes of the values before that place in the value-log file it is in.
+    pub values_before: u64,
+    counts: Counts,
 }
 
 impl Memtable {
@@ -45,7 +52,8 @@ impl Memtable {
         Ok(Memtable {
             list,
             begun,
-            counts: Mutex::default(),
+            values_before: 0,
+            counts: Counts::default(),
         })
     }
 
@@ -63,7 +71,8 @@ impl Memtable {
         self.list.capacity_bytes() - self.list.used_bytes()
     }
 
-    /// Adds the records of one commit, which ascend by key and all have `sequence`.
+    /// Adds the records of one commit, which ascend by key and all have `sequence`; for the one
+    /// who holds the logs.
     pub fn insert<'e>(
         &self,
         sequence: Sequence,
@@ -83,36 +92,37 @@ impl Memtable {
                 what: "room in the memtable".to_owned(),
             });
         }
-        let mut counts = locked(&self.counts);
-        if counts.entries == 0 {
-            counts.first = sequence;
+        let counts = &self.counts;
+        if self.is_empty() {
+            counts.first.store(sequence.0, Ordering::Release);
         }
-        counts.newest = counts.newest.max(sequence);
-        counts.entries += entries;
-        counts.separated_bytes += separated_bytes;
+        let newest = self.newest_sequence().max(sequence);
+        counts.newest.store(newest.0, Ordering::Release);
+        add(&counts.separated_bytes, separated_bytes);
+        add(&counts.entries, entries);
         Ok(())
     }
 
     pub fn is_empty(&self) -> bool {
-        locked(&self.counts).entries == 0
+        self.entries() == 0
     }
 
     pub fn entries(&self) -> u64 {
-        locked(&self.counts).entries
+        self.counts.entries.load(Ordering::Acquire)
     }
 
     /// The oldest version in it.
     pub fn first_sequence(&self) -> Sequence {
-        locked(&self.counts).first
+        Sequence(self.counts.first.load(Ordering::Acquire))
     }
 
     /// The newest version in it.
     pub fn newest_sequence(&self) -> Sequence {
-        locked(&self.counts).newest
+        Sequence(self.counts.newest.load(Ordering::Acquire))
     }
 
     pub fn separated_bytes(&self) -> u64 {
-        locked(&self.counts).separated_bytes
+        self.counts.separated_bytes.load(Ordering::Acquire)
     }
 
     /// The newest record of `key` not newer than `at`.
@@ -127,7 +137,7 @@ impl std::fmt::Debug for Memtable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Memtable")
             .field("begun", &self.begun)
-            .field("counts", &*locked(&self.counts))
+            .field("counts", &self.counts)
             .finish()
     }
 }

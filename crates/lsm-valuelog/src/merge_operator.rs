@@ -44,7 +44,8 @@ struct Inner {
 /// Adds to the value of one key of the default space without reading it.
 ///
 /// What is added waits beside the value until it is folded into it: by
-/// [`fold`](MergeOperator::fold), or every so often in the background.
+/// [`fold`](MergeOperator::fold), or every so often in the background; and compactions make one
+/// of many additions where [`fold_additions`](crate::Options::fold_additions) told them how.
 /// [`get`](MergeOperator::get) folds in memory. Adding is as atomic and as durable as any commit;
 /// several operators on one key, on any threads, count each addition once, and so do crashes. Do
 /// not write the key in another way while additions wait: they would be added to what was written.

@@ -226,6 +226,7 @@ fn assemble(
         counts: Arc::clone(&reading.counts),
         discarded: described.discarded,
         dropped: described.dropped,
+        late: described.late,
         banned: described.banned.map(Arc::new),
         ..Version::default()
     };
@@ -316,8 +317,20 @@ impl Shared {
         Ok(())
     }
 
+    /// Learns from a record that is about to be loaded which number of a space is in use.
+    pub fn note_space(&self, key: &[u8], value: Option<&[u8]>) -> Result<()> {
+        if let Some(value) = value
+            && StoredRange::space(SYSTEM_SPACE).contains(key)
+        {
+            let next = crate::spaces::decode(value)?.saturating_add(1);
+            let order = std::sync::atomic::Ordering::Relaxed;
+            self.next_space.fetch_max(next, order);
+        }
+        Ok(())
+    }
+
     /// Learns which numbers of spaces are in use.
-    pub fn find_next_space(&self) -> Result<()> {
+    fn find_next_space(&self) -> Result<()> {
         let (state, at) = self.current();
         let space = StoredRange::space(SYSTEM_SPACE);
         let mut cursor = crate::cursor::Cursor::new(&state, space, (at, 0), None);

@@ -55,7 +55,29 @@ pub(crate) struct Checkpoint {
     values: Option<(FileId, Mark, u64)>,
 }
 
+/// Changes that are compared with transactions under way one by one; those that began before more
+/// of them meet a conflict if they read anything.
+const COMPARED_MAX: usize = 1_024;
+
 impl Core {
+    /// Has transactions under way that have read anything in `ranges` meet a conflict, if their
+    /// state is from before the `nth` drop. Nobody open has read an older version than `settled`.
+    pub fn note_unseen(&mut self, nth: u64, ranges: Vec<StoredRange>, settled: Sequence) {
+        self.drops.retain(|drop| drop.at >= settled);
+        if self.drops.len() >= COMPARED_MAX {
+            // The newest of those given up stands for all of them.
+            self.drops.drain(..COMPARED_MAX / 2);
+            if let Some(oldest) = self.drops.first_mut() {
+                oldest.ranges = vec![StoredRange::everything()];
+            }
+        }
+        self.drops.push(DroppedRanges {
+            nth,
+            at: self.last,
+            ranges,
+        });
+    }
+
     /// Where the logs stand now.
     pub fn checkpoint(&self) -> Checkpoint {
         let values = self.values.as_ref();

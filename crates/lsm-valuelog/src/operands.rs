@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::id::Sequence;
-use crate::key::{OPERAND_SPACE, StoredRange, put_space, stored};
+use crate::key::{DEFAULT_SPACE, OPERAND_SPACE, StoredRange, put_space, stored};
 
 /// Behind a key: nothing that a key holds looks like it.
 const END: [u8; 2] = [0, 0];
@@ -49,14 +49,33 @@ pub(crate) fn of_prefix(space: u64, prefix: &[u8]) -> StoredRange {
     StoredRange::prefix(&start)
 }
 
+/// Bytes of the number behind an operand's prefix.
+const NUMBER_BYTES: usize = 32;
+
+/// What an operand of the default space shares with all of its key, and that key; none for what is
+/// no such operand.
+pub(crate) fn user_key(operand: &[u8]) -> Option<(&[u8], Vec<u8>)> {
+    let begin = begin(DEFAULT_SPACE);
+    let prefix = operand.get(..operand.len().checked_sub(NUMBER_BYTES)?)?;
+    let mut escaped = prefix.strip_prefix(&*begin)?.strip_suffix(&END)?.iter();
+    let mut key = Vec::with_capacity(escaped.len());
+    while let Some(byte) = escaped.next() {
+        key.push(*byte);
+        if *byte == 0 && escaped.next() != Some(&0xFF) {
+            return None;
+        }
+    }
+    Some((prefix, key))
+}
+
 /// A number that no other operand has. Of two that one process makes, the counts differ; one that
 /// a later process makes, read a later version; the time tells apart what came from another store.
-pub(crate) fn fresh_number(read_at: Sequence) -> [u8; 32] {
+pub(crate) fn fresh_number(read_at: Sequence) -> [u8; NUMBER_BYTES] {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let time = SystemTime::now().duration_since(UNIX_EPOCH);
     let time = time.map_or(0, |time| time.as_nanos());
-    let mut number = [0; 32];
+    let mut number = [0; NUMBER_BYTES];
     let parts = read_at.0.to_be_bytes().into_iter();
     let parts = parts.chain(time.to_be_bytes()).chain(count.to_be_bytes());
     number
@@ -87,6 +106,19 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn an_operand_tells_the_key_it_is_for() {
+        let keys: [&[u8]; 6] = [b"", b"\0", b"\0\0", b"a", b"a\0\xFF", b"ab"];
+        for key in keys {
+            let prefix = prefix_of(DEFAULT_SPACE, key);
+            let operand = [&prefix[..], &fresh_number(Sequence(5))].concat();
+            assert_eq!(user_key(&operand), Some((&prefix[..], key.to_vec())));
+            let other = [&prefix_of(2, key)[..], &fresh_number(Sequence(5))].concat();
+            assert_eq!(user_key(&other), None);
+        }
+        assert_eq!(user_key(&stored(DEFAULT_SPACE, b"key")), None);
     }
 
     #[test]

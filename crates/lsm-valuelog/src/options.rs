@@ -7,6 +7,7 @@ use disk::{Disk, OsDisk};
 use zeroize::Zeroizing;
 
 use crate::checksum::ChecksumMode;
+use crate::folding::Operators;
 use crate::table::Compression;
 use crate::version::LEVELS;
 
@@ -56,6 +57,8 @@ pub struct Options {
     pub(crate) compression: [Compression; LEVELS],
     pub(crate) versions_to_keep: usize,
     pub(crate) keeps_history: bool,
+    pub(crate) versions_in_any_order: bool,
+    pub(crate) operators: Operators,
     pub(crate) detects_conflicts: bool,
     pub(crate) namespace_offset: Option<usize>,
     pub(crate) external_magic: u16,
@@ -121,6 +124,8 @@ impl Default for Options {
             compression: [Compression::None; LEVELS],
             versions_to_keep: 1,
             keeps_history: false,
+            versions_in_any_order: false,
+            operators: Operators::default(),
             detects_conflicts: true,
             namespace_offset: None,
             external_magic: 0,
@@ -226,75 +231,6 @@ impl Options {
         self
     }
 
-    /// Bytes of a table below level 0. Default: 32 MiB.
-    pub fn table_bytes(mut self, bytes: u64) -> Options {
-        self.table_bytes = bytes;
-        self
-    }
-
-    /// Bytes that the first level below level 0 in use should have at most. Default: 64 MiB.
-    pub fn base_level_bytes(mut self, bytes: u64) -> Options {
-        self.base_level_bytes = bytes;
-        self
-    }
-
-    /// How many times larger each level is than the one above. Default: 10.
-    pub fn level_multiplier(mut self, multiplier: u64) -> Options {
-        self.level_multiplier = multiplier;
-        self
-    }
-
-    /// Tables of level 0 that ask for a compaction; that slow writers down; that make them wait.
-    /// Default: 4, 8 and 20.
-    pub fn level_zero_tables(mut self, compact: usize, slow: usize, wait: usize) -> Options {
-        self.level_zero_tables = compact;
-        self.level_zero_tables_slow = slow;
-        self.level_zero_tables_max = wait;
-        self
-    }
-
-    /// Bytes of a block before compression. Default: 4 KiB.
-    pub fn block_bytes(mut self, bytes: usize) -> Options {
-        self.block_bytes = bytes;
-        self
-    }
-
-    /// Bits per key of tables' filters; 0 for none. Default: 10.
-    pub fn filter_bits_per_key(mut self, bits: usize) -> Options {
-        self.filter_bits_per_key = bits;
-        self
-    }
-
-    /// How blocks of every level are compressed. Default: not at all.
-    pub fn compression(mut self, compression: Compression) -> Options {
-        self.compression = [compression; LEVELS];
-        self
-    }
-
-    /// How blocks of one level, and of those below it, are compressed.
-    pub fn compression_from_level(mut self, level: usize, compression: Compression) -> Options {
-        let deeper = self.compression.iter_mut().skip(level);
-        deeper.for_each(|slot| *slot = compression);
-        self
-    }
-
-    /// How many versions of a key compaction keeps; `usize::MAX` keeps everything, deletions too,
-    /// which backups of what changed must be able to tell. Default: 1.
-    pub fn versions_to_keep(mut self, versions: usize) -> Options {
-        self.versions_to_keep = versions;
-        self
-    }
-
-    /// Keeps the store as of every version readable, until [`Db::discard_before`] gives history
-    /// up; what lies before that is kept as far as
-    /// [`versions_to_keep`](Options::versions_to_keep) says. Default: off.
-    ///
-    /// [`Db::discard_before`]: crate::Db::discard_before
-    pub fn keep_history(mut self, keep: bool) -> Options {
-        self.keeps_history = keep;
-        self
-    }
-
     /// Whether a transaction whose reads were overtaken by another one is refused. Without it
     /// transactions still read one version and commit whole, but of two that cross the later one
     /// wins. Default: on.
@@ -380,13 +316,6 @@ impl Options {
     /// Default: no limit but those of the parts.
     pub fn memory_bytes_max(mut self, bytes: u64) -> Options {
         self.memory_bytes_max = Some(bytes);
-        self
-    }
-
-    /// Threads that merge tables, 1 or 2: two merge tables that have nothing to do with each
-    /// other at the same time. Default: half as many as there are cores, but 1 at least.
-    pub fn compaction_threads(mut self, threads: usize) -> Options {
-        self.compaction_threads = threads;
         self
     }
 }

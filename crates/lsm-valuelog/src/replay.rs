@@ -11,7 +11,7 @@ use disk::{OpenOptions, read_exact_at, write_all_at};
 use kv_api::{Error, Result};
 
 use crate::aside;
-use crate::chain::{Chain, LogFile, Next};
+use crate::chain::{Chain, LogEnd, LogFile, Next};
 use crate::crypt::cipher::Opener;
 use crate::error::{damage, locked};
 use crate::id::{FileId, Sequence};
@@ -20,7 +20,7 @@ use crate::logs::{memtable_capacity, wal_name};
 use crate::manifest::edit::Part;
 use crate::memtable::{LogPlace, Memtable};
 use crate::shared::Shared;
-use crate::skiplist::record_bytes_max;
+use crate::skiplist::{RECORDS_EXTRA_BYTES, record_bytes_max};
 use crate::table::reader::Reading;
 use crate::values::{HEADER_BYTES, values_name};
 use crate::version::ValueFileState;
@@ -132,9 +132,9 @@ impl Shared {
         // Nor must an encrypted file, of which an earlier opening may have lost units whose
         // numbers would be given again.
         let is_encrypted = self.reading.keys.is_some();
-        let goes_on = values.ends.iter().any(|(id, end)| {
-            let state = version.value_states.get(id);
-            state.is_some_and(|state| !state.is_sealed && (is_encrypted || state.len != *end))
+        let goes_on = values.ends.iter().any(|log| {
+            let state = version.value_states.get(&log.file);
+            state.is_some_and(|state| !state.is_sealed && (is_encrypted || state.len != log.end))
         });
         let is_touched = recovery != Recovery::default() || newest > last || has_values || goes_on;
         if !is_read_only {
@@ -197,7 +197,8 @@ impl Shared {
             let Some(record) = chain.next.take() else {
                 break;
             };
-            let needed = record.record.len() + record.record.len() / 2 * record_bytes_max(0, 0);
+            let records = record.record.len() / 2 * record_bytes_max(0, 0);
+            let needed = record.record.len() + records + RECORDS_EXTRA_BYTES;
             if memtable.room_bytes() < needed && !memtable.is_empty() {
                 let full = std::mem::replace(&mut memtable, Memtable::new(capacity, logs)?);
                 self.install_replayed(full, last)?;
@@ -270,25 +271,26 @@ impl Shared {
     }
 
     /// Ends the logs that were read, and has the manifest say so.
-    fn settle_logs(&self, wals: &[FileId], is_touched: bool, ends: &[(FileId, u64)]) -> Result<()> {
+    fn settle_logs(&self, wals: &[FileId], is_touched: bool, ends: &[LogEnd]) -> Result<()> {
         let mut files = locked(&self.files);
         if is_touched || !wals.is_empty() || files.must_rewrite {
             let version = Arc::clone(&self.state.load().version);
             let mut sealed: Vec<(FileId, ValueFileState)> = Vec::new();
-            for (id, end) in ends {
-                if let Some(state) = version.value_states.get(id)
+            let referenced = version.referenced();
+            for log in ends {
+                if let Some(state) = version.value_states.get(&log.file)
                     && !state.is_sealed
                 {
-                    let value_bytes = state.value_bytes.max(end - HEADER_BYTES as u64);
-                    sealed.push((
-                        *id,
-                        ValueFileState {
-                            len: *end,
-                            value_bytes,
-                            is_sealed: true,
-                            ..*state
-                        },
-                    ));
+                    // What the manifest knows of is up to where the file was read from.
+                    let value_bytes = state.value_bytes + log.value_bytes;
+                    let living = referenced.get(&log.file).copied().unwrap_or(0);
+                    let state = ValueFileState {
+                        len: log.end,
+                        value_bytes: value_bytes.max(living),
+                        is_sealed: true,
+                        ..*state
+                    };
+                    sealed.push((log.file, state));
                 }
             }
             // All that was read is sealed now.

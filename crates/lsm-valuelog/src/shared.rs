@@ -7,13 +7,14 @@
 //!   tables), each changing only its own part;
 //! * once poisoned, nothing is written any more and what was visible stays so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
 use kv_api::{Error, Result};
 
+use crate::callbacks::Callbacks;
 use crate::commit_queue::CommitQueue;
 use crate::counters::Counters;
 use crate::error::locked;
@@ -23,6 +24,7 @@ use crate::manifest::edit::{Edit, Part, bans};
 use crate::manifest::file::Manifest;
 use crate::memtable::LogPlace;
 use crate::open_logs::Core;
+use crate::open_versions::OpenVersions;
 use crate::options::Options;
 use crate::state::State;
 use crate::subscribers::Subscribers;
@@ -62,6 +64,8 @@ pub(crate) struct Shared {
     visible: AtomicU64,
     pub core: Mutex<Core>,
     pub queue: CommitQueue,
+    /// Whoever is told of commits that nobody waits for.
+    pub callbacks: Callbacks,
     /// Whoever writes a memtable to a table; one at a time, oldest first.
     pub flushing: Mutex<()>,
     /// Whoever collects the value log.
@@ -77,8 +81,8 @@ pub(crate) struct Shared {
     /// The newest version at which everything older was replaced: transactions that read before
     /// it and commit behind it are in conflict with it.
     pub replaced_at: AtomicU64,
-    /// Versions that open transactions read at, with how many do.
-    open: Mutex<BTreeMap<Sequence, usize>>,
+    /// Versions that open transactions read at.
+    open: Mutex<OpenVersions>,
     /// Where history is kept: the oldest version that may still be asked for.
     pub discard_at: AtomicU64,
     pub subscribers: Subscribers,
@@ -117,6 +121,7 @@ impl Shared {
             visible: AtomicU64::new(parts.visible.0),
             core: Mutex::new(parts.core),
             queue: CommitQueue::default(),
+            callbacks: Callbacks::default(),
             flushing: Mutex::default(),
             collecting: Mutex::default(),
             files: Mutex::new(parts.files),
@@ -168,12 +173,21 @@ impl Shared {
         }
     }
 
-    /// Stops all writing for good, because of `cause`.
-    pub fn poison(&self, cause: &Error) {
-        if self.poison.set(Arc::new(cause.clone())).is_ok() {
+    /// Stops all writing for good, because of `cause`; answers it as it is to be told.
+    pub fn poison(&self, cause: &Error) -> Error {
+        let told = match cause {
+            // That would promise a handle that lives on.
+            Error::NoSpace { what } => Error::Io {
+                doing: "what cannot be tried again",
+                source: Arc::new(std::io::Error::other(what.clone())),
+            },
+            other => other.clone(),
+        };
+        if self.poison.set(Arc::new(told.clone())).is_ok() {
             tracing::error!(%cause, "writing stops");
         }
         self.work.wake();
+        told
     }
 
     pub fn poisoned(&self) -> Option<Error> {
@@ -216,27 +230,18 @@ impl Shared {
 
     /// Notes a transaction that reads at a version: what is newer must stay to be compared with.
     pub fn enter(&self, at: Sequence) {
-        *locked(&self.open).entry(at).or_default() += 1;
+        locked(&self.open).enter(at);
     }
 
     pub fn leave(&self, at: Sequence) {
-        let mut open = locked(&self.open);
-        if let Some(count) = open.get_mut(&at) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&at);
-            }
-        }
+        locked(&self.open).leave(at);
     }
 
     /// The newest commit that no open transaction could still find itself in conflict with.
     pub fn settled(&self) -> Sequence {
         let visible = self.visible();
-        let open = locked(&self.open);
-        open.keys()
-            .next()
-            .copied()
-            .map_or(visible, |at| at.min(visible))
+        let oldest = locked(&self.open).oldest();
+        oldest.map_or(visible, |at| at.min(visible))
     }
 
     /// After an edit that was refused for want of space and may be there all the same: writes a
@@ -305,7 +310,7 @@ impl Shared {
         if let Err(failure) = written {
             let is_refusal = matches!(failure.error, Error::NoSpace { .. });
             if !is_refusal || failure.is_in_doubt && !self.resolve(files) {
-                self.poison(&failure.error);
+                return Err(self.poison(&failure.error));
             }
             return Err(failure.error);
         }
@@ -335,6 +340,7 @@ pub(crate) fn base_of(version: &Version, logs: LogPlace) -> Edit {
     base.push(Part::Logs(logs));
     base.push(Part::Discarded(version.discarded));
     base.push(Part::Dropped(version.dropped));
+    base.push(Part::Late(version.late));
     base.extend(version.banned.iter().flat_map(|banned| bans(banned)));
     base
 }

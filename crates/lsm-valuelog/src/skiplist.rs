@@ -13,23 +13,30 @@ use crate::entry::Entry;
 use crate::error::locked;
 use crate::id::Sequence;
 use crate::key::head;
-pub(crate) use crate::nodes::{EMPTY_BYTES, record_bytes_max};
-use crate::nodes::{HEIGHT_MAX, HEIGHT_MAX_U32, Nodes, ORIGIN};
+pub(crate) use crate::nodes::{EMPTY_BYTES, RECORDS_EXTRA_BYTES, record_bytes_max};
+use crate::nodes::{Free, HEIGHT_MAX, HEIGHT_MAX_U32, LINKS_EACH, Link, Nodes, ORIGIN, lead_of};
+use crate::wire::to_usize;
 
 /// What the one writer knows.
 struct Writer {
-    used: usize,
+    free: Free,
     random: u64,
+    /// Links that the next tower may have: each record adds its part, towers take theirs, and no
+    /// more than the tallest needs is saved up. So any records in a row have a bounded number.
+    links_left: usize,
 }
 
 impl Writer {
-    /// A height for a new node: one in four goes up by a level.
-    fn height(&mut self) -> u8 {
+    /// A height for a new node: every second goes up by a level. A search then moves forward once
+    /// on each level; with fewer levels it would be more often in all, and a step down costs nothing.
+    fn height(&mut self) -> usize {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
-        let height = 1 + (self.random.trailing_zeros() / 2).min(HEIGHT_MAX_U32 - 1);
-        let [height, ..] = height.to_le_bytes();
+        let height = 1 + self.random.trailing_zeros().min(HEIGHT_MAX_U32 - 1);
+        self.links_left = (self.links_left + LINKS_EACH).min(HEIGHT_MAX);
+        let height = to_usize(u64::from(height)).min(self.links_left);
+        self.links_left -= height;
         height
     }
 }
@@ -42,6 +49,8 @@ pub(crate) struct Skiplist {
     nodes: Nodes,
     /// Levels in use; a reader that sees too few only walks further.
     height: AtomicUsize,
+    /// Bytes taken; the writer changes it.
+    used: AtomicUsize,
     writer: Mutex<Writer>,
 }
 
@@ -50,18 +59,20 @@ impl Skiplist {
     pub fn new(capacity: usize) -> Option<Skiplist> {
         let nodes = Nodes::new(capacity)?;
         Some(Skiplist {
-            nodes,
             height: AtomicUsize::new(1),
+            used: AtomicUsize::new(EMPTY_BYTES),
             writer: Mutex::new(Writer {
-                used: EMPTY_BYTES,
+                free: nodes.all_free(),
                 random: 0x9E37_79B9_7F4A_7C15,
+                links_left: HEIGHT_MAX,
             }),
+            nodes,
         })
     }
 
     /// Bytes taken so far.
     pub fn used_bytes(&self) -> usize {
-        locked(&self.writer).used
+        self.used.load(Ordering::Acquire)
     }
 
     pub fn capacity_bytes(&self) -> usize {
@@ -82,9 +93,26 @@ impl Skiplist {
         }
     }
 
-    /// Whether the node at `place` is of the target's key.
-    fn has_key(&self, place: u32, target: &Target<'_>) -> bool {
-        self.nodes.order_of(place).0 == target.head && self.nodes.parts_of(place).0 == target.key
+    /// Whether a link leads to a node that comes before the target.
+    #[inline]
+    fn leads_before(&self, link: Link, target: &Target<'_>) -> bool {
+        if link.place() == 0 {
+            return false;
+        }
+        let lead = lead_of(target.head);
+        if link.lead() != lead {
+            return link.lead() < lead;
+        }
+        self.is_before(link.place(), target)
+    }
+
+    /// Whether a link leads to a node of the target's key.
+    fn leads_to_key(&self, link: Link, target: &Target<'_>) -> bool {
+        let place = link.place();
+        place != 0
+            && link.lead() == lead_of(target.head)
+            && self.nodes.order_of(place).0 == target.head
+            && self.nodes.parts_of(place).0 == target.key
     }
 
     /// The last node before the target, or the origin if there is none; and the node that was
@@ -101,14 +129,10 @@ impl Skiplist {
     fn advance(&self, mut place: u32, level: usize, target: &Target<'_>) -> (u32, u32) {
         loop {
             let next = self.nodes.next_on(place, level);
-            if let Some(below) = level.checked_sub(1) {
-                // If the next one is too far, that is where the search goes on.
-                self.nodes.fetch(self.nodes.next_on(place, below));
+            if !self.leads_before(next, target) {
+                return (place, next.place());
             }
-            if next == 0 || !self.is_before(next, target) {
-                return (place, next);
-            }
-            place = next;
+            place = next.place();
         }
     }
 
@@ -129,7 +153,7 @@ impl Skiplist {
     }
 
     pub fn first(&self) -> Option<NodeRef<'_>> {
-        self.reference(self.nodes.next_on(ORIGIN, 0))
+        self.reference(self.nodes.next_on(ORIGIN, 0).place())
     }
 
     /// Inserts records, which must ascend by key and then descend by version, and of which the
@@ -146,27 +170,29 @@ impl Skiplist {
             let target = Target::new(record.key, record.sequence.0);
             if is_first {
                 let mut place = ORIGIN;
-                for level in (0..HEIGHT_MAX).rev() {
+                let height = self.height.load(Ordering::Relaxed);
+                for (level, slot) in finger.iter_mut().enumerate().take(height).rev() {
                     place = self.advance(place, level, &target).0;
-                    finger = with(finger, level, place);
+                    *slot = place;
                 }
                 is_first = false;
             } else {
                 self.move_finger(&mut finger, &target);
             }
             let behind = self.nodes.next_on(of(&finger, 0), 0);
-            let older = (behind != 0 && self.has_key(behind, &target)).then_some(behind);
-            let older = older.map(|behind| self.nodes.oldest_of(behind));
+            let is_older = self.leads_to_key(behind, &target);
+            let older = is_older.then(|| self.nodes.oldest_of(behind.place()));
             let height = writer.height();
             let order = (target.head, height);
-            let written = self.nodes.write(writer.used, &record, order, older);
-            let Some((place, used)) = written else {
+            let written = self.nodes.write(writer.free, &record, order, older);
+            let Some((place, free)) = written else {
                 return false;
             };
-            writer.used = used;
-            self.height
-                .fetch_max(usize::from(height), Ordering::Release);
-            self.tie_in(place, &mut finger);
+            writer.free = free;
+            self.used
+                .store(self.nodes.used_bytes(free), Ordering::Release);
+            self.height.fetch_max(height, Ordering::Release);
+            self.tie_in(Link::new(place, target.head), height, &mut finger);
         }
         true
     }
@@ -176,7 +202,7 @@ impl Skiplist {
         let mut top = 0;
         while top + 1 < HEIGHT_MAX {
             let next = self.nodes.next_on(of(finger, top + 1), top + 1);
-            if next == 0 || !self.is_before(next, target) {
+            if !self.leads_before(next, target) {
                 break;
             }
             top += 1;
@@ -188,25 +214,23 @@ impl Skiplist {
             if place != from || ahead.is_some() {
                 ahead = Some(place);
             }
-            *finger = with(*finger, level, place);
+            set(finger, level, place);
         }
     }
 
     /// Links a written node in behind the finger, and moves the finger onto it.
-    fn tie_in(&self, place: u32, finger: &mut Finger) {
-        let height = self.nodes.height_of(place);
+    fn tie_in(&self, link: Link, height: usize, finger: &mut Finger) {
+        let place = link.place();
         self.nodes
             .prev_of(place)
             .store(of(finger, 0), Ordering::Relaxed);
-        let behind = self.nodes.next_on(of(finger, 0), 0);
+        let behind = self.nodes.next_on(of(finger, 0), 0).place();
         for level in 0..height {
             let before = of(finger, level);
-            let next = self.nodes.link(before, level).load(Ordering::Relaxed);
-            self.nodes.link(place, level).store(next, Ordering::Relaxed);
-            self.nodes
-                .link(before, level)
-                .store(place, Ordering::Release);
-            *finger = with(*finger, level, place);
+            let next = self.nodes.next_on(before, level);
+            self.nodes.set_next(place, level, next);
+            self.nodes.set_next(before, level, link);
+            set(finger, level, place);
         }
         if behind != 0 {
             // A reader going back before this store passes the new node by, which is newer than
@@ -220,11 +244,10 @@ fn of(finger: &Finger, level: usize) -> u32 {
     finger.get(level).copied().unwrap_or(ORIGIN)
 }
 
-fn with(mut finger: Finger, level: usize, place: u32) -> Finger {
+fn set(finger: &mut Finger, level: usize, place: u32) {
     if let Some(slot) = finger.get_mut(level) {
         *slot = place;
     }
-    finger
 }
 
 /// What is searched for.
@@ -257,13 +280,15 @@ impl<'a> NodeRef<'a> {
     }
 
     pub fn next(self) -> Option<NodeRef<'a>> {
-        self.list.reference(self.list.nodes.next_on(self.place, 0))
+        self.list
+            .reference(self.list.nodes.next_on(self.place, 0).place())
     }
 
     /// The first record behind the versions of this key that were there when this was written.
     pub fn next_key(self) -> Option<NodeRef<'a>> {
         let oldest = self.list.nodes.oldest_of(self.place);
-        self.list.reference(self.list.nodes.next_on(oldest, 0))
+        self.list
+            .reference(self.list.nodes.next_on(oldest, 0).place())
     }
 
     pub fn prev(self) -> Option<NodeRef<'a>> {

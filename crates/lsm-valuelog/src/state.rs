@@ -55,6 +55,14 @@ impl<'a> Found<'a> {
     }
 }
 
+/// The newer of two records of one key.
+fn newer_of<'a>(best: Option<Found<'a>>, found: Found<'a>) -> Option<Found<'a>> {
+    match best {
+        Some(best) if best.sequence >= found.sequence => Some(best),
+        _ => Some(found),
+    }
+}
+
 fn in_table<'a>(
     table: &'a Table,
     key: &[u8],
@@ -91,7 +99,8 @@ impl State {
     }
 
     /// The newest record of the stored key `key` that is not newer than `at`. The first place
-    /// that has one ends the search: no older place holds a newer record.
+    /// that has one ends the search: no older place holds a newer record. Only where versions
+    /// came late, and the record is not newer than all of those, the search goes on.
     ///
     /// # Errors
     ///
@@ -100,27 +109,36 @@ impl State {
         if self.version.hides(key) {
             return Err(banned_key());
         }
+        let mut best = None;
         for memtable in self.memtables() {
             if let Some(entry) = memtable.get(key, at) {
-                self.version.counts.add(Counted::InMemory, 1);
-                return Ok(Some(Found::of(entry)));
+                if entry.sequence > self.version.late.version {
+                    self.version.counts.add(Counted::InMemory, 1);
+                    return Ok(Some(Found::of(entry)));
+                }
+                best = newer_of(best, Found::of(entry));
             }
         }
-        self.find_in_tables(key, at, Sequence(0))
+        self.find_in_tables(key, at, Sequence(0), best)
     }
 
-    /// The same in tables only, and only in those that hold anything newer than `since`.
-    pub fn find_in_tables(
-        &self,
+    /// The same in tables only, and only in those that hold anything newer than `since`; `best`
+    /// has been found elsewhere, and does not end the search.
+    fn find_in_tables<'a>(
+        &'a self,
         key: &[u8],
         at: Sequence,
         since: Sequence,
-    ) -> Result<Option<Found<'_>>> {
+        mut best: Option<Found<'a>>,
+    ) -> Result<Option<Found<'a>>> {
         let (hash, counts) = (key_hash(key), &*self.version.counts);
         let newer = |table: &Table| table.meta.max_sequence > since;
         for table in self.version.level(0).iter().filter(|table| newer(table)) {
             if let Some(found) = in_table(table, key, hash, at, (counts, 0))? {
-                return Ok(Some(found));
+                if found.sequence > self.version.late.version {
+                    return Ok(Some(found));
+                }
+                best = newer_of(best, found);
             }
         }
         for (level, tables) in self.version.levels.iter().enumerate().skip(1) {
@@ -128,10 +146,13 @@ impl State {
             if let Some(table) = tables.get(place).filter(|table| newer(table))
                 && let Some(found) = in_table(table, key, hash, at, (counts, level))?
             {
-                return Ok(Some(found));
+                if found.sequence > self.version.late.version {
+                    return Ok(Some(found));
+                }
+                best = newer_of(best, found);
             }
         }
-        Ok(None)
+        Ok(best)
     }
 
     /// The value of the stored key `key` as of `at`, at the time `now`.
@@ -156,17 +177,19 @@ impl State {
 
     /// Whether `key` has a record newer than `since`.
     pub fn is_newer_than(&self, key: &[u8], since: Sequence) -> Result<bool> {
-        let newest = Sequence(u64::MAX);
+        let (newest, late) = (Sequence(u64::MAX), self.version.late.version);
         for memtable in self.memtables() {
-            if memtable.newest_sequence() <= since && !memtable.is_empty() {
+            if memtable.newest_sequence() <= since && !memtable.is_empty() && since >= late {
                 // What is older than this memtable is older still.
                 return Ok(false);
             }
-            if let Some(entry) = memtable.get(key, newest) {
+            if let Some(entry) = memtable.get(key, newest)
+                && (entry.sequence > since || entry.sequence > late)
+            {
                 return Ok(entry.sequence > since);
             }
         }
-        let found = self.find_in_tables(key, newest, since)?;
+        let found = self.find_in_tables(key, newest, since, None)?;
         Ok(found.is_some_and(|found| found.sequence > since))
     }
 

@@ -19,8 +19,22 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// The pause after a step that failed.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// Kinds of work.
+const FLUSHING: &str = "flushing";
+const COMPACTING: &str = "compacting";
+
 /// The longest delay of one commit while level 0 fills up.
 const DELAY_MAX: Duration = Duration::from_millis(5);
+
+/// How long a commit is held up while level 0 has so many tables.
+fn delay(tables: usize, slow: usize, limit: usize) -> Duration {
+    if tables < slow {
+        return Duration::ZERO;
+    }
+    let (over, span) = (tables - slow + 1, limit.saturating_sub(slow).max(1));
+    let share = over as f64 / span as f64;
+    DELAY_MAX.mul_f64((share * share).min(1.0))
+}
 
 impl Shared {
     /// Holds a writer up for as long as the tree is behind: not at all, a little more with each
@@ -41,21 +55,22 @@ impl Shared {
         }
         let began = Instant::now();
         if zero >= slow {
-            let (over, span) = (zero - slow + 1, limit - slow);
-            let share = over as f64 / span as f64;
-            std::thread::sleep(DELAY_MAX.mul_f64((share * share).min(1.0)));
+            std::thread::sleep(delay(zero, slow, limit));
         }
         loop {
             let seen = self.work.rings();
             let state = self.state.load();
-            let is_room = state.sealed.len() <= self.options.sealed_memtables_max
-                && state.version.level(0).len() < limit;
+            let awaits_flush = state.sealed.len() > self.options.sealed_memtables_max;
+            let awaits_merge = state.version.level(0).len() >= limit;
             drop(state);
-            if is_room {
+            if !awaits_flush && !awaits_merge {
                 break;
             }
             self.refuse_closed()?;
             self.refuse_poisoned()?;
+            // Whoever waits for work that fails again and again would wait for ever.
+            let awaited = if awaits_flush { FLUSHING } else { COMPACTING };
+            self.work.refuse_failing(awaited)?;
             self.work.wait(seen, PATIENCE);
         }
         let waited = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -64,14 +79,13 @@ impl Shared {
     }
 
     /// Does all that is due, on the caller's thread.
-    pub fn tidy_now(&self) -> Result<()> {
+    pub fn tidy_now(&self) {
         // A failure here is none of the commit's, which is done; the work is due again later.
         let done = self.flush_due().and_then(|()| self.compact_due());
         let done = done.and_then(|()| self.collect_due());
         if let Err(error) = done {
             self.note_failure("tidying up", &error);
         }
-        Ok(())
     }
 
     fn flush_due(&self) -> Result<()> {
@@ -89,8 +103,9 @@ impl Shared {
         Ok(())
     }
 
-    fn note_failure(&self, doing: &str, error: &Error) {
+    fn note_failure(&self, doing: &'static str, error: &Error) {
         Counters::add(&self.counters.background_failures, 1);
+        self.work.note_failure(doing, error);
         tracing::warn!(%error, "{doing} failed; it will be tried again");
     }
 
@@ -99,7 +114,7 @@ impl Shared {
         self.refuse_closed().is_err()
     }
 
-    fn keep_doing(&self, doing: &str, step: impl Fn() -> Result<bool>) {
+    fn keep_doing(&self, doing: &'static str, step: impl Fn() -> Result<bool>) {
         while !self.is_over() {
             let seen = self.work.rings();
             if self.poisoned().is_some() {
@@ -107,7 +122,7 @@ impl Shared {
                 continue;
             }
             match step() {
-                Ok(true) => {}
+                Ok(true) => self.work.note_success(doing),
                 Ok(false) => self.work.wait(seen, PATIENCE),
                 Err(error) => {
                     self.note_failure(doing, &error);
@@ -119,9 +134,7 @@ impl Shared {
 
     /// Writes memtables to tables until the store is closed.
     pub fn flush_until_closed(&self) {
-        self.keep_doing("flushing", || {
-            Ok(self.flush_one()? || self.make_log_ready()?)
-        });
+        self.keep_doing(FLUSHING, || Ok(self.flush_one()? || self.make_log_ready()?));
     }
 
     /// Compacts and collects until the store is closed.
@@ -145,14 +158,14 @@ impl Shared {
                     || is_idle && !is_settled && self.settle_one()?)
             };
             match step() {
-                Ok(true) => {}
+                Ok(true) => self.work.note_success(COMPACTING),
                 Ok(false) => {
                     // What another thread is merging may leave something to be done.
                     is_settled |= is_idle && locked(&self.files).busy.is_empty();
                     self.work.wait(seen, PATIENCE);
                 }
                 Err(error) => {
-                    self.note_failure("compacting", &error);
+                    self.note_failure(COMPACTING, &error);
                     self.work.wait(self.work.rings(), RETRY);
                 }
             }
@@ -161,7 +174,7 @@ impl Shared {
 
     /// Compacts what the other thread leaves until the store is closed.
     pub fn help_until_closed(&self) {
-        self.keep_doing("compacting", || self.compact_one());
+        self.keep_doing(COMPACTING, || self.compact_one());
     }
 
     /// One step towards a store without waste, for when nobody writes: what is only in memory but
@@ -182,7 +195,7 @@ impl Shared {
         {
             return Ok(true);
         }
-        Ok(self.seal_wasteful()? || self.remove_spare_logs())
+        Ok(self.clean_one()? || self.seal_wasteful()? || self.remove_spare_logs())
     }
 }
 
@@ -205,4 +218,23 @@ pub(crate) fn threads(shared: &Arc<Shared>) -> Vec<std::thread::JoinHandle<()>> 
         .chain(compactor)
         .chain(helpers)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commits_are_held_up_a_little_more_with_each_table_too_many() {
+        let delays: Vec<Duration> = (0..=20).map(|tables| delay(tables, 8, 20)).collect();
+        assert!(delays.iter().take(8).all(Duration::is_zero));
+        assert!(delays.get(8).is_some_and(|first| !first.is_zero()));
+        for pair in delays.windows(2) {
+            let [one, next] = pair else { continue };
+            let step = next.saturating_sub(*one);
+            assert!(one <= next && step < DELAY_MAX / 5, "{delays:?}");
+        }
+        assert_eq!(delays.last(), Some(&DELAY_MAX));
+        assert_eq!(delay(9, 8, 8), DELAY_MAX, "no room between the limits");
+    }
 }

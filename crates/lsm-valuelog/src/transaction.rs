@@ -207,25 +207,24 @@ impl Transaction {
 
     /// Notes the version that the commit is to have.
     pub(crate) fn choose_version(&mut self, version: Sequence) -> Result<()> {
-        let last = self.shared.visible();
-        if version <= last {
-            return Err(Error::AlreadyApplied {
-                index: version.0,
-                last: last.0,
-            });
-        }
+        self.shared.admit_version(version, self.shared.visible())?;
         self.version = Some(version);
         Ok(())
     }
 
-    pub(crate) fn commit_with(mut self, durability: Durability) -> Result<Sequence> {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// What there is to be committed; nothing is left.
+    pub(crate) fn take_commit(&mut self, durability: Durability) -> Commit {
         let mut writes = std::mem::take(&mut self.writes);
         if self.version.is_some() && writes.is_empty() {
             // A version that is to be remembered needs a record to stand in.
             writes.set(&version_key(), Some(&[]), Extra::default());
         }
         let reads = self.reads.take();
-        let commit = Commit {
+        Commit {
             writes,
             reads: if self.shared.options.detects_conflicts {
                 reads
@@ -236,8 +235,18 @@ impl Transaction {
             drops_seen: self.state.drops,
             version: self.version,
             durability,
-        };
-        self.shared.commit(commit)
+        }
+    }
+
+    pub(crate) fn commit_with(mut self, durability: Durability) -> Result<Sequence> {
+        let commit = self.take_commit(durability);
+        let shared = Arc::clone(&self.shared);
+        let outcome = shared.commit_untidied(commit);
+        // It is over: as long as it counted as open, merging would keep the deletions that are
+        // newer than what it read, and take them down to where nothing ever touches them again.
+        drop(self);
+        shared.tidy_after(&outcome);
+        outcome
     }
 }
 

@@ -3,7 +3,8 @@
 //! Invariants:
 //! * a version does not change; a new one replaces it, and what it alone held goes with it;
 //! * level 0 is ordered newest first; every other level by key, without overlap;
-//! * for one key, a higher level never holds an older record than a lower one.
+//! * for one key, a higher level never holds an older record than a lower one, but for records up
+//!   to the version that [`late`](Version::late) tells.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use kv_api::{Place, Result};
 
 use crate::banned::Banned;
 use crate::id::{FileId, Sequence};
+use crate::late::Late;
 use crate::pointer::Pointer;
 use crate::read_counters::{Counted, ReadCounters};
 use crate::slice::Slice;
@@ -47,6 +49,8 @@ pub(crate) struct Version {
     pub counts: Arc<ReadCounters>,
     /// The store as of any version before this one may be lost in part.
     pub discarded: Sequence,
+    /// What is known of records that came below newer ones.
+    pub late: Late,
     /// Keys were dropped without deletions being written up to this version.
     pub dropped: Sequence,
     pub banned: Option<Arc<Banned>>,

@@ -171,19 +171,48 @@ impl WriteBatch {
         }
     }
 
-    fn set(&mut self, space: Space, key: &[u8], value: Option<&[u8]>, extra: Extra) -> Result<()> {
+    /// The key as it is stored, if the change may be made; none if there is nothing to be done.
+    pub(crate) fn admit(
+        &self,
+        space: Space,
+        key: &[u8],
+        value: Option<&[u8]>,
+    ) -> Result<Option<LookupKey>> {
         self.refuse_failed()?;
         let number = self.number(space)?;
         if value.is_some() {
             refuse_key(key)?;
             refuse_longer("value", value.map_or(0, <[u8]>::len), VALUE_BYTES_MAX)?;
         } else if key.is_empty() || key.len() > KEY_BYTES_MAX {
-            return Ok(());
+            return Ok(None);
         }
         let stored = LookupKey::new(number, key);
         if self.shared.state.load().version.hides(stored.bytes()) {
             return Err(banned_key());
         }
+        Ok(Some(stored))
+    }
+
+    /// The time of day as the store tells it.
+    pub(crate) fn now(&self) -> u64 {
+        self.shared.now()
+    }
+
+    /// Commits `writes` alone, with this version.
+    pub(crate) fn commit_as(
+        &mut self,
+        version: Sequence,
+        writes: WriteSet,
+        durability: Durability,
+    ) -> Result<()> {
+        (self.version, self.writes) = (Some(version), writes);
+        self.commit(durability)
+    }
+
+    fn set(&mut self, space: Space, key: &[u8], value: Option<&[u8]>, extra: Extra) -> Result<()> {
+        let Some(stored) = self.admit(space, key, value)? else {
+            return Ok(());
+        };
         self.writes.set(stored.bytes(), value, extra);
         self.bytes += key.len() + value.map_or(0, <[u8]>::len);
         let is_full =

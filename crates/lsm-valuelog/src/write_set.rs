@@ -4,7 +4,8 @@
 //! * each key has one item, which its newest change replaces; bytes of replaced values stay in the
 //!   arena until the transaction ends, so what was lent stays right;
 //! * `sorted` lists the first so many items by key; items made since are sorted in when order is
-//!   asked for.
+//!   asked for, unless all items came in order and stand for it themselves;
+//! * a few items have no table: they are looked through.
 
 use std::cell::{Ref, RefCell};
 
@@ -27,14 +28,19 @@ struct Item {
 /// A free slot of the table.
 const FREE: u32 = u32::MAX;
 
+/// So many items are looked through sooner than a table is made.
+const SCANNED_MAX: usize = 8;
+
 /// A transaction's changes.
 #[derive(Default)]
 pub(crate) struct WriteSet {
     arena: Vec<u8>,
     items: Vec<Item>,
-    /// Items by hash, open addressing; never more than half full.
+    /// Items by hash, open addressing; never more than half full. Empty for a few items.
     slots: Vec<u32>,
     sorted: RefCell<Vec<u32>>,
+    /// Whether a key came that is not behind the one before it.
+    is_mixed: bool,
     value_bytes_max: usize,
 }
 
@@ -69,7 +75,7 @@ impl WriteSet {
         self.items.get(index as usize)
     }
 
-    /// The slot where `key` is or would be.
+    /// The slot where `key` is or would be; none without a table.
     fn slot(&self, key: &[u8], hash: u64) -> Option<usize> {
         let mask = self.slots.len().checked_sub(1)?;
         let mut slot = to_usize(hash) & mask;
@@ -85,8 +91,20 @@ impl WriteSet {
         }
     }
 
+    /// The item of `key`, with the slot where it is or would be.
+    fn find(&self, key: &[u8], hash: u64) -> (Option<usize>, Option<u32>) {
+        if let Some(slot) = self.slot(key, hash) {
+            let index = self.slots.get(slot).copied();
+            return (Some(slot), index.filter(|index| *index != FREE));
+        }
+        let is_it = |item: &Item| item.hash == hash && self.part(item.key) == key;
+        let place = self.items.iter().position(is_it);
+        (None, place.map(|place| low_u32(place as u64)))
+    }
+
+    /// Makes a table for all items, and for as many again.
     fn grow(&mut self) {
-        let slots = (self.slots.len() * 2).max(16);
+        let slots = (self.items.len() * 2 + 1).next_power_of_two();
         self.slots.clear();
         self.slots.resize(slots, FREE);
         let mask = slots - 1;
@@ -103,16 +121,11 @@ impl WriteSet {
 
     /// Notes a change; `None` deletes.
     pub fn set(&mut self, key: &[u8], value: Option<&[u8]>, extra: Extra) {
-        if self.items.len() * 2 >= self.slots.len() {
-            self.grow();
-        }
         let hash = key_hash(key);
-        let Some(slot) = self.slot(key, hash) else {
-            return;
-        };
-        self.value_bytes_max = self.value_bytes_max.max(value.map_or(0, <[u8]>::len));
-        let found = self.slots.get(slot).copied().unwrap_or(FREE);
-        if (found as usize) < self.items.len() {
+        let (slot, found) = self.find(key, hash);
+        let value_bytes = value.map_or(0, <[u8]>::len);
+        self.value_bytes_max = self.value_bytes_max.max(value_bytes);
+        if let Some(found) = found {
             let value = value.map(|value| self.store(value));
             if let Some(item) = self.items.get_mut(found as usize) {
                 item.value = value;
@@ -120,17 +133,26 @@ impl WriteSet {
             }
             return;
         }
+        let newest = self.items.last();
+        self.is_mixed |= newest.is_some_and(|newest| self.part(newest.key) > key);
+        self.arena.reserve(key.len() + value_bytes);
         let key = self.store(key);
         let value = value.map(|value| self.store(value));
-        if let Some(slot) = self.slots.get_mut(slot) {
-            *slot = low_u32(self.items.len() as u64);
-        }
+        let index = low_u32(self.items.len() as u64);
         self.items.push(Item {
             hash,
             key,
             value,
             extra,
         });
+        let has_room = self.items.len() * 2 <= self.slots.len();
+        if let Some(slot) = slot.and_then(|slot| self.slots.get_mut(slot))
+            && has_room
+        {
+            *slot = index;
+        } else if self.items.len() > SCANNED_MAX {
+            self.grow();
+        }
     }
 
     fn change_of(&self, item: &Item) -> Change<'_> {
@@ -161,9 +183,8 @@ impl WriteSet {
         if self.items.is_empty() {
             return None;
         }
-        let slot = self.slot(key, key_hash(key))?;
-        let item = self.item(*self.slots.get(slot)?)?;
-        Some(self.change_of(item))
+        let (_, found) = self.find(key, key_hash(key));
+        Some(self.change_of(self.item(found?)?))
     }
 
     fn order(&self, index: u32) -> (u64, &[u8]) {
@@ -202,11 +223,11 @@ impl WriteSet {
 
     /// The changes by key.
     pub fn sorted(&self) -> Sorted<'_> {
-        self.sort();
-        Sorted {
-            set: self,
-            order: self.sorted.borrow(),
-        }
+        let order = self.is_mixed.then(|| {
+            self.sort();
+            self.sorted.borrow()
+        });
+        Sorted { set: self, order }
     }
 
     /// Whether a key in `start..end` is changed.
@@ -220,16 +241,20 @@ impl WriteSet {
 /// A transaction's changes in order.
 pub(crate) struct Sorted<'a> {
     set: &'a WriteSet,
-    order: Ref<'a, Vec<u32>>,
+    /// None if the items stand in order.
+    order: Option<Ref<'a, Vec<u32>>>,
 }
 
 impl<'a> Sorted<'a> {
     pub fn len(&self) -> usize {
-        self.order.len()
+        self.set.items.len()
     }
 
     pub fn get(&self, at: usize) -> Option<Change<'a>> {
-        let item = self.set.item(*self.order.get(at)?)?;
+        let item = match &self.order {
+            Some(order) => self.set.item(*order.get(at)?)?,
+            None => self.set.items.get(at)?,
+        };
         Some(self.set.change_of(item))
     }
 
@@ -240,7 +265,12 @@ impl<'a> Sorted<'a> {
     /// How many keys come before `key`.
     pub fn lower_bound(&self, key: &[u8]) -> usize {
         let wanted = (head(key), key);
-        self.order
-            .partition_point(|index| self.set.order(*index) < wanted)
+        match &self.order {
+            Some(order) => order.partition_point(|index| self.set.order(*index) < wanted),
+            None => {
+                let items = &self.set.items;
+                items.partition_point(|item| self.set.part(item.key) < key)
+            }
+        }
     }
 }

@@ -9,7 +9,10 @@
 use std::io::IoSlice;
 use std::sync::Arc;
 
-use disk::{File, MapOptions, ReadView, View, read_exact_at, write_all_at, write_all_vectored_at};
+use disk::{
+    File, MapOptions, ReadView, View, read_exact_at, write_all_at, write_all_vectored_at,
+    write_all_whole_at,
+};
 
 use crate::id::{PageId, TxId};
 use crate::meta::{Meta, Slot};
@@ -207,7 +210,7 @@ impl Pager {
         Ok(true)
     }
 
-    /// Writes runs of whole pages, ascending by number; neighbours go out in one call.
+    /// Writes runs of whole pages, ascending by number; neighbours go out together.
     pub fn write_runs(&mut self, runs: &[(PageId, &[u8])]) -> Result<()> {
         if let Some(tables) = &self.side_tables {
             runs.iter().for_each(|(id, _)| tables.forget(*id));
@@ -216,19 +219,21 @@ impl Pager {
         let mut rest = runs;
         while let Some((first, _)) = rest.first() {
             let mut next = first.0;
-            let adjacent = rest.iter().take_while(|(id, bytes)| {
+            let neighbours = rest.iter().take_while(|(id, bytes)| {
                 let fits = id.0 == next;
-                next += if fits {
-                    bytes.len() as u64 / page_bytes
-                } else {
-                    0
+                next += match fits {
+                    true => bytes.len() as u64 / page_bytes,
+                    false => 0,
                 };
                 fits
             });
             let mut slices: Vec<IoSlice<'_>> =
-                adjacent.map(|(_, bytes)| IoSlice::new(bytes)).collect();
+                neighbours.map(|(_, bytes)| IoSlice::new(bytes)).collect();
             let (count, offset) = (slices.len(), first.0.saturating_mul(page_bytes));
+            let pages_each = (next - first.0) / (count as u64).max(1);
             let written = match slices.as_slice() {
+                // Mostly large values, which are rewritten whole or not at all.
+                _ if pages_each > 1 => write_all_whole_at(&*self.file, &mut slices, offset),
                 // The plain call is the cheaper one.
                 [one] => write_all_at(&*self.file, one, offset),
                 _ => write_all_vectored_at(&*self.file, &mut slices, offset),

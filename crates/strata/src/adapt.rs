@@ -1,6 +1,9 @@
 //! What an engine tells about itself to stand behind an [`AnyStore`](crate::AnyStore).
 
-use kv_api::capability::{Backup, Check, NestedReader, NestedWriter, Search};
+use kv_api::capability::{
+    Backup, Check, Compact, Expiry, History, NestedReader, NestedWriter, PutExpiring, Search,
+    SortedLoad, Versions, Watch,
+};
 use kv_api::{Error, Reader, Result, Store, Transaction};
 
 use crate::any_bucket::AnyBucket;
@@ -32,6 +35,26 @@ pub trait Adapt: Store {
         None
     }
 
+    /// The power to be put in order while in use.
+    fn as_compact(&self) -> Option<&dyn Compact> {
+        None
+    }
+
+    /// The power to be read as of older versions.
+    fn as_history(&self) -> Option<&dyn History> {
+        None
+    }
+
+    /// The power to tell of commits.
+    fn as_watch(&self) -> Option<&dyn Watch> {
+        None
+    }
+
+    /// The power to take sorted pairs at once.
+    fn as_sorted_load(&self) -> Option<&dyn SortedLoad> {
+        None
+    }
+
     /// Starts a transaction that commits with this index.
     fn begin_with_index(&self, _commit_index: u64) -> Result<Self::Transaction> {
         Err(Error::Unsupported {
@@ -46,6 +69,16 @@ pub trait Adapt: Store {
 
     /// A snapshot's answers to queries.
     fn as_search(_snapshot: &Self::Snapshot) -> Option<&dyn Search> {
+        None
+    }
+
+    /// When a snapshot's pairs are gone.
+    fn as_expiry(_snapshot: &Self::Snapshot) -> Option<&dyn Expiry> {
+        None
+    }
+
+    /// A snapshot's versions of a key.
+    fn as_versions(_snapshot: &Self::Snapshot) -> Option<&dyn Versions> {
         None
     }
 
@@ -76,6 +109,11 @@ pub trait Adapt: Store {
             });
         }
         Self::put_at(transaction, path, item.key, item.value)
+    }
+
+    /// A transaction's power to say when pairs are gone.
+    fn as_put_expiring(_transaction: &mut Self::Transaction) -> Option<&mut dyn PutExpiring> {
+        None
     }
 
     /// A snapshot's buckets inside buckets.

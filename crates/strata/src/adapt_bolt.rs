@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kv_api::capability::{Backup, Check, NestedReader, NestedWriter};
+use kv_api::capability::{Backup, Check, NestedReader, NestedWriter, SortedLoad};
 use kv_api::{Bytes, Error, KeyRange, Result};
 use txn::{Bucket, BucketMut, Cursor, Db, Options, Snapshot, Transaction};
 
@@ -33,6 +33,10 @@ impl Adapt for Db {
     }
 
     fn as_backup(&self) -> Option<&dyn Backup> {
+        Some(self)
+    }
+
+    fn as_sorted_load(&self) -> Option<&dyn SortedLoad> {
         Some(self)
     }
 

@@ -3,7 +3,9 @@
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use kv_api::capability::{Backup, Check};
+use kv_api::capability::{
+    Backup, Check, Compact, Expiry, History, PutExpiring, SortedLoad, Versions, Watch,
+};
 use kv_api::{Bytes, Error, Reader, Result, Space, Transaction as _};
 use lsm_valuelog::{Db, Entry, Options, Sequence, Snapshot, Transaction};
 
@@ -44,6 +46,34 @@ impl Adapt for Db {
 
     fn as_restore(&self) -> Option<&dyn Restore> {
         Some(self)
+    }
+
+    fn as_compact(&self) -> Option<&dyn Compact> {
+        Some(self)
+    }
+
+    fn as_history(&self) -> Option<&dyn History> {
+        Some(self)
+    }
+
+    fn as_watch(&self) -> Option<&dyn Watch> {
+        Some(self)
+    }
+
+    fn as_sorted_load(&self) -> Option<&dyn SortedLoad> {
+        Some(self)
+    }
+
+    fn as_expiry(snapshot: &Snapshot) -> Option<&dyn Expiry> {
+        Some(snapshot)
+    }
+
+    fn as_versions(snapshot: &Snapshot) -> Option<&dyn Versions> {
+        Some(snapshot)
+    }
+
+    fn as_put_expiring(transaction: &mut Transaction) -> Option<&mut dyn PutExpiring> {
+        Some(transaction)
     }
 
     fn as_stream(snapshot: &Snapshot) -> Option<&dyn SnapshotStream> {

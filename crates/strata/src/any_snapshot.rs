@@ -1,7 +1,7 @@
 //! One version of a store whose engine is known at run time only.
 
-use kv_api::Result;
-use kv_api::capability::{BucketVisitor, NestedReader, Search};
+use kv_api::capability::{BucketVisitor, Expiry, NestedReader, Search, Versions};
+use kv_api::{Result, Space};
 
 use crate::any_bucket::AnyBucket;
 use crate::commit_indexes::CommitIndexes;
@@ -43,6 +43,21 @@ impl AnySnapshot {
     /// Buckets inside buckets, if the engine has them.
     pub fn as_nested(&self) -> Option<&dyn NestedReader> {
         self.inner.as_nested()
+    }
+
+    /// The space called `name`, as the powers below take it, if it is there.
+    pub fn space_named(&self, name: &[u8]) -> Result<Option<Space>> {
+        self.inner.space_named(name)
+    }
+
+    /// When pairs are gone, if the engine keeps times to live.
+    pub fn as_expiry(&self) -> Option<&dyn Expiry> {
+        self.inner.as_expiry()
+    }
+
+    /// The versions of a key that are kept, if the engine keeps any but the newest.
+    pub fn as_versions(&self) -> Option<&dyn Versions> {
+        self.inner.as_versions()
     }
 
     /// The index of the commit behind each pair, if the engine keeps one.

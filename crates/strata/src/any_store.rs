@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kv_api::Result;
-use kv_api::capability::{Backup, Check};
+use kv_api::capability::{Backup, Check, Compact, History, SortedLoad, Watch};
 
 use crate::adapt::Adapt;
 use crate::any_snapshot::AnySnapshot;
@@ -107,6 +107,44 @@ impl AnyStore {
     /// The power to be copied while in use, if the engine has it.
     pub fn as_backup(&self) -> Option<&dyn Backup> {
         self.inner.as_backup()
+    }
+
+    /// The power to be put in order while in use, if the engine has it.
+    pub fn as_compact(&self) -> Option<&dyn Compact> {
+        self.inner.as_compact()
+    }
+
+    /// The power to be read as of older versions, if the engine has it.
+    pub fn as_history(&self) -> Option<&dyn History> {
+        self.inner.as_history()
+    }
+
+    /// The power to tell of commits as they happen, if the engine has it.
+    pub fn as_watch(&self) -> Option<&dyn Watch> {
+        self.inner.as_watch()
+    }
+
+    /// The power to take sorted pairs at once, if the engine has it; else a transaction puts them.
+    ///
+    /// ```
+    /// # fn main() -> kv_api::Result<()> {
+    /// # let directory = tempfile::tempdir().expect("a temporary directory");
+    /// # let location = format!("lsm:{}", directory.path().join("store").display());
+    /// use kv_api::Bytes;
+    /// // `location` is "lsm:/some/where".
+    /// let store = strata::AnyStore::open(&location)?;
+    /// let mut numbers = 0..1_000_u32;
+    /// let mut next = || {
+    ///     let number = numbers.next();
+    ///     Ok(number.map(|number| (Bytes::copy_from_slice(&number.to_be_bytes()), Bytes::new())))
+    /// };
+    /// let load = store.as_sorted_load().expect("lsm takes sorted pairs");
+    /// assert_eq!(load.load_sorted(Some(b"numbers"), &mut next)?, 1_000);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn as_sorted_load(&self) -> Option<&dyn SortedLoad> {
+        self.inner.as_sorted_load()
     }
 
     /// Whether times to live and bytes of the caller's own are kept beside pairs, by

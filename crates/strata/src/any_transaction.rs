@@ -1,7 +1,7 @@
 //! Changes to a store whose engine is known at run time only.
 
-use kv_api::capability::NestedWriter;
-use kv_api::{Durability, Error, Result};
+use kv_api::capability::{NestedWriter, PutExpiring};
+use kv_api::{Durability, Error, Result, Space};
 
 use crate::adapt::no_nesting;
 use crate::erased::ErasedTransaction;
@@ -69,6 +69,16 @@ impl AnyTransaction {
     /// Buckets inside buckets, if the engine has them.
     pub fn as_nested(&mut self) -> Option<&mut dyn NestedWriter> {
         self.inner.as_nested()
+    }
+
+    /// The space called `name`, as the power below takes it, if it is there.
+    pub fn space_named(&self, name: &[u8]) -> Result<Option<Space>> {
+        self.inner.space_named(name)
+    }
+
+    /// The power to say when a pair is gone, if the engine keeps times to live.
+    pub fn as_put_expiring(&mut self) -> Option<&mut dyn PutExpiring> {
+        self.inner.as_put_expiring()
     }
 
     /// Makes the changes visible and durable.

@@ -43,7 +43,9 @@ pub struct Copied {
 }
 
 /// Copies every bucket, sequence and pair of `from` into `to`, which keeps what else it holds.
-/// `progress` is told what was copied after each commit.
+/// `progress` is told what was copied after each commit. A copy is what the snapshot shows: of an lsm
+/// store that keeps older versions, these stay behind, as they do in its backups. Whoever wants the
+/// history copies it with `Snapshot::write_badger_backup` and `Db::load_badger_backup` of that engine.
 ///
 /// Each commit is whole, and an error leaves those made before it. Commit indexes come along only
 /// into a store of the same engine that has no commit yet: then the copy is one commit.
@@ -52,7 +54,6 @@ pub struct Copied {
 ///
 /// `Unsupported` if the target cannot hold nested buckets, sequence numbers, commit indexes, times
 /// to live or bytes of the caller's own that the source has, and flattening was not asked for.
-/// Older versions of pairs are no part of a copy.
 pub fn copy(
     from: &AnySnapshot,
     to: &AnyStore,

@@ -2,8 +2,11 @@
 
 use std::any::Any;
 
-use kv_api::capability::{Backup, BucketVisitor, Check, NestedReader, NestedWriter, Search};
-use kv_api::{Durability, Result, Store, Transaction};
+use kv_api::capability::{
+    Backup, BucketVisitor, Check, Compact, Expiry, History, NestedReader, NestedWriter,
+    PutExpiring, Search, SortedLoad, Versions, Watch,
+};
+use kv_api::{Durability, Reader, Result, Space, Store, Transaction};
 
 use crate::adapt::Adapt;
 use crate::any_bucket::AnyBucket;
@@ -22,6 +25,10 @@ pub(crate) trait ErasedStore: Send + Sync {
     fn as_check(&self) -> Option<&dyn Check>;
     fn as_backup(&self) -> Option<&dyn Backup>;
     fn as_restore(&self) -> Option<&dyn Restore>;
+    fn as_compact(&self) -> Option<&dyn Compact>;
+    fn as_history(&self) -> Option<&dyn History>;
+    fn as_watch(&self) -> Option<&dyn Watch>;
+    fn as_sorted_load(&self) -> Option<&dyn SortedLoad>;
     fn holds_items(&self) -> bool;
     fn as_any(&self) -> &dyn Any;
 }
@@ -32,12 +39,17 @@ pub(crate) trait ErasedSnapshot: Send + Sync {
     fn as_search(&self) -> Option<&dyn Search>;
     fn as_stream(&self) -> Option<&dyn SnapshotStream>;
     fn as_items(&self) -> Option<&dyn Items>;
+    fn as_expiry(&self) -> Option<&dyn Expiry>;
+    fn as_versions(&self) -> Option<&dyn Versions>;
+    fn space_named(&self, name: &[u8]) -> Result<Option<Space>>;
     fn walk(&self, visitor: &mut dyn BucketVisitor) -> Result<()>;
     fn bucket_at(&self, path: &[&[u8]]) -> Result<Option<AnyBucket<'_>>>;
 }
 
 pub(crate) trait ErasedTransaction: Send {
     fn as_nested(&mut self) -> Option<&mut dyn NestedWriter>;
+    fn as_put_expiring(&mut self) -> Option<&mut dyn PutExpiring>;
+    fn space_named(&self, name: &[u8]) -> Result<Option<Space>>;
     fn put_at(&mut self, path: &[&[u8]], key: &[u8], value: &[u8]) -> Result<()>;
     fn put_item(&mut self, path: &[&[u8]], item: &Item<'_>) -> Result<()>;
     fn delete_at(&mut self, path: &[&[u8]], key: &[u8]) -> Result<bool>;
@@ -90,6 +102,22 @@ impl<A: Adapt> ErasedStore for A {
         Adapt::as_restore(self)
     }
 
+    fn as_compact(&self) -> Option<&dyn Compact> {
+        Adapt::as_compact(self)
+    }
+
+    fn as_history(&self) -> Option<&dyn History> {
+        Adapt::as_history(self)
+    }
+
+    fn as_watch(&self) -> Option<&dyn Watch> {
+        Adapt::as_watch(self)
+    }
+
+    fn as_sorted_load(&self) -> Option<&dyn SortedLoad> {
+        Adapt::as_sorted_load(self)
+    }
+
     fn holds_items(&self) -> bool {
         Adapt::holds_items(self)
     }
@@ -120,6 +148,18 @@ impl<A: Adapt> ErasedSnapshot for SnapshotOf<A> {
         A::as_items(&self.0)
     }
 
+    fn as_expiry(&self) -> Option<&dyn Expiry> {
+        A::as_expiry(&self.0)
+    }
+
+    fn as_versions(&self) -> Option<&dyn Versions> {
+        A::as_versions(&self.0)
+    }
+
+    fn space_named(&self, name: &[u8]) -> Result<Option<Space>> {
+        self.0.space(name)
+    }
+
     fn walk(&self, visitor: &mut dyn BucketVisitor) -> Result<()> {
         match self.as_nested() {
             Some(nested) => nested.visit(visitor),
@@ -135,6 +175,14 @@ impl<A: Adapt> ErasedSnapshot for SnapshotOf<A> {
 impl<A: Adapt> ErasedTransaction for TransactionOf<A> {
     fn as_nested(&mut self) -> Option<&mut dyn NestedWriter> {
         A::as_nested_writer(&mut self.0)
+    }
+
+    fn as_put_expiring(&mut self) -> Option<&mut dyn PutExpiring> {
+        A::as_put_expiring(&mut self.0)
+    }
+
+    fn space_named(&self, name: &[u8]) -> Result<Option<Space>> {
+        self.0.space(name)
     }
 
     fn put_at(&mut self, path: &[&[u8]], key: &[u8], value: &[u8]) -> Result<()> {

@@ -38,6 +38,7 @@ mod pending;
 mod run_list;
 mod shared;
 mod snapshot;
+mod sorted_load;
 mod space_table;
 mod statistics;
 mod store;

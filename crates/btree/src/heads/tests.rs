@@ -106,6 +106,15 @@ fn leaf_agrees(
     wanted: &[u8],
     place: usize,
 ) -> bool {
+    let tables = page.side_tables();
+    let found = tables.and_then(|tables| entry_on_leaf(page, tables, ID, wanted));
+    let value = |found: Option<Entry<'_>>| found.map(|entry| entry.value.to_vec());
+    if found.is_some_and(|found| value(found) != pairs.get(wanted).cloned()) {
+        return false;
+    }
+    if pairs.len() == 1 {
+        return found.is_some() && look_on_leaf(page, ID, wanted).is_none();
+    }
     let Some(Ok(look)) = look_on_leaf(page, ID, wanted) else {
         return false;
     };

@@ -1,6 +1,6 @@
 //! Looking a history through.
 
-use crate::history::anomaly::{Anomaly, Findings};
+use crate::history::anomaly::{Anomaly, CycleKind, Findings};
 use crate::history::cycle::{cycle_in, knots};
 use crate::history::graph::Graph;
 use crate::history::key_index::{Judged, KeyIndex, judge, place};
@@ -39,24 +39,29 @@ pub fn check(history: &History, options: CheckOptions) -> Findings {
             check_reads(history, id, transaction, &mut findings);
         }
     }
-    let keys = KeyIndex::of(history, &mut findings);
+    let keys = KeyIndex::of(history, options.time, &mut findings);
     // A history with other faults is told what it is without the clock.
     let time = options.time && findings.count == 0;
+    let keys = match options.time && !time {
+        true => KeyIndex::of(history, false, &mut Findings::default()),
+        false => keys,
+    };
     let graph = Graph::of(history, &keys, time);
     findings.edges = graph.edges_len() as u64;
     let timed = knots(&graph);
-    // So is a cycle that closes without it.
-    let untimed = match (time, timed.is_empty()) {
-        (true, false) => Some(Graph::of(history, &keys, false)),
-        _ => None,
-    };
-    let untimed = untimed.map(|graph| (knots(&graph), graph));
-    let (found, graph) = match untimed {
-        Some((found, graph)) if !found.is_empty() => (found, graph),
-        _ => (timed, graph),
+    // So is a cycle that closes without it; one that does not is the clock's.
+    let untimed = (time && !timed.is_empty()).then(|| {
+        let keys = KeyIndex::of(history, false, &mut Findings::default());
+        let graph = Graph::of(history, &keys, false);
+        (knots(&graph), graph)
+    });
+    let (found, graph, is_clocks) = match untimed {
+        Some((found, graph)) if !found.is_empty() => (found, graph, false),
+        _ => (timed, graph, time),
     };
     for knot in found {
         let (kind, steps) = cycle_in(&graph, &knot, history.transactions().len());
+        let kind = if is_clocks { CycleKind::Stale } else { kind };
         findings.report(Anomaly::Cycle { kind, steps });
     }
     findings
@@ -78,9 +83,9 @@ impl Known {
         }
     }
 
-    fn write(&mut self, key: Key, version: Version) {
+    fn write(&mut self, key: Key, version: Option<Version>) {
         self.0.retain(|(known, _)| *known != key);
-        self.0.push((key, Some(version)));
+        self.0.push((key, version));
     }
 }
 
@@ -112,7 +117,8 @@ fn check_reads(
                     check_read(history, (id, key, None), &mut known, findings);
                 }
             }
-            Operation::Write(key, version) => known.write(*key, *version),
+            Operation::Write(key, version) => known.write(*key, Some(*version)),
+            Operation::Delete(key, _) => known.write(*key, None),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Which transaction must come before which, and why.
 
 use crate::history::anomaly::Edge;
-use crate::history::key_index::{KeyIndex, last_writes};
-use crate::history::record::{History, Key, Operation, Outcome, TransactionId, Version};
+use crate::history::key_index::{KeyIndex, Versions, last_writes};
+use crate::history::record::{
+    History, Key, Operation, Outcome, RecordedTransaction, TransactionId, Version,
+};
 
 /// Edges of all transactions, by the one they leave. Nodes behind the transactions stand for
 /// moments, so that time needs few edges.
@@ -56,35 +58,11 @@ impl Graph {
             if transaction.outcome != Outcome::Committed {
                 continue;
             }
-            for (_, version, replaced) in last_writes(&transaction.operations) {
-                if let Some(Some(before)) = replaced {
-                    list.push((before.writer.0, version.writer.0, Edge::WriteWrite));
-                }
-            }
-            for operation in &transaction.operations {
-                match operation {
-                    Operation::Read(key, version) => {
-                        read(
-                            &mut list,
-                            history,
-                            keys,
-                            (id, *key, *version),
-                            Edge::ReadWrite,
-                        );
-                    }
-                    Operation::Range { first, last, seen } => {
-                        for seen in seen {
-                            let found = (id, seen.key, Some(seen.version));
-                            read(&mut list, history, keys, found, Edge::ReadWrite);
-                        }
-                        for (key, _) in keys.between(*first, *last) {
-                            if !seen.iter().any(|seen| seen.key == *key) {
-                                read(&mut list, history, keys, (id, *key, None), Edge::Phantom);
-                            }
-                        }
-                    }
-                    Operation::Write(..) => {}
-                }
+            add_operations(&mut list, history, keys, id, transaction);
+        }
+        for (_, versions) in keys.all() {
+            for (deleted, inserted) in versions.absences.successions() {
+                list.push((deleted.writer.0, inserted.writer.0, Edge::WriteWrite));
             }
         }
         list.retain(|(from, to, _)| from != to);
@@ -96,27 +74,83 @@ impl Graph {
     }
 }
 
-/// Adds what follows from a read.
-fn read(
-    list: &mut Vec<(u32, u32, Edge)>,
+type Edges = Vec<(u32, u32, Edge)>;
+
+/// Adds what follows from the reads and writes of one transaction.
+fn add_operations(
+    list: &mut Edges,
     history: &History,
     keys: &KeyIndex,
-    (reader, key, version): (TransactionId, Key, Option<Version>),
+    id: TransactionId,
+    transaction: &RecordedTransaction,
+) {
+    for write in last_writes(&transaction.operations) {
+        if let Some(Some(before)) = write.replaced {
+            list.push((before.writer.0, write.version.writer.0, Edge::WriteWrite));
+        }
+    }
+    // What the transaction itself has written says nothing of others.
+    let mut own: Vec<Key> = Vec::new();
+    for operation in &transaction.operations {
+        match operation {
+            Operation::Read(key, Some(version)) => {
+                found(list, history, keys, (id, *key, *version));
+            }
+            Operation::Read(key, None) if !own.contains(key) => {
+                missed(list, keys.get(*key), (id, transaction), Edge::ReadWrite);
+            }
+            Operation::Read(_, None) => {}
+            Operation::Range { first, last, seen } => {
+                for seen in seen {
+                    found(list, history, keys, (id, seen.key, seen.version));
+                }
+                for (key, versions) in keys.between(*first, *last) {
+                    if !own.contains(key) && !seen.iter().any(|seen| seen.key == *key) {
+                        missed(list, Some(versions), (id, transaction), Edge::Phantom);
+                    }
+                }
+            }
+            Operation::Write(key, _) | Operation::Delete(key, _) => own.push(*key),
+        }
+    }
+}
+
+/// Adds what follows from reading a version.
+fn found(
+    list: &mut Edges,
+    history: &History,
+    keys: &KeyIndex,
+    (reader, key, version): (TransactionId, Key, Version),
+) {
+    let writer = history.get(version.writer);
+    if writer.is_none_or(|writer| writer.outcome != Outcome::Committed) {
+        return;
+    }
+    list.push((version.writer.0, reader.0, Edge::WriteRead));
+    if let Some(next) = keys.get(key).and_then(|versions| versions.after(version)) {
+        list.push((reader.0, next.writer.0, Edge::ReadWrite));
+    }
+}
+
+/// Adds what follows from finding nothing.
+fn missed(
+    list: &mut Edges,
+    versions: Option<&Versions>,
+    (reader, transaction): (TransactionId, &RecordedTransaction),
     against: Edge,
 ) {
-    let committed = |id: TransactionId| {
-        let transaction = history.get(id);
-        transaction.is_some_and(|transaction| transaction.outcome == Outcome::Committed)
-    };
-    if let Some(version) = version {
-        if !committed(version.writer) {
-            return;
-        }
-        list.push((version.writer.0, reader.0, Edge::WriteRead));
-    }
-    if let Some(next) = keys.get(key).and_then(|versions| versions.after(version)) {
-        list.push((reader.0, next.writer.0, against));
-    }
+    let Some(versions) = versions else { return };
+    let (before, after) = versions.absences.around(transaction);
+    list.extend(
+        before
+            .iter()
+            .map(|version| (version.writer.0, reader.0, Edge::WriteRead)),
+    );
+    list.extend(
+        after
+            .iter()
+            .map(|version| (reader.0, version.writer.0, against)),
+    );
 }
 
 /// Adds a node for each moment at which a transaction ended: it comes behind all that had ended,

@@ -13,9 +13,11 @@
 //!   [`Anomaly::Cycle`], named by the edges it is made of. With time among the edges a cycle is a
 //!   history that is serializable in no order that fits the clock.
 //!
-//! Every version of a key is unique, and a transaction reads a key before it writes it, which gives
-//! the order of versions without asking the store.
+//! Every version of a key is unique, and a transaction reads a key before it writes or deletes it,
+//! which gives the order of versions without asking the store. Only the order of what was put where
+//! something had been deleted is the clock's to tell.
 
+mod absence;
 mod anomaly;
 mod check;
 mod cycle;

@@ -42,6 +42,8 @@ pub enum Operation {
     },
     /// Wrote a key, as a version whose writer is this transaction.
     Write(Key, Version),
+    /// Deleted a key, which nobody reads as this version, but whose writer and place it names.
+    Delete(Key, Version),
 }
 
 /// What became of a transaction.

@@ -220,7 +220,8 @@ impl<'w> Runner<'w> {
         Ok(())
     }
 
-    /// Does what a transaction does: a few reads, by key and by range, and writes of keys read.
+    /// Does what a transaction does: a few reads, by key and by range, and writes and deletions
+    /// of keys read.
     fn fill<T: SubjectTransaction>(
         &mut self,
         transaction: &mut T,
@@ -236,7 +237,9 @@ impl<'w> Runner<'w> {
                 operations.push(self.range(transaction, key)?);
                 continue;
             }
-            operations.push(self.read(transaction, key)?);
+            let read = self.read(transaction, key)?;
+            let is_there = matches!(read, Operation::Read(_, Some(_)));
+            operations.push(read);
             if only_reads || self.random.percent(45) {
                 continue;
             }
@@ -244,11 +247,17 @@ impl<'w> Runner<'w> {
             let times = if self.random.percent(10) { 2 } else { 1 };
             for _ in 0..times {
                 let version = Version { writer: id, nth };
+                nth += 1;
+                let deletes = self.random.percent(if is_there { 30 } else { 5 });
+                if deletes {
+                    transaction.set(&stored_key(key), None)?;
+                    operations.push(Operation::Delete(key, version));
+                    continue;
+                }
                 let padding = self.workload.padding_bytes;
                 let padding = if self.random.percent(20) { padding } else { 0 };
                 transaction.set(&stored_key(key), Some(&stored_version(version, padding)))?;
                 operations.push(Operation::Write(key, version));
-                nth += 1;
                 if times > 1 {
                     std::thread::yield_now();
                 }

@@ -15,6 +15,7 @@ enum Op {
     /// Read a key's version by this writer, as which of its writes.
     ReadNth(u32, u32, u32),
     Write(u32),
+    Delete(u32),
     /// Read the keys from 0 to 9 and found one, by a writer.
     Range(Option<(u32, u32)>),
 }
@@ -37,6 +38,10 @@ fn transaction(
         Op::Write(key) => {
             nth += 1;
             Operation::Write(Key(key), version(id, nth - 1))
+        }
+        Op::Delete(key) => {
+            nth += 1;
+            Operation::Delete(Key(key), version(id, nth - 1))
         }
         Op::Range(found) => Operation::Range {
             first: Key(0),
@@ -77,7 +82,19 @@ fn committed(transactions: &[&[Op]]) -> Findings {
     found(&all)
 }
 
-use Op::{None as Absent, Range, Read, ReadNth, Write};
+use Op::{Delete, None as Absent, Range, Read, ReadNth, Write};
+
+/// Checks transactions that run one after the other, but for those of the same turn.
+fn in_turns(transactions: &[(u64, &[Op])]) -> Findings {
+    let transactions = transactions.iter().zip(0..);
+    let transactions = transactions.map(|((turn, ops), id)| {
+        transaction(id, (turn * 10, turn * 10 + 5), Outcome::Committed, ops)
+    });
+    check(
+        &History::of(transactions.collect()),
+        CheckOptions::default(),
+    )
+}
 
 #[test]
 fn what_could_have_run_one_after_another_is_clean() {
@@ -241,4 +258,125 @@ fn a_stale_read_is_found_by_the_clock_alone() {
         ..CheckOptions::default()
     };
     assert!(check(&history(), untimed).is_clean());
+}
+
+#[test]
+fn a_key_may_be_deleted_and_put_again_and_found_missing_between() {
+    let findings = in_turns(&[
+        (0, &[Absent(1), Write(1)]),
+        (1, &[Read(1, 0), Delete(1), Absent(1), Range(None)]),
+        (2, &[Absent(1), Range(None)]),
+        (2, &[Absent(1), Delete(1)]),
+        (3, &[Absent(1), Write(1), Delete(1), Absent(1)]),
+        (4, &[Absent(1), Write(1)]),
+        (5, &[Read(1, 5), Delete(1), Write(1), ReadNth(1, 6, 1)]),
+        (6, &[ReadNth(1, 6, 1)]),
+    ]);
+    assert!(findings.is_clean(), "{findings:?}");
+    // At one time with those who delete and put, either is right.
+    let findings = in_turns(&[
+        (0, &[Absent(1), Write(1)]),
+        (1, &[Read(1, 0), Delete(1)]),
+        (1, &[Absent(1), Write(1)]),
+        (1, &[Absent(1)]),
+        (1, &[Read(1, 0)]),
+        (1, &[Read(1, 2)]),
+    ]);
+    assert!(findings.is_clean(), "{findings:?}");
+}
+
+#[test]
+fn a_deleted_version_that_is_read_later_is_found() {
+    let findings = in_turns(&[
+        (0, &[Absent(1), Write(1)]),
+        (1, &[Read(1, 0), Delete(1)]),
+        (2, &[Read(1, 0)]),
+    ]);
+    assert!(findings.has_cycle(CycleKind::Stale), "{findings:?}");
+}
+
+#[test]
+fn a_key_that_is_missing_while_it_lives_is_found() {
+    for lost in [&[Absent(1)][..], &[Range(None)]] {
+        let findings = in_turns(&[
+            (0, &[Absent(1), Write(1)]),
+            (1, lost),
+            (2, &[Read(1, 0), Delete(1)]),
+            (3, &[Absent(1), Write(1)]),
+        ]);
+        assert!(findings.has_cycle(CycleKind::Stale), "{findings:?}");
+        let findings = in_turns(&[
+            (0, &[Absent(1), Write(1)]),
+            (1, &[Read(1, 0), Delete(1)]),
+            (2, &[Absent(1), Write(1)]),
+            (3, lost),
+        ]);
+        assert!(findings.has_cycle(CycleKind::Stale), "{findings:?}");
+    }
+}
+
+#[test]
+fn an_update_that_a_deletion_did_not_see_is_found() {
+    for late in [Write(1), Delete(1)] {
+        let findings = committed(&[
+            &[Absent(1), Write(1)],
+            &[Read(1, 0), Delete(1)],
+            &[Read(1, 0), late],
+        ]);
+        let is_lost = |anomaly: &Anomaly| {
+            matches!(
+                anomaly,
+                Anomaly::LostUpdate {
+                    replaced: Some(_),
+                    ..
+                }
+            )
+        };
+        assert!(findings.anomalies.iter().any(is_lost), "{findings:?}");
+    }
+    // Put again by two at once, neither of which was deleted.
+    let findings = in_turns(&[
+        (0, &[Absent(1), Write(1)]),
+        (1, &[Read(1, 0), Delete(1)]),
+        (2, &[Absent(1), Write(1)]),
+        (2, &[Absent(1), Write(1)]),
+    ]);
+    let is_lost = |anomaly: &Anomaly| matches!(anomaly, Anomaly::LostUpdate { replaced: None, .. });
+    assert!(findings.anomalies.iter().any(is_lost), "{findings:?}");
+}
+
+#[test]
+fn skews_over_deletions_are_found() {
+    // Each deletes what the other relied on.
+    let findings = in_turns(&[
+        (0, &[Absent(1), Write(1), Absent(2), Write(2)]),
+        (1, &[Read(1, 0), ReadNth(2, 0, 1), Delete(1)]),
+        (1, &[Read(1, 0), ReadNth(2, 0, 1), Delete(2)]),
+    ]);
+    assert!(findings.has_cycle(CycleKind::WriteSkew), "{findings:?}");
+    // Half of a transaction's deletions are seen.
+    let findings = in_turns(&[
+        (0, &[Absent(1), Write(1), Absent(2), Write(2)]),
+        (1, &[Read(1, 0), Delete(1), ReadNth(2, 0, 1), Delete(2)]),
+        (2, &[Absent(1), Absent(2)]),
+        (3, &[Absent(1), ReadNth(2, 0, 1)]),
+    ]);
+    assert!(!findings.is_clean(), "{findings:?}");
+}
+
+#[test]
+fn without_the_clock_lives_have_no_order_and_nothing_is_made_up() {
+    let history = History::of(vec![
+        transaction(0, (0, 1), Outcome::Committed, &[Absent(1), Write(1)]),
+        transaction(1, (2, 3), Outcome::Committed, &[Read(1, 0), Delete(1)]),
+        transaction(2, (4, 5), Outcome::Committed, &[Absent(1), Write(1)]),
+        transaction(3, (6, 7), Outcome::Committed, &[Absent(1)]),
+        transaction(4, (8, 9), Outcome::Committed, &[Read(1, 2), Delete(1)]),
+    ]);
+    let untimed = CheckOptions {
+        time: false,
+        ..CheckOptions::default()
+    };
+    assert!(check(&history, untimed).is_clean());
+    assert!(!check(&history, CheckOptions::default()).is_clean());
 }

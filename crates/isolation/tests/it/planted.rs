@@ -113,6 +113,24 @@ fn forgotten_commits_are_found() {
 }
 
 #[test]
+fn deletions_that_come_back_and_those_that_conflict_with_nobody_are_found() {
+    hunt(Fault::LosesDeletions(20), |found| {
+        any(found, |anomaly| {
+            matches!(anomaly, Anomaly::LostUpdate { .. })
+        }) || found.has_cycle(CycleKind::Stale)
+    });
+    hunt(Fault::OverlooksDeletions, |found| {
+        any(
+            found,
+            |anomaly| matches!(anomaly, Anomaly::LostUpdate { replaced, .. } if replaced.is_some()),
+        )
+    });
+    hunt(Fault::OverlooksDeletions, |found| {
+        found.has_cycle(CycleKind::WriteSkew) || found.has_cycle(CycleKind::Phantom)
+    });
+}
+
+#[test]
 fn old_versions_are_found_by_the_clock() {
     hunt(Fault::Stale, |found| found.has_cycle(CycleKind::Stale));
 }

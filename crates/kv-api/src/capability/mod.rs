@@ -11,6 +11,7 @@ mod expiry;
 mod nested;
 mod search;
 mod snapshot_stream;
+mod sorted_load;
 mod versions;
 mod watch;
 
@@ -22,5 +23,6 @@ pub use expiry::{Expiry, PutExpiring};
 pub use nested::{BucketVisitor, NestedReader, NestedWriter};
 pub use search::{FoundPair, Search, SearchPlan};
 pub use snapshot_stream::{Progress, ReportProgress, SnapshotStream};
+pub use sorted_load::{NextPair, SortedLoad};
 pub use versions::{History, KeyVersion, Versions, VisitPair, VisitVersion};
 pub use watch::{Watch, WatchedChange, WatchedCommit, Watcher};

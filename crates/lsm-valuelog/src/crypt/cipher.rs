@@ -33,12 +33,20 @@ const NUMBER_BYTES: usize = 8;
 /// Bytes that a unit has besides what it holds.
 pub(crate) const UNIT_EXTRA_BYTES: usize = NUMBER_BYTES + TAG_BYTES;
 
+/// AES-GCM with a key of any length.
+pub(crate) trait Cipher:
+    AeadInOut<NonceSize = aes_gcm::aead::consts::U12, TagSize = aes_gcm::aead::consts::U16>
+{
+}
+
+impl<A> Cipher for A where
+    A: AeadInOut<NonceSize = aes_gcm::aead::consts::U12, TagSize = aes_gcm::aead::consts::U16>
+{
+}
+
 /// Seals `bytes` in place and answers the tag.
 pub(crate) fn seal_with(
-    cipher: &impl AeadInOut<
-        NonceSize = aes_gcm::aead::consts::U12,
-        TagSize = aes_gcm::aead::consts::U16,
-    >,
+    cipher: &impl Cipher,
     nonce: [u8; NONCE_BYTES],
     context: &[u8],
     bytes: &mut [u8],
@@ -49,10 +57,7 @@ pub(crate) fn seal_with(
 
 /// Opens `bytes` in place; answers whether they are what was sealed.
 pub(crate) fn open_with(
-    cipher: &impl AeadInOut<
-        NonceSize = aes_gcm::aead::consts::U12,
-        TagSize = aes_gcm::aead::consts::U16,
-    >,
+    cipher: &impl Cipher,
     nonce: [u8; NONCE_BYTES],
     context: &[u8],
     bytes: &mut [u8],

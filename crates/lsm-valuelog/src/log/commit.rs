@@ -101,6 +101,30 @@ fn head_len(bytes: &[u8]) -> Option<usize> {
     Some(bytes.len() - read.left())
 }
 
+/// Bytes of the values that stay in the log with this record.
+pub(crate) fn staying_bytes(record: &Record) -> u64 {
+    let mut read = Read::new(record.head());
+    let mut counted = || {
+        match read.u8()? {
+            COMMIT => {}
+            COMMIT_BEHIND => drop(read.varint()?),
+            VALUES => return Some(record.len() as u64 - 1),
+            _ => return None,
+        }
+        let mut bytes = 0;
+        for _ in 0..read.varint()? {
+            let told = tell(&mut read)?;
+            bytes += if told.value.is_none() {
+                told.value_len as u64
+            } else {
+                0
+            };
+        }
+        Some(bytes)
+    };
+    counted().unwrap_or(0)
+}
+
 /// Calls `each` with every change of a record of the log `file`, as the memtable takes it: where a
 /// value stays in the log, with its pointer. `None` if the record is not one of ours.
 pub(crate) fn replay(

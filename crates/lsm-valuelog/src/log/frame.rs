@@ -6,7 +6,7 @@
 //! was durable when it was written, so damage below that is told from a torn tail.
 
 use crate::id::{FileId, Sequence};
-use crate::wire::{Put, Read, to_usize};
+use crate::wire::{Read, to_usize};
 
 /// Bytes of a frame's header.
 pub(crate) const FRAME_BYTES: usize = 40;
@@ -77,15 +77,14 @@ pub(crate) fn finish(
     durable: Sequence,
 ) -> u32 {
     let len = to.len().saturating_sub(start + FRAME_BYTES) as u64;
-    let mut header = Vec::with_capacity(FRAME_BYTES);
-    header.put_u32(0);
-    header.put_u32(before);
-    header.put_u64(file.0);
-    header.put_u64(len);
-    header.put_u64(sequence.0);
-    header.put_u64(durable.0);
-    if let Some(place) = to.get_mut(start..start + FRAME_BYTES) {
-        place.copy_from_slice(&header);
+    if let Some(header) = to.get_mut(start..start + FRAME_BYTES)
+        && let Some((checksums, words)) = header.split_at_mut_checked(8)
+    {
+        checksums.copy_from_slice(&(u64::from(before) << 32).to_le_bytes());
+        let fields = [file.0, len, sequence.0, durable.0];
+        for (word, field) in words.chunks_exact_mut(8).zip(fields) {
+            word.copy_from_slice(&field.to_le_bytes());
+        }
     }
     let checksum = crc32fast::hash(to.get(start + 4..).unwrap_or_default());
     if let Some(place) = to.get_mut(start..start + 4) {

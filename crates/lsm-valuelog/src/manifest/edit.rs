@@ -2,6 +2,7 @@
 
 use crate::banned::Banned;
 use crate::id::{FileId, Sequence};
+use crate::late::Late;
 use crate::memtable::LogPlace;
 use crate::table::meta::TableMeta;
 use crate::version::ValueFileState;
@@ -25,6 +26,8 @@ pub(crate) enum Part {
     Discarded(Sequence),
     /// Keys were dropped without deletions being written up to this version.
     Dropped(Sequence),
+    /// Records up to a version may lie above newer ones of their keys.
+    Late(Late),
     /// From which size on values were last sent to the value log.
     Threshold(u64),
     /// A namespace is banned: its place in keys and its number.
@@ -46,6 +49,7 @@ fn code(part: &Part) -> u8 {
         Part::Discarded(_) => 16,
         Part::Dropped(_) => 17,
         Part::Ban(..) => 18,
+        Part::Late(_) => 19,
         Part::Threshold(_) => 32,
     }
 }
@@ -69,6 +73,10 @@ pub(crate) fn put(to: &mut Vec<u8>, edit: &[Part]) {
             Part::Ban(offset, namespace) => {
                 to.put_varint(*offset as u64);
                 to.put_varint(*namespace);
+            }
+            Part::Late(late) => {
+                to.put_varint(late.version.0);
+                to.put_varint(late.seen.0);
             }
             Part::Threshold(bytes) => to.put_varint(*bytes),
             Part::Logs(place) => {
@@ -119,6 +127,10 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Edit> {
             16 => Part::Discarded(Sequence(from.varint()?)),
             17 => Part::Dropped(Sequence(from.varint()?)),
             18 => Part::Ban(from.length()?, from.varint()?),
+            19 => Part::Late(Late {
+                version: Sequence(from.varint()?),
+                seen: Sequence(from.varint()?),
+            }),
             _ => return None,
         });
     }

@@ -103,3 +103,29 @@ fn batches_come_back_in_order_both_ways() {
         .find(|key| !list.insert_all([entry(key, 99)]));
     assert!(full.is_some(), "a full list refuses");
 }
+
+#[test]
+#[cfg_attr(miri, ignore = "long, and the others write as it does")]
+fn records_in_a_row_take_no_more_than_they_may() {
+    let list = list();
+    let (mut used, mut allowed) = (vec![list.used_bytes()], vec![0]);
+    for number in 0..5_000_u64 {
+        let whole = number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
+        let bytes = 1 + to_usize(number % 8);
+        let key = whole.get(..bytes).unwrap_or_default();
+        assert!(list.insert_all([entry(key, number)]));
+        used.push(list.used_bytes());
+        let before = allowed.last().copied().unwrap_or_default();
+        allowed.push(before + record_bytes_max(bytes, bytes));
+    }
+    for row in [1, 2, 7, 100, 5_000] {
+        let taken = used.iter().zip(used.iter().skip(row));
+        let may = allowed.iter().zip(allowed.iter().skip(row));
+        for ((from, to), (least, most)) in taken.zip(may) {
+            assert!(to - from <= most - least + RECORDS_EXTRA_BYTES, "{row}");
+        }
+    }
+    let each = used.iter().zip(used.iter().skip(1));
+    let worst = each.map(|(from, to)| to - from).max().unwrap_or(0);
+    assert!(worst > record_bytes_max(8, 8), "tall towers are there");
+}

@@ -98,6 +98,18 @@ impl TableMeta {
         self.smallest.as_slice() <= end && start <= self.biggest.as_slice()
     }
 
+    /// How much of the records are deletions, or have all expired by `now`, in percent.
+    pub fn waste_share(&self, now: u64) -> u64 {
+        let have_expired = self.expires_max != 0 && self.expires_max <= now;
+        let expired = if have_expired {
+            self.entries.saturating_sub(self.lasting)
+        } else {
+            0
+        };
+        let waste = self.tombstones.saturating_add(expired);
+        waste.saturating_mul(100) / self.entries.max(1)
+    }
+
     pub fn covers(&self, key: &[u8]) -> bool {
         self.overlaps(key, key)
     }

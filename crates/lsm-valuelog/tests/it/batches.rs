@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use kv_api::{Durability, ErrorKind, Reader, Space, Store, Transaction};
-use lsm_valuelog::{Entry, Options, Sequence};
+use lsm_valuelog::{Entry, Options, Sequence, Watch};
 
 use crate::conformance::small;
 
@@ -201,4 +202,68 @@ fn batches_of_eight_threads_all_get_through() {
     });
     let snapshot = db.snapshot().unwrap();
     assert_eq!(snapshot.range(Space::DEFAULT, ..).unwrap().count(), 8_001);
+}
+
+#[test]
+fn a_batch_of_versions_is_a_commit_for_each_from_the_oldest_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = small().keep_history(true).versions_in_any_order(true);
+    let db = options.open(directory.path().join("store")).unwrap();
+    let told = db.subscribe(&Watch::new()).unwrap();
+    db.update(|tx| tx.put(Space::DEFAULT, b"key", b"first"))
+        .unwrap();
+    let mut batch = db.versioned_batch();
+    let space = batch.space(&db, b"space").unwrap();
+    let made = db.newest_version().0;
+    for version in [70, 40, 50, 60] {
+        let version = Sequence(version);
+        let value = version.0.to_be_bytes();
+        batch
+            .put(version, Space::DEFAULT, b"key", b"replaced")
+            .unwrap();
+        batch.put(version, Space::DEFAULT, b"key", &value).unwrap();
+        batch.put(version, space, b"key", &value).unwrap();
+    }
+    batch.delete(Sequence(60), Space::DEFAULT, b"key").unwrap();
+    let entry = Entry::new(b"tagged", b"").user_meta(7);
+    batch
+        .put_entry(Sequence(60), Space::DEFAULT, &entry)
+        .unwrap();
+    assert_eq!(db.newest_version().0, made, "nothing before it is flushed");
+    batch.flush(Durability::Sync).unwrap();
+    let versions: Vec<u64> = (0..5)
+        .map(|_| {
+            told.next_within(Duration::from_secs(60))
+                .unwrap()
+                .unwrap()
+                .version
+                .0
+        })
+        .collect();
+    assert_eq!(versions[1..], [40, 50, 60, 70]);
+    let value_at = |version: u64, space: Option<&[u8]>| {
+        let snapshot = db.snapshot_at(Sequence(version)).unwrap();
+        let space = space.map_or(Space::DEFAULT, |name| {
+            snapshot.space(name).unwrap().unwrap()
+        });
+        let value = snapshot.get(space, b"key").unwrap();
+        value.map(|value| value.to_vec())
+    };
+    for version in [40_u64, 50, 60, 70] {
+        let bytes = Some(version.to_be_bytes().to_vec());
+        assert_eq!(value_at(version, Some(b"space")), bytes);
+        let in_default = bytes.filter(|_| version != 60);
+        assert_eq!(value_at(version, None), in_default, "{version}");
+    }
+    let mut late = db.versioned_batch();
+    late.put(Sequence(45), Space::DEFAULT, b"key", b"late")
+        .unwrap();
+    late.flush(Durability::Sync).unwrap();
+    assert_eq!(value_at(49, None), Some(b"late".to_vec()));
+    let snapshot = db.snapshot().unwrap();
+    let item = snapshot
+        .get_item(Space::DEFAULT, b"tagged")
+        .unwrap()
+        .unwrap();
+    assert_eq!((item.user_meta(), item.version()), (7, Sequence(60)));
 }

@@ -263,3 +263,69 @@ fn a_whole_copy_restored_replaces_everything_or_changes_nothing() {
     db.load(&mut &*changes).unwrap();
     assert_eq!(pairs(&db), pairs(&from));
 }
+
+#[test]
+fn replacing_everything_keeps_bans_and_ends_history_and_copies_of_changes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let options = || small().namespace_offset(0).keep_history(true);
+    let db = options().open(&path).unwrap();
+    let banned = [&7_u64.to_be_bytes()[..], b"key"].concat();
+    db.update(|tx| tx.put(Space::DEFAULT, b"before", b"1"))
+        .unwrap();
+    db.ban_namespace(7).unwrap();
+    db.snapshot()
+        .unwrap()
+        .get(Space::DEFAULT, b"before")
+        .unwrap();
+    assert_eq!(db.metrics().gets, 1);
+    let (seen, before) = (db.snapshot().unwrap().sequence(), db.metrics());
+    load(&db, BulkMode::Replace, 0..10).unwrap();
+    for reopened in [false, true] {
+        let db = match reopened {
+            false => &db,
+            true => {
+                db.close().unwrap();
+                &options().open(&path).unwrap()
+            }
+        };
+        assert_eq!(db.banned_namespaces(), [7]);
+        let refused = db.update(|tx| tx.put(Space::DEFAULT, &banned, b""));
+        assert_eq!(refused.map_err(|e| e.kind()), Err(ErrorKind::NotFound));
+        let refused = db.snapshot_at(seen).map(drop);
+        assert_eq!(refused.map_err(|e| e.kind()), Err(ErrorKind::NotFound));
+        // No deletion tells of what was replaced.
+        let changes = db.snapshot().unwrap().backup_since(seen, &mut Vec::new());
+        assert_eq!(changes.map_err(|e| e.kind()), Err(ErrorKind::Invalid));
+        if !reopened {
+            assert!(db.metrics().gets >= before.gets, "counts go on");
+        }
+    }
+}
+
+#[test]
+fn changes_that_do_not_follow_what_a_store_holds_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = |name: &str| small().open(directory.path().join(name)).unwrap();
+    let (from, to) = (open("from"), open("to"));
+    let mut copies = Vec::new();
+    let mut since = Sequence(0);
+    for round in 0..3_u8 {
+        from.update(|tx| tx.put(Space::DEFAULT, &[b'k', round], &[round]))
+            .unwrap();
+        let snapshot = from.snapshot().unwrap();
+        let mut copy = Vec::new();
+        snapshot.backup_since(since, &mut copy).unwrap();
+        since = snapshot.sequence();
+        copies.push(copy);
+    }
+    to.load(&mut copies[0].as_slice()).unwrap();
+    for wrong in [&copies[2], &copies[0]] {
+        let refused = to.load(&mut wrong.as_slice());
+        assert_eq!(refused.map_err(|e| e.kind()), Err(ErrorKind::Invalid));
+        assert_eq!(pairs(&to).len(), 1);
+    }
+    to.load(&mut copies[1].as_slice()).unwrap();
+    to.load(&mut copies[2].as_slice()).unwrap();
+    assert_eq!(pairs(&to), pairs(&from));
+}

@@ -158,3 +158,62 @@ fn space_comes_back_by_itself_once_nobody_writes() {
     assert_holds(&db, |_| 9, 200);
     assert_eq!(db.metrics().background_failures, 0);
 }
+
+#[test]
+fn a_share_may_be_asked_for_that_is_not_the_stores_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = options()
+        .value_threshold_bytes(100)
+        .value_file_bytes(16 << 10)
+        .garbage_percent(95)
+        .open(directory.path().join("store"))
+        .unwrap();
+    for round in 0..2_u8 {
+        for number in 0..200_u8 {
+            // The second time every other one, so that about half of what was written is dead.
+            if round == 0 || number % 2 == 0 {
+                db.update(|tx| tx.put(Space::DEFAULT, &[number], &[round; 400]))
+                    .unwrap();
+            }
+        }
+    }
+    db.flatten().unwrap();
+    assert_eq!(db.collect().unwrap(), 0);
+    assert!(db.collect_above(30).unwrap() > 0);
+    assert_eq!(db.collect_above(30).unwrap(), 0);
+    let refused = db.collect_above(101).map(drop).unwrap_err();
+    assert_eq!(refused.kind(), kv_api::ErrorKind::Invalid);
+    let snapshot = db.snapshot().unwrap();
+    assert_eq!(snapshot.range(Space::DEFAULT, ..).unwrap().count(), 200);
+}
+
+#[test]
+fn the_accounts_of_dead_bytes_are_exact_after_a_crash_too() {
+    for rounds in [1_u8, 3] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        let options = || options().garbage_percent(100).value_file_bytes(1 << 20);
+        let db = options().open(&path).unwrap();
+        let mut written = 0;
+        for round in 0..rounds {
+            put(&db, round, 0..50);
+            written += (0..50_u64).map(|key| 1_000 + key).sum::<u64>();
+            // Some of it is in tables, some only in the log.
+            if round % 2 == 0 {
+                db.flush().unwrap();
+                put(&db, round, 0..10);
+                written += (0..10_u64).map(|key| 1_000 + key).sum::<u64>();
+            }
+        }
+        db.sync().unwrap();
+        drop(db);
+        let db = options().open(&path).unwrap();
+        let files = db.value_files();
+        let counted: u64 = files.iter().map(|file| file.value_bytes).sum();
+        assert_eq!(counted, written, "{files:?}");
+        db.flatten().unwrap();
+        let living: u64 = db.value_files().iter().map(|file| file.living_bytes).sum();
+        assert_eq!(living, (0..50_u64).map(|key| 1_000 + key).sum::<u64>());
+        assert_clean(&db);
+    }
+}

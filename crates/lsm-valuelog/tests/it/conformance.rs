@@ -188,7 +188,16 @@ impl Drop for Busy {
     }
 }
 
-conformance::laws!(plain, Plain, check, backup, commit_indexes, watch, compact);
+conformance::laws!(
+    plain,
+    Plain,
+    check,
+    backup,
+    commit_indexes,
+    watch,
+    compact,
+    sorted_load
+);
 conformance::laws!(
     small_files,
     Small,
@@ -198,7 +207,7 @@ conformance::laws!(
     watch,
     compact
 );
-conformance::laws!(busy, Busy, check);
+conformance::laws!(busy, Busy, check, sorted_load);
 conformance::laws!(
     remembering,
     Remembering,

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use kv_api::capability::Check;
 use kv_api::{Durability, ErrorKind, Reader, Space, Store, Transaction};
 use lsm_valuelog::{Db, ItemOptions, Options, Sequence};
 
 use crate::conformance::small;
+use crate::pairs::pairs;
 
 fn keys(reader: &impl Reader) -> Vec<Vec<u8>> {
     let range = reader.range(Space::DEFAULT, ..).unwrap();
@@ -32,15 +34,6 @@ fn fill(db: &Db, rounds: u32) {
         })
         .unwrap();
     }
-}
-
-fn pairs(db: &Db) -> BTreeMap<Vec<u8>, Vec<u8>> {
-    let snapshot = db.snapshot().unwrap();
-    let range = snapshot.range(Space::DEFAULT, ..).unwrap();
-    range
-        .map(|pair| pair.unwrap())
-        .map(|(key, value)| (key.to_vec(), value.to_vec()))
-        .collect()
 }
 
 #[test]
@@ -449,5 +442,64 @@ fn flattening_drops_deletions_from_the_last_level_once_nobody_needs_them() {
     drop(reader);
     db.flatten().unwrap();
     assert_eq!(tombstones(), 0);
+    assert_sound(&db);
+}
+
+#[test]
+fn deletions_of_a_commit_that_merges_in_its_own_time_leave_nothing_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = small().open(directory.path().join("store")).unwrap();
+    let key = |number: u32| format!("key {number:06}").into_bytes();
+    db.update(|tx| (0..6_000).try_for_each(|number| tx.put(Space::DEFAULT, &key(number), b"v")))
+        .unwrap();
+    db.flatten().unwrap();
+    // One commit that goes straight to tables, and down from there before it returns.
+    let doomed = || (0..6_000_u32).filter(|number| !number.is_multiple_of(10));
+    db.update(|tx| doomed().try_for_each(|number| tx.delete(Space::DEFAULT, &key(number))))
+        .unwrap();
+    let tables = db.tables();
+    let last = tables.iter().map(|table| table.level).max().unwrap();
+    let entries = |level: usize| {
+        let tables = tables.iter().filter(|table| table.level == level);
+        tables.map(|table| table.entries).sum::<u64>()
+    };
+    let tombstones = tables.iter().filter(|table| table.level == last);
+    let tombstones: u64 = tombstones.map(|table| table.tombstones).sum();
+    assert!(entries(last) < 5_000, "some of it was merged: {tables:?}");
+    assert_eq!(tombstones, 0, "{tables:?}");
+    assert_eq!(pairs(&db).len(), 600);
+    assert_sound(&db);
+}
+
+#[test]
+fn deletions_that_had_to_stay_for_a_reader_go_by_themselves_once_nobody_writes() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = small().background(true).idle(Duration::from_millis(20));
+    let db = options.open(directory.path().join("store")).unwrap();
+    fill(&db, 5);
+    db.flatten().unwrap();
+    let reader = db.begin().unwrap();
+    db.update(|tx| tx.delete_range(Space::DEFAULT, "a".."b"))
+        .unwrap();
+    db.flatten().unwrap();
+    let tombstones = || {
+        db.tables()
+            .iter()
+            .map(|table| table.tombstones)
+            .sum::<u64>()
+    };
+    assert!(tombstones() > 0, "an open transaction may have to be told");
+    drop(reader);
+    // Somebody has written, and then nobody does.
+    db.update(|tx| tx.put(Space::DEFAULT, b"z", b"")).unwrap();
+    let began = Instant::now();
+    while tombstones() > 0 {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "{:?}",
+            db.tables()
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
     assert_sound(&db);
 }

@@ -1,6 +1,5 @@
 //! Encryption at rest: nothing in clear, no store without its key, keys that change.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,22 +7,14 @@ use std::time::Duration;
 
 use crash_kit::{Action, Call, CrashDisk, Fault, Survivors};
 use kv_api::capability::Check;
-use kv_api::{Durability, ErrorKind, Reader, Space, Transaction};
+use kv_api::{Durability, ErrorKind, Space, Transaction};
 use lsm_valuelog::{Compression, Db, Options, rotate_master_key};
 
 use crate::conformance::small;
+use crate::pairs::{Pairs, pairs};
 
 const KEY: [u8; 32] = [7; 32];
 const OTHER: [u8; 16] = [9; 16];
-
-type Pairs = BTreeMap<Vec<u8>, Vec<u8>>;
-
-fn pairs(db: &Db) -> Pairs {
-    let snapshot = db.snapshot().unwrap();
-    let range = snapshot.range(Space::DEFAULT, ..).unwrap();
-    let pairs = range.map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec())));
-    pairs.collect::<kv_api::Result<_>>().unwrap()
-}
 
 /// Keys and values that are easy to look for, small and large, some overwritten.
 fn fill(db: &Db, rounds: u32) -> Pairs {

@@ -100,7 +100,7 @@ fn histories_have_no_anomaly() {
 fn anomalies_planted_in_front_of_the_store_are_found() {
     let directory = tempfile::tempdir().unwrap();
     type Wanted = fn(&Findings) -> bool;
-    let faults: [(Fault, Wanted); 3] = [
+    let faults: [(Fault, Wanted); 5] = [
         (Fault::NoDetection, |found| {
             let is_lost = |anomaly: &Anomaly| matches!(anomaly, Anomaly::LostUpdate { .. });
             found.anomalies.iter().any(is_lost)
@@ -109,6 +109,11 @@ fn anomalies_planted_in_front_of_the_store_are_found() {
             found.has_cycle(CycleKind::WriteSkew)
         }),
         (Fault::NoRanges, |found| found.has_cycle(CycleKind::Phantom)),
+        (Fault::LosesDeletions(20), |found| !found.is_clean()),
+        (Fault::OverlooksDeletions, |found| {
+            let is_lost = |anomaly: &Anomaly| matches!(anomaly, Anomaly::LostUpdate { .. });
+            found.anomalies.iter().any(is_lost)
+        }),
     ];
     for (at, (fault, wanted)) in faults.into_iter().enumerate() {
         let is_found = (0..50).any(|seed| {

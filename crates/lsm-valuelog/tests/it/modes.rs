@@ -1,6 +1,5 @@
 //! Ways of opening: for reading only, in memory, without the lock, under an external magic.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,15 +8,7 @@ use kv_api::{Durability, ErrorKind, Reader, Space, Store, Transaction};
 use lsm_valuelog::{Db, Options};
 
 use crate::conformance::small;
-
-type Pairs = BTreeMap<Vec<u8>, Vec<u8>>;
-
-fn pairs(db: &Db) -> Pairs {
-    let snapshot = db.snapshot().unwrap();
-    let range = snapshot.range(Space::DEFAULT, ..).unwrap();
-    let pairs = range.map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec())));
-    pairs.collect::<kv_api::Result<_>>().unwrap()
-}
+use crate::pairs::{Pairs, pairs};
 
 /// Names, bytes and times of change of all files.
 fn files(path: &Path) -> Vec<(String, Vec<u8>, std::time::SystemTime)> {

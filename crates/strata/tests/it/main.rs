@@ -15,6 +15,7 @@ mod flattening;
 mod indexed;
 mod items;
 mod place;
+mod powers;
 mod recognising;
 mod scenarios;
 mod spaces_only;

@@ -90,5 +90,5 @@ impl Drop for SmallPages {
     }
 }
 
-conformance::laws!(bolt, BoltFixture, check, backup, nested);
-conformance::laws!(small_pages, SmallPages, check, nested);
+conformance::laws!(bolt, BoltFixture, check, backup, nested, sorted_load);
+conformance::laws!(small_pages, SmallPages, check, nested, sorted_load);

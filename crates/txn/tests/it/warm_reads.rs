@@ -79,3 +79,90 @@ fn warm_reads_follow_every_kind_of_change() {
     }
     assert_clean(&db);
 }
+
+/// Keys whose heads tie with a separator's: a leaf's first key, keys removed from a leaf's
+/// beginning (the separator stays), and keys that differ behind the head only.
+#[test]
+fn keys_that_tie_with_a_separator_are_found_on_the_leaf_before_and_behind_it() {
+    let scratch = Scratch::new();
+    let db = scratch.open();
+    let key = |index: u64, tail: u8| {
+        let head = index.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
+        [&head[..], &[tail]].concat()
+    };
+    let mut model = BTreeMap::new();
+    db.update(|tx| {
+        let mut bucket = tx.create_bucket("b")?;
+        (0..3000_u64).try_for_each(|index| {
+            let value = vec![index as u8; 60];
+            model.insert(key(index, 5), value.clone());
+            bucket.put(key(index, 5), value)
+        })
+    })
+    .unwrap();
+    let mut random = Random::new(3);
+    for round in 0..8 {
+        for _ in 0..20 {
+            let snapshot = db.snapshot().unwrap();
+            let bucket = snapshot.bucket("b").unwrap();
+            for index in 0..3000 {
+                for tail in [4, 5, 6] {
+                    let found = bucket.get(key(index, tail)).unwrap();
+                    let expected = model.get(&key(index, tail)).map(Vec::as_slice);
+                    assert_eq!(found, expected, "round {round}, key {index}, tail {tail}");
+                }
+            }
+        }
+        db.update(|tx| {
+            let mut bucket = tx.bucket("b")?;
+            for _ in 0..400 {
+                let (index, tail) = (random.below(3000), 4 + random.below(3) as u8);
+                match random.below(3) {
+                    0 => {
+                        bucket.delete(key(index, tail))?;
+                        model.remove(&key(index, tail));
+                    }
+                    _ => {
+                        bucket.put(key(index, tail), [tail; 60])?;
+                        model.insert(key(index, tail), vec![tail; 60]);
+                    }
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+    }
+    assert_clean(&db);
+}
+
+/// A leaf with nothing but one pair has nothing kept beside it, and is read all the same.
+#[test]
+fn leaves_of_one_pair_answer_for_their_own_key_only() {
+    let scratch = Scratch::new();
+    let db = scratch.open();
+    let name = |index: u64| format!("{:05}", index * 7919 % 100_000);
+    for value_bytes in [3000, 4096, 70_000] {
+        let bucket_name = format!("b{value_bytes}");
+        db.update(|tx| {
+            let mut bucket = tx.create_bucket(&bucket_name)?;
+            (0..60).try_for_each(|index| bucket.put(name(index), vec![index as u8; value_bytes]))
+        })
+        .unwrap();
+        let snapshot = db.snapshot().unwrap();
+        let bucket = snapshot.bucket(&bucket_name).unwrap();
+        for _ in 0..20 {
+            for index in 0..60 {
+                let found = bucket.get(name(index)).unwrap();
+                assert_eq!(found, Some(vec![index as u8; value_bytes].as_slice()));
+                for absent in [
+                    format!("{}0", name(index)),
+                    name(index)[..4].to_owned(),
+                    "99999".into(),
+                ] {
+                    assert_eq!(bucket.get(&absent).unwrap(), None, "{absent}");
+                }
+            }
+        }
+    }
+    assert_clean(&db);
+}

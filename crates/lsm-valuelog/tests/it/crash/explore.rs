@@ -2,7 +2,8 @@
 
 use crash_kit::{Plan, Report, explore};
 
-use super::subject::{Lsm, PROFILES, Profile};
+use super::profile::{PROFILES, Profile};
+use super::subject::Lsm;
 
 /// What `cargo test` has time for.
 pub fn quick() -> Plan {

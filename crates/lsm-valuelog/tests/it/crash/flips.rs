@@ -5,13 +5,15 @@ use std::path::Path;
 
 use crash_kit::CrashDisk;
 use disk::{Disk, OpenOptions, read_exact_at, write_all_at};
-use kv_api::{Reader, Result, Space, Store, Transaction};
+use kv_api::{Cursor, Reader, Result, Space, Store, Transaction};
 use lsm_valuelog::{Compression, Db};
 
-use super::subject::{Lsm, PATH, PROFILES, Profile};
+use super::profile::{PROFILES, Profile};
+use super::subject::{Lsm, PATH};
 
 type Contents = BTreeMap<(Vec<u8>, Vec<u8>), Vec<u8>>;
 
+/// What a store shows, asked for in three ways.
 fn contents(db: &Db) -> Result<Contents> {
     let snapshot = db.snapshot()?;
     let mut found = Contents::new();
@@ -22,13 +24,37 @@ fn contents(db: &Db) -> Result<Contents> {
         }
     }
     for (name, space) in spaces {
+        let mut pairs = Vec::new();
         for pair in snapshot.range(space, ..)? {
             let (key, value) = pair?;
             let got = snapshot.get(space, &key)?;
             assert_eq!(got.as_deref(), Some(&*value), "a get and a scan agree");
-            found.insert((name.clone(), key.to_vec()), value.to_vec());
+            pairs.push((key.to_vec(), value.to_vec()));
         }
+        let mut cursor = snapshot.cursor(space)?;
+        let mut moved = cursor.last()?;
+        for (key, value) in pairs.iter().rev() {
+            let here = moved.map(|(key, value)| (key.to_vec(), value.to_vec()));
+            assert_eq!(
+                here.as_ref(),
+                Some(&(key.clone(), value.clone())),
+                "both ways"
+            );
+            moved = cursor.prev()?;
+        }
+        assert!(moved.is_none(), "both ways");
+        found.extend(
+            pairs
+                .into_iter()
+                .map(|(key, value)| ((name.clone(), key), value)),
+        );
     }
+    // What is not there must not come to be there, nor what is banned.
+    let absent = snapshot.get(Space::DEFAULT, b"k absent")?;
+    assert!(absent.is_none(), "{absent:?}");
+    let banned = db.banned_namespaces();
+    let banned = banned.iter().map(|number| number.to_be_bytes().to_vec());
+    found.extend(banned.map(|number| ((b"bans".to_vec(), number), Vec::new())));
     Ok(found)
 }
 
@@ -39,41 +65,78 @@ fn flip(disk: &dyn Disk, path: &Path, offset: u64, bit: u8) {
     write_all_at(&*file, &[byte[0] ^ 1 << bit], offset).unwrap();
 }
 
-/// Flips every bit of every file of a store; answers how many flips were errors and how many
-/// changed nothing.
-fn flip_all(profile: Profile) -> (u64, u64) {
-    let lsm = Lsm(profile);
-    let disk = CrashDisk::new().as_dyn();
-    let open = || lsm.keyed().disk(std::sync::Arc::clone(&disk)).open(PATH);
+/// A store with files of every kind: tables of two levels, values as they were appended and values
+/// that were moved, a manifest with a ban in it. Answers what it shows.
+fn make(open: impl Fn() -> Result<Db>) -> Contents {
     let db = open().unwrap();
-    for round in 0..2_u8 {
+    let value = |round: u8, key: u8| vec![round + key; 20 + usize::from(key) * 8];
+    let put = |round: u8, keys: std::ops::Range<u8>| {
         db.update(|tx| {
             let space = tx.create_space(b"named")?;
-            for key in 0..4_u8 {
-                let len = 20 + usize::from(key) * 8;
-                tx.put(Space::DEFAULT, &[b'k', key], &vec![round + key; len])?;
+            for key in keys {
+                tx.put(Space::DEFAULT, &[b'k', key], &value(round, key))?;
                 tx.put(space, &[b'n', key], &[round; 9])?;
             }
             tx.delete(Space::DEFAULT, &[b'k', round])
         })
         .unwrap();
-        db.flush().unwrap();
-    }
+    };
+    put(0, 0..5);
+    put(1, 3..5);
+    db.flatten().unwrap();
+    // What was overwritten is dead now, and what is left is moved.
+    db.collect().unwrap();
+    db.ban_namespace(7).unwrap();
+    put(2, 4..6);
+    db.flush().unwrap();
     let expected = contents(&db).unwrap();
+    let files = db.value_files();
+    let is_moved = files.iter().filter(|file| file.physical != file.id).count();
+    let has_values = expected.values().any(|value| value.len() >= 40);
+    assert!(
+        !has_values || is_moved == 1 && files.len() == 2 || files.is_empty(),
+        "{files:?}"
+    );
+    let levels = db.levels().iter().filter(|level| level.tables > 0).count();
+    assert_eq!(levels, 2);
     db.close().unwrap();
-    drop(db);
-    let (mut errors, mut unchanged) = (0, 0);
+    expected
+}
+
+/// Flips every bit of every file of a store; answers how many flips were errors and how many
+/// changed nothing, by what the file's name ends with.
+fn flip_all(profile: Profile) -> BTreeMap<String, (u64, u64)> {
+    let lsm = Lsm(profile);
+    let disk = CrashDisk::new().as_dyn();
+    let open = || lsm.keyed().disk(std::sync::Arc::clone(&disk)).open(PATH);
+    let expected = make(open);
+    let mut flips: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for name in disk.list(Path::new(PATH)).unwrap() {
         let path = Path::new(PATH).join(&name);
+        let name = name.to_string_lossy();
+        let kind = name.rsplit('.').next().unwrap_or(&name).to_owned();
+        let counts = flips.entry(kind).or_default();
         let len = disk.open(&path, &OpenOptions::READ).unwrap().len().unwrap();
         for offset in 0..len {
             for bit in 0..8 {
                 flip(&*disk, &path, offset, bit);
-                match open().and_then(|db| contents(&db)) {
-                    Err(_) => errors += 1,
+                // Reading alone, so that the store is the same for the next flip.
+                let options = lsm.keyed().disk(std::sync::Arc::clone(&disk));
+                match options
+                    .read_only(true)
+                    .open(PATH)
+                    .and_then(|db| contents(&db))
+                {
+                    Err(_) => counts.0 += 1,
                     Ok(found) => {
-                        assert!(found == expected, "{name:?} {offset}.{bit} went unnoticed");
-                        unchanged += 1;
+                        assert!(found == expected, "{name} {offset}.{bit} went unnoticed");
+                        counts.1 += 1;
+                    }
+                }
+                if offset % 8 == 0 && bit == 0 {
+                    match open().and_then(|db| contents(&db)) {
+                        Err(_) => {}
+                        Ok(found) => assert!(found == expected, "{name} {offset}.{bit}"),
                     }
                 }
                 flip(&*disk, &path, offset, bit);
@@ -81,27 +144,40 @@ fn flip_all(profile: Profile) -> (u64, u64) {
         }
     }
     assert_eq!(contents(&open().unwrap()).unwrap(), expected);
-    (errors, unchanged)
+    flips
 }
 
 #[test]
 fn a_flip_of_any_bit_of_a_closed_store_is_an_error_or_changes_nothing() {
-    let compressed = |compression| Profile {
-        compression,
-        ..PROFILES[0]
-    };
-    for profile in [
-        PROFILES[2],
-        compressed(Compression::Lz4),
-        compressed(Compression::Snappy),
-        compressed(Compression::Zstd(1)),
-        PROFILES[6],
-        Profile {
-            compression: Compression::Zstd(1),
-            ..PROFILES[6]
-        },
-    ] {
-        let (errors, unchanged) = flip_all(profile);
-        assert!(errors > 4_000, "{}: {errors} {unchanged}", profile.name);
+    let methods = [
+        Compression::None,
+        Compression::Lz4,
+        Compression::Snappy,
+        Compression::Zstd(1),
+    ];
+    for (compression, is_encrypted) in methods.into_iter().flat_map(|m| [(m, false), (m, true)]) {
+        // With values in tables and with values in the value log, mapped and read piece by piece.
+        for threshold in [40, 4096] {
+            let profile = Profile {
+                compression,
+                is_encrypted,
+                threshold,
+                is_mapped: threshold == 40,
+                ..PROFILES[0]
+            };
+            let flips = flip_all(profile);
+            let mut kinds = vec!["LOCK", "MANIFEST", "sst"];
+            kinds.extend(is_encrypted.then_some("KEYS"));
+            kinds.extend((threshold == 40).then_some("vlog"));
+            kinds.sort_unstable();
+            let found: Vec<&str> = flips.keys().map(String::as_str).collect();
+            assert_eq!(found, kinds, "{profile:?}");
+            for (kind, (errors, unchanged)) in flips.iter().filter(|(kind, _)| *kind != "LOCK") {
+                assert!(
+                    errors > unchanged,
+                    "{kind}: {errors} {unchanged} {profile:?}"
+                );
+            }
+        }
     }
 }

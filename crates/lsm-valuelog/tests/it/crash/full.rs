@@ -5,7 +5,8 @@ use std::time::Instant;
 use crash_kit::{Plan, Report, explore};
 
 use super::explore::assert_clean;
-use super::subject::{Lsm, PROFILES, Profile};
+use super::profile::{PROFILES, Profile};
+use super::subject::Lsm;
 
 /// A seed for another run than the usual one.
 fn seed() -> u64 {
@@ -25,10 +26,10 @@ fn crash_states_without_number_lose_nothing() {
     for profile in PROFILES {
         let plan = Plan {
             seed: seed(),
-            states: 9_000,
+            states: 5_600,
             states_per_point: 48,
             random_per_point: 8,
-            double_every: 60,
+            double_every: 150,
             double_per_point: 4,
             threads: 2,
             ..Plan::default()

@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::io::{self, IoSlice};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use disk::{Disk, File, FileIdentity, LockKind, MapOptions, OpenOptions, View};
+use disk::{Create, Disk, File, FileIdentity, LockKind, MapOptions, OpenOptions, View};
 
 /// Which arrow is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,24 +20,80 @@ pub enum Lie {
     NoTableSync,
     /// Syncs of the manifest do nothing.
     NoManifestSync,
+    /// Syncs of files of values that are there already do nothing, other than of what is appended.
+    NoSecuringSync,
+    /// Syncs of files of keys do nothing.
+    NoKeySync,
     /// Syncs of names do nothing.
     NoNameSync,
+    /// Syncs that follow when a name of this kind was given do nothing.
+    NoSyncOfName(Named),
+    /// Syncs of the directory that the store's own is in do nothing.
+    NoParentSync,
+    /// No lie: syncs of tables take some milliseconds.
+    SlowTables,
     /// A failed sync is told as a success.
     HushedFailure,
 }
 
+/// What was given a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    Table,
+    Log,
+    /// A file that values are appended to, or that a load has filled.
+    Values,
+    /// A file that collection has filled.
+    Moved,
+    Manifest,
+    Keys,
+}
+
+/// The last name that was given.
+type Last = Arc<Mutex<Option<Named>>>;
+
 #[derive(Debug)]
 pub struct LyingDisk {
-    pub inner: Arc<dyn Disk>,
-    pub lie: Lie,
+    inner: Arc<dyn Disk>,
+    lie: Lie,
+    last: Last,
 }
+
+impl LyingDisk {
+    pub fn new(inner: Arc<dyn Disk>, lie: Lie) -> LyingDisk {
+        LyingDisk {
+            inner,
+            lie,
+            last: Last::default(),
+        }
+    }
+
+    fn note(&self, path: &Path) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let named = match &*name {
+            name if name.ends_with(".sst") => Named::Table,
+            name if name.ends_with(".wal") => Named::Log,
+            name if name.ends_with(".vlog") => Named::Values,
+            "MANIFEST" => Named::Manifest,
+            "KEYS" => Named::Keys,
+            _ => return,
+        };
+        *self.last.lock().unwrap() = Some(named);
+    }
+}
+
+/// Bytes of a file of values to which nothing was appended yet.
+const HEADER_BYTES: u64 = 96;
 
 #[derive(Debug)]
 struct LyingFile {
     inner: Arc<dyn File>,
+    /// Told once a whole new file of values is synced.
+    last: Option<Last>,
     skips_data_sync: bool,
     skips_full_sync: bool,
     hushes: bool,
+    is_slow: bool,
 }
 
 impl LyingFile {
@@ -75,6 +131,14 @@ impl File for LyingFile {
     }
 
     fn sync_all(&self) -> io::Result<()> {
+        if let Some(last) = &self.last
+            && self.inner.len()? > HEADER_BYTES
+        {
+            *last.lock().unwrap() = Some(Named::Moved);
+        }
+        if self.is_slow {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
         if self.skips_full_sync {
             return Ok(());
         }
@@ -108,19 +172,27 @@ impl Disk for LyingDisk {
     fn open(&self, path: &Path, options: &OpenOptions) -> io::Result<Arc<dyn File>> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_any_of = |end: &str| name.ends_with(end);
-        let lie = self.lie;
+        let (lie, is_old) = (self.lie, options.create == Create::Never);
         let skips_both = lie == Lie::NoLogSync && is_any_of(".wal")
             || lie == Lie::NoTableSync && is_any_of(".sst")
-            || lie == Lie::NoManifestSync && name.starts_with("MANIFEST");
+            || lie == Lie::NoManifestSync && name.starts_with("MANIFEST")
+            || lie == Lie::NoKeySync && name.starts_with("KEYS")
+            || lie == Lie::NoSecuringSync && is_any_of(".vlog") && is_old;
+        if !is_old {
+            self.note(path);
+        }
         Ok(Arc::new(LyingFile {
             inner: self.inner.open(path, options)?,
+            last: (!is_old && is_any_of(".vlog")).then(|| Arc::clone(&self.last)),
             skips_data_sync: skips_both || lie == Lie::NoValueSync && is_any_of(".vlog"),
             skips_full_sync: skips_both || lie == Lie::NoMovedSync && is_any_of(".vlog"),
             hushes: lie == Lie::HushedFailure,
+            is_slow: lie == Lie::SlowTables && is_any_of(".sst"),
         }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.note(to);
         self.inner.rename(from, to)
     }
 
@@ -141,7 +213,14 @@ impl Disk for LyingDisk {
     }
 
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {
-        if self.lie == Lie::NoNameSync {
+        let last = self.last.lock().unwrap().take();
+        let is_skipped = match self.lie {
+            Lie::NoNameSync => true,
+            Lie::NoSyncOfName(named) => last == Some(named),
+            Lie::NoParentSync => directory == Path::new("/"),
+            _ => false,
+        };
+        if is_skipped {
             return Ok(());
         }
         self.inner.sync_directory(directory)

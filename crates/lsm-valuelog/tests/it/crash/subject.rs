@@ -8,123 +8,14 @@ use crash_kit::{Direction, Model, Scan, Step, Subject};
 use disk::Disk;
 use kv_api::capability::Check;
 use kv_api::{Cursor, Durability, ErrorKind, Reader, Result, Space};
-use lsm_valuelog::{Compression, Db, Entropy, Options, Snapshot};
+use lsm_valuelog::{Db, Entropy, Options, Snapshot};
 
-use super::work::{Deed, Mix, Work};
+use super::event::{NAMESPACE_OFFSET, bans_in, is_banned, show_bans};
+use super::profile::Profile;
+use super::work::{Deed, Work};
 
 /// Where the store is.
 pub const PATH: &str = "/lsm";
-
-/// One way to use the engine.
-#[derive(Clone, Copy, Debug)]
-pub struct Profile {
-    pub name: &'static str,
-    /// Values from here on go to the value log.
-    pub threshold: usize,
-    pub value_file_bytes: u64,
-    pub is_mapped: bool,
-    pub compression: Compression,
-    pub versions: usize,
-    /// Encrypted, with a data key for every file, and now and then another master key.
-    pub is_encrypted: bool,
-    pub steps: usize,
-    pub mix: Mix,
-}
-
-impl Profile {
-    pub const PLAIN: Profile = Profile {
-        name: "plain",
-        threshold: 4096,
-        value_file_bytes: 8 << 10,
-        is_mapped: false,
-        compression: Compression::None,
-        versions: 1,
-        is_encrypted: false,
-        steps: 24,
-        mix: Mix {
-            relaxed: 12,
-            other_ends: 15,
-            large: 20,
-            bulk: 0,
-            drops: 0,
-        },
-    };
-}
-
-/// Every way that is explored.
-pub const PROFILES: [Profile; 8] = [
-    Profile::PLAIN,
-    Profile {
-        name: "value log",
-        threshold: 150,
-        mix: Mix {
-            large: 45,
-            ..Profile::PLAIN.mix
-        },
-        ..Profile::PLAIN
-    },
-    Profile {
-        name: "small value files",
-        threshold: 40,
-        value_file_bytes: 4 << 10,
-        mix: Mix {
-            large: 60,
-            other_ends: 25,
-            ..Profile::PLAIN.mix
-        },
-        ..Profile::PLAIN
-    },
-    Profile {
-        name: "bulk",
-        threshold: 150,
-        compression: Compression::Lz4,
-        steps: 14,
-        mix: Mix {
-            bulk: 40,
-            large: 15,
-            ..Profile::PLAIN.mix
-        },
-        ..Profile::PLAIN
-    },
-    Profile {
-        name: "relaxed",
-        threshold: 150,
-        mix: Mix {
-            relaxed: 40,
-            large: 30,
-            ..Profile::PLAIN.mix
-        },
-        ..Profile::PLAIN
-    },
-    Profile {
-        name: "mapped, versions kept",
-        is_mapped: true,
-        versions: 3,
-        ..Profile::PLAIN
-    },
-    Profile {
-        name: "encrypted",
-        threshold: 100,
-        is_encrypted: true,
-        mix: Mix {
-            large: 45,
-            other_ends: 25,
-            bulk: 4,
-            ..Profile::PLAIN.mix
-        },
-        ..Profile::PLAIN
-    },
-    Profile {
-        name: "drops",
-        threshold: 150,
-        mix: Mix {
-            drops: 25,
-            large: 30,
-            ..Profile::PLAIN.mix
-        },
-        ..Profile::PLAIN
-    },
-];
 
 /// The master keys that an encrypted store goes to and fro between.
 const KEYS: [&[u8]; 2] = [&[1; 16], &[2; 32]];
@@ -160,7 +51,7 @@ impl Lsm {
         Options::new()
             .background(false)
             .clock(Arc::new(|| 1_000))
-            .memtable_bytes(4 << 10)
+            .memtable_bytes(profile.memtable_bytes)
             .value_threshold_bytes(profile.threshold)
             .value_file_bytes(profile.value_file_bytes)
             .table_bytes(2 << 10)
@@ -173,6 +64,7 @@ impl Lsm {
             .read_without_mapping(!profile.is_mapped)
             .data_key_period(Duration::ZERO)
             .entropy(entropy())
+            .namespace_offset(NAMESPACE_OFFSET)
     }
 
     /// The options with the first master key, if there is any.
@@ -196,7 +88,8 @@ impl Lsm {
 
     fn transact(&self, db: &Db, work: &Work) -> Result<Durability> {
         let mut tx = db.begin()?;
-        for change in &work.changes {
+        let banned = db.banned_namespaces();
+        for change in work.changes.iter().filter(|c| !is_banned(c, &banned)) {
             change.make_to(&mut tx)?;
         }
         match work.deed {
@@ -302,6 +195,10 @@ impl Subject for Lsm {
                 store.db.collect().map(|_| Durability::Sync)
             }
             Deed::Drop => work.changes[0].drop_from(&store.db),
+            Deed::Event(event) => {
+                let keys = self.0.is_encrypted.then_some(&KEYS[..]);
+                event.apply(&store.db, &work.changes, keys)
+            }
             Deed::Sync => store.db.sync().map(|()| Durability::Sync),
             _ => self.transact(&store.db, &work),
         }
@@ -309,8 +206,15 @@ impl Subject for Lsm {
 
     fn expect(&self, model: &mut Model, step: Step) {
         let work = Work::of(step, &self.0.mix);
-        if matches!(work.deed, Deed::Commit(_) | Deed::Drop) {
-            work.changes.iter().for_each(|change| change.make_in(model));
+        match work.deed {
+            Deed::Commit(_) => {
+                let banned = bans_in(model);
+                let changes = work.changes.iter().filter(|c| !is_banned(c, &banned));
+                changes.for_each(|change| change.make_in(model));
+            }
+            Deed::Drop => work.changes.iter().for_each(|change| change.make_in(model)),
+            Deed::Event(event) => event.expect(model, &work.changes),
+            _ => {}
         }
     }
 
@@ -319,6 +223,7 @@ impl Subject for Lsm {
         let Some(snapshot) = fresh.as_ref().or(store.last.as_ref()) else {
             return Ok(());
         };
+        show_bans(&store.db, scan, direction == Direction::Backward);
         show(snapshot, (b"", Space::DEFAULT), direction, scan)?;
         for name in snapshot.space_names()? {
             let space = snapshot.space(&name)?.expect("a listed space is there");

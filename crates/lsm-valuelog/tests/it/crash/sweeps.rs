@@ -3,7 +3,8 @@
 use crash_kit::{Action, AfterFailure, Call, Fault, Plan, Report, sweep};
 
 use super::explore::{assert_clean, quick};
-use super::subject::{Lsm, PROFILES, Profile};
+use super::profile::{PROFILES, Profile};
+use super::subject::Lsm;
 use super::work::Mix;
 
 const EIO: i32 = 5;
@@ -116,4 +117,64 @@ fn every_call_may_fail() {
         &few_states(),
         |_| (),
     );
+}
+
+#[test]
+fn every_call_of_each_kind_may_fail_once_or_from_then_on_through_loads_drops_and_keys() {
+    let kinds = [
+        Call::Open,
+        Call::Rename,
+        Call::Remove,
+        Call::List,
+        Call::SyncDirectory,
+        Call::Read,
+        Call::Write,
+        Call::Len,
+        Call::SetLen,
+        Call::SyncData,
+        Call::SyncAll,
+        Call::Lock,
+    ];
+    let profile = Profile {
+        steps: 7,
+        ..Profile::SEALED_EVENTS.with_mix(|mix| (mix.events, mix.drops) = (55, 20))
+    };
+    let mut struck = 0;
+    for call in kinds {
+        let mut runs = 0;
+        for (errno, sticky) in [(EIO, false), (ENOSPC, true)] {
+            let fault = Fault {
+                sticky,
+                ..Fault::once(call, 1, Action::Fail(errno))
+            };
+            let plan = Plan {
+                faults: vec![fault],
+                seed: 6,
+                states_per_point: 1,
+                random_per_point: 0,
+                double_every: 0,
+                ..quick()
+            };
+            let report = sweep(&Lsm(profile), &plan);
+            assert!(report.is_clean(), "{call:?} {errno} {sticky}: {report:#}");
+            runs += report.workloads;
+        }
+        assert!(runs > 2, "{call:?} is never called");
+        struck += runs;
+    }
+    assert!(struck > 300, "{struck} runs");
+}
+
+#[test]
+fn mapping_may_fail() {
+    let plan = Plan {
+        faults: vec![Fault::once(Call::Map, 1, Action::Fail(EIO))],
+        ..few_states()
+    };
+    let mapped = Profile {
+        steps: 24,
+        ..PROFILES[5].with_mix(|mix| mix.other_ends = 40)
+    };
+    let report = sweep(&Lsm(mapped), &plan);
+    assert!(report.is_clean() && report.workloads > 5, "{report:#}");
 }

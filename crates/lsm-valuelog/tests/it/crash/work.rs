@@ -4,6 +4,8 @@ use crash_kit::{Model, Rng, Step};
 use kv_api::{Durability, Error, Result, Space, Transaction as _};
 use lsm_valuelog::{Db, Transaction};
 
+use super::event::{self, Event};
+
 /// How a step ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
@@ -16,6 +18,8 @@ pub enum Deed {
     Reopen,
     /// Drops what its one change says, without a transaction.
     Drop,
+    /// Does what is no transaction.
+    Event(Event),
 }
 
 /// A change; the space without a name is `""`.
@@ -53,9 +57,11 @@ pub struct Mix {
     pub bulk: usize,
     /// Drops of prefixes and of everything, and merging of everything between them.
     pub drops: usize,
+    /// Loads, restores, bans, keys and flushes.
+    pub events: usize,
 }
 
-const SPACES: [&str; 3] = ["", "", "s"];
+pub const SPACES: [&str; 3] = ["", "", "s"];
 
 /// What a drop drops.
 fn dropped(rng: &mut Rng) -> Change {
@@ -67,7 +73,7 @@ fn dropped(rng: &mut Rng) -> Change {
 }
 
 fn key(rng: &mut Rng) -> Vec<u8> {
-    format!("key {:02}", rng.below(24)).into_bytes()
+    event::key(rng.below(24))
 }
 
 fn value(rng: &mut Rng, mix: &Mix) -> Vec<u8> {
@@ -134,11 +140,16 @@ impl Work {
                 releases: rng.below(4) == 0,
             };
         }
-        let count = if rng.below(100) < mix.bulk {
-            30 + rng.below(20)
-        } else {
-            1 + rng.below(5)
+        let deed = match mix.events > 0 && rng.below(100) < mix.events {
+            true => Deed::Event(Event::of(&mut rng)),
+            false => deed,
         };
+        let count =
+            if rng.below(100) < mix.bulk || matches!(deed, Deed::Event(_)) && rng.below(3) == 0 {
+                30 + rng.below(20)
+            } else {
+                1 + rng.below(5)
+            };
         let mut changes: Vec<Change> = (0..count).map(|_| change(&mut rng, mix)).collect();
         // No two versions are alike, so that each can be told from all others.
         changes.push(Change::Put(

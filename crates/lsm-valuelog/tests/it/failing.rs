@@ -1,0 +1,66 @@
+//! Work behind the scenes that fails: nobody waits for it for ever, nothing is lost by it, and it
+//! is told.
+
+use std::time::{Duration, Instant};
+
+use crash_kit::{Action, Call, CrashDisk, Fault};
+use kv_api::capability::Check;
+use kv_api::{Durability, ErrorKind, Reader, Space, Transaction};
+use lsm_valuelog::{Db, Options};
+
+use crate::conformance::small;
+
+fn options(disk: &CrashDisk) -> Options {
+    small()
+        .disk(disk.as_dyn())
+        .read_without_mapping(true)
+        .background(true)
+        .sealed_memtables_max(1)
+}
+
+fn put(db: &Db, number: u32) -> kv_api::Result<()> {
+    let mut tx = db.begin()?;
+    tx.put(Space::DEFAULT, &number.to_be_bytes(), &[7; 90])?;
+    tx.commit(Durability::Buffered)
+}
+
+/// Tables cannot be made any more; logs can.
+fn without_tables(disk: &CrashDisk) -> impl Fn() {
+    let disk = disk.clone();
+    move || disk.arm(Fault::from(Call::SyncAll, 1, Action::Fail(28)))
+}
+
+#[test]
+fn a_writer_who_waits_for_flushes_that_keep_failing_is_told_why_and_nothing_is_lost() {
+    let disk = CrashDisk::new();
+    let db = options(&disk).open("/store").unwrap();
+    without_tables(&disk)();
+    let began = Instant::now();
+    let (mut written, mut refused) = (0, None);
+    while refused.is_none() {
+        assert!(began.elapsed() < Duration::from_secs(60), "{written}");
+        match put(&db, written) {
+            Ok(()) => written += 1,
+            Err(error) => refused = Some(error),
+        }
+    }
+    let refused = refused.unwrap();
+    assert_eq!(refused.kind(), ErrorKind::NoSpace, "{refused}");
+    assert!(db.metrics().background_failures >= 3);
+    // Once there is space again, it goes on as if nothing had been.
+    disk.disarm();
+    let began = Instant::now();
+    while put(&db, written).is_err() {
+        assert!(began.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let snapshot = db.snapshot().unwrap();
+    for number in 0..=written {
+        let found = snapshot.get(Space::DEFAULT, &number.to_be_bytes()).unwrap();
+        assert!(found.is_some(), "{number} of {written}");
+    }
+    let mut findings = Vec::new();
+    db.check(&mut |finding| findings.push(finding)).unwrap();
+    assert_eq!(findings, []);
+    db.close().unwrap();
+}
