@@ -230,10 +230,10 @@ impl Pager {
             let mut slices: Vec<IoSlice<'_>> =
                 neighbours.map(|(_, bytes)| IoSlice::new(bytes)).collect();
             let (count, offset) = (slices.len(), first.0.saturating_mul(page_bytes));
-            let pages_each = (next - first.0) / (count as u64).max(1);
+            let mostly_long = are_mostly_long(&slices, page_bytes);
             let written = match slices.as_slice() {
-                // Mostly large values, which are rewritten whole or not at all.
-                _ if pages_each > 1 => write_all_whole_at(&*self.file, &mut slices, offset),
+                // Large values are rewritten whole or not at all.
+                _ if mostly_long => write_all_whole_at(&*self.file, &mut slices, offset),
                 // The plain call is the cheaper one.
                 [one] => write_all_at(&*self.file, one, offset),
                 _ => write_all_vectored_at(&*self.file, &mut slices, offset),
@@ -328,4 +328,17 @@ fn is_interrupted_init(file: &dyn File) -> bool {
                         found.iter().all(|byte| *byte == 0) || expected.starts_with(found)
                     })
         })
+}
+/// Whether more than half of the bytes of these runs are those of runs of several pages.
+fn are_mostly_long(runs: &[IoSlice<'_>], page_bytes: u64) -> bool {
+    let (mut bytes, mut long_bytes) = (0, 0);
+    for run in runs {
+        let run_bytes = run.len() as u64;
+        bytes += run_bytes;
+        long_bytes += match run_bytes > page_bytes {
+            true => run_bytes,
+            false => 0,
+        };
+    }
+    long_bytes * 2 > bytes
 }
