@@ -241,6 +241,18 @@ pub(crate) fn look_below(tables: &SideTables, id: PageId, key: &[u8]) -> Option<
     })
 }
 
+/// Separator `place` of branch `id`, beside which words are kept.
+#[inline]
+pub(crate) fn separator<S: PageSource>(
+    source: &S,
+    id: PageId,
+    place: usize,
+    count: usize,
+) -> Option<&[u8]> {
+    let first = source.run(id, 1).ok()?;
+    Elements::validated(id, first, count, false).key(place).ok()
+}
+
 /// Child `place` of branch `id`, if it is kept.
 pub(crate) fn child<S: PageSource>(source: &S, id: PageId, place: usize) -> Option<PageId> {
     source.side_tables()?.branches.read(id, |words| {

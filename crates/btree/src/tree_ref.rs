@@ -139,11 +139,13 @@ impl<'a, S: PageSource> TreeRef<'a, S> {
                 Some(look) => match look.child {
                     Some(child) => (id, above_leaves) = (child, look.above_leaves),
                     None => {
-                        // A key that a leaf begins with ties with its separator. What is found
-                        // there is right; what is not may stand on the leaf before.
+                        // A key that a leaf begins with ties with its separator. That is looked
+                        // at last: nothing waits for it while the leaf is fetched.
                         let leaf = look.tied_child.filter(|_| look.above_leaves)?;
                         let found = heads::entry_on_leaf(self.source, tables, leaf, key)?;
-                        return found.map(Some);
+                        let (place, count) = (look.window.low, look.count);
+                        let separator = heads::separator(self.source, id, place, count)?;
+                        return (separator <= key).then_some(found);
                     }
                 },
                 None => return heads::entry_on_leaf(self.source, tables, id, key),
