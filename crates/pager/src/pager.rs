@@ -232,7 +232,6 @@ impl Pager {
             let (count, offset) = (slices.len(), first.0.saturating_mul(page_bytes));
             let mostly_long = are_mostly_long(&slices, page_bytes);
             let written = match slices.as_slice() {
-                // Large values are rewritten whole or not at all.
                 _ if mostly_long => write_all_whole_at(&*self.file, &mut slices, offset),
                 // The plain call is the cheaper one.
                 [one] => write_all_at(&*self.file, one, offset),
@@ -329,13 +328,17 @@ fn is_interrupted_init(file: &dyn File) -> bool {
                     })
         })
 }
-/// Whether more than half of the bytes of these runs are those of runs of several pages.
+/// Runs of so many pages are replaced whole. Shorter ones leave room among them that single pages
+/// go to, and those are written slowly into long pieces of cache.
+const LONG_RUN_PAGES: u64 = 8;
+
+/// Whether more than half of the bytes of these runs are those of long ones.
 fn are_mostly_long(runs: &[IoSlice<'_>], page_bytes: u64) -> bool {
     let (mut bytes, mut long_bytes) = (0, 0);
     for run in runs {
         let run_bytes = run.len() as u64;
         bytes += run_bytes;
-        long_bytes += match run_bytes > page_bytes {
+        long_bytes += match run_bytes >= LONG_RUN_PAGES * page_bytes {
             true => run_bytes,
             false => 0,
         };
