@@ -7,7 +7,7 @@
 
 use std::cell::OnceCell;
 
-use pager::{PageId, PageSink, PageSource};
+use pager::{PageId, PageSink, PageSource, PagesNeeded};
 
 use crate::bucket::PAIR_FLAGS;
 use crate::build::Plan;
@@ -136,7 +136,7 @@ impl BucketTree {
     }
 
     /// Pages that [`BucketTree::write`] will allocate.
-    pub fn pages_needed(&self, page_bytes: usize) -> u64 {
+    pub fn pages_needed(&self, page_bytes: usize) -> PagesNeeded {
         match &self.plan {
             Some(plan) => plan.pages(page_bytes),
             None => emit::pages_needed(&self.tree, page_bytes),

@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use pager::{HEADER_BYTES, PageId, PageKind, PageSink, write_header};
+use pager::{HEADER_BYTES, PageId, PageKind, PageSink, PagesNeeded, Tier, write_header};
 
 use crate::child::{Child, NodeIndex};
 use crate::error::Result;
@@ -65,9 +65,12 @@ impl Plan {
     }
 
     /// Pages that [`Plan::write`] will allocate.
-    pub fn pages(&self, page_bytes: usize) -> u64 {
-        let shares = self.leaves.iter().chain(self.branches.iter().flatten());
-        shares.map(|share| share.pages(page_bytes)).sum()
+    pub fn pages(&self, page_bytes: usize) -> PagesNeeded {
+        let pages = |share: &Share| share.pages(page_bytes);
+        PagesNeeded {
+            leaf: self.leaves.iter().map(pages).sum(),
+            upper: self.branches.iter().flatten().map(pages).sum(),
+        }
     }
 
     /// Nodes of the tree.
@@ -85,7 +88,11 @@ impl Plan {
     ) -> Result<PageId> {
         let root = self.build(puts, |leaf, elements, share| -> Result<Child> {
             let pages = share.pages(page_bytes);
-            let id = sink.allocate(pages)?;
+            let tier = match leaf {
+                true => Tier::Leaf,
+                false => Tier::Upper,
+            };
+            let id = sink.allocate(tier, pages)?;
             let overflow = u32::try_from(pages - 1)
                 .map_err(|_| pager::Error::page(id, "a node longer than 2^32 pages"))?;
             let count = u16::try_from(share.elements)

@@ -1,7 +1,7 @@
 //! Writing a settled tree: children before parents, in key order, so that each parent knows its
 //! children's pages and neighbours get neighbouring pages.
 
-use pager::{PageId, PageSink};
+use pager::{PageId, PageSink, PagesNeeded, Tier};
 
 use crate::child::{Child, NodeIndex};
 use crate::error::Result;
@@ -13,21 +13,29 @@ fn run_pages(node: &Node, page_bytes: usize) -> u64 {
 }
 
 /// Pages that [`write`] will allocate.
-pub(crate) fn pages_needed(tree: &Tree, page_bytes: usize) -> u64 {
-    let mut pages = 0;
+pub(crate) fn pages_needed(tree: &Tree, page_bytes: usize) -> PagesNeeded {
+    let mut needed = PagesNeeded::default();
     let mut open = vec![tree.root()];
     while let Some(child) = open.pop() {
         let Child::Node(index) = child else { continue };
         let Some(node) = tree.node(index) else {
             continue;
         };
-        pages += run_pages(node, page_bytes);
+        let is_root = child == tree.root();
+        needed.add(tier(node, is_root), run_pages(node, page_bytes));
         open.extend(
             node.children_in_memory()
                 .map(|(_, child)| Child::Node(child)),
         );
     }
-    pages
+    needed
+}
+
+fn tier(node: &Node, is_root: bool) -> Tier {
+    match node.is_leaf() && !is_root {
+        true => Tier::Leaf,
+        false => Tier::Upper,
+    }
 }
 
 /// Writes every node in memory and answers the root's page.
@@ -38,7 +46,7 @@ pub(crate) fn write<K: PageSink>(
 ) -> Result<PageId> {
     let root = match tree.root() {
         Child::Page(id) => id,
-        Child::Node(index) => write_node(tree, sink, page_bytes, index)?,
+        Child::Node(index) => write_node(tree, sink, page_bytes, index, true)?,
     };
     for (id, pages) in tree.take_orphans() {
         sink.free(id, pages)?;
@@ -52,20 +60,21 @@ fn write_node<K: PageSink>(
     sink: &mut K,
     page_bytes: usize,
     index: NodeIndex,
+    is_root: bool,
 ) -> Result<PageId> {
     let Some(mut node) = tree.take(index) else {
         return Err(pager::Error::file("a node that is its own descendant").into());
     };
     let children: Vec<(usize, NodeIndex)> = node.children_in_memory().collect();
     for (place, child) in children {
-        let id = write_node(tree, sink, page_bytes, child)?;
+        let id = write_node(tree, sink, page_bytes, child, false)?;
         node.set_child(place, Child::Page(id));
     }
     if let Some((id, pages)) = node.origin {
         sink.free(id, pages)?;
     }
     let pages = run_pages(&node, page_bytes);
-    let id = sink.allocate(pages)?;
+    let id = sink.allocate(tier(&node, is_root), pages)?;
     let overflow = u32::try_from(pages - 1)
         .map_err(|_| pager::Error::page(id, "a node longer than 2^32 pages"))?;
     node.stamp(sink.image(id, pages, node.image())?, id, overflow)?;

@@ -28,6 +28,8 @@ struct Shape {
     count: usize,
     /// Every so many elements have a head.
     stride: usize,
+    /// Children stand behind the heads. Without them, what stands there is of another page.
+    has_children: bool,
     /// Bytes all keys begin with, as far as they are kept.
     prefix_bytes: usize,
     /// The length of every key, where places are kept: see [`work_out`].
@@ -42,6 +44,7 @@ impl Shape {
     fn encode(self) -> u64 {
         self.count as u64
             | (self.stride as u64) << 16
+            | u64::from(self.has_children) << 31
             | (self.prefix_bytes as u64) << 32
             | u64::from(self.above_leaves) << 37
             | (self.key_bytes.unwrap_or(0) as u64) << 38
@@ -54,7 +57,8 @@ impl Shape {
         let small = |shift, bits| usize::try_from(part(shift, bits)).unwrap_or(0);
         Shape {
             count: small(0, 16),
-            stride: small(16, 16).max(1),
+            stride: small(16, 15).max(1),
+            has_children: part(31, 1) == 1,
             prefix_bytes: small(32, 5).min(PREFIX_BYTES_MAX),
             above_leaves: part(37, 1) == 1,
             key_bytes: Some(small(38, 16)).filter(|bytes| *bytes > 0),
@@ -224,7 +228,7 @@ pub(crate) fn look_below(tables: &SideTables, id: PageId, key: &[u8]) -> Option<
         let window = window(words, shape, key);
         let kept_child = |place| {
             let child = words.get(HEADS + shape.heads() + place);
-            (shape.stride == 1 && child != 0).then_some(PageId(child))
+            (shape.has_children && child != 0).then_some(PageId(child))
         };
         let (child, tied_child) = match window.high - window.low {
             0 => (kept_child(window.low.saturating_sub(1)), None),
@@ -258,7 +262,7 @@ pub(crate) fn child<S: PageSource>(source: &S, id: PageId, place: usize) -> Opti
     source.side_tables()?.branches.read(id, |words| {
         let shape = Shape::decode(words.get(SHAPE));
         let child = words.get(HEADS + shape.heads() + place);
-        let kept = shape.stride == 1 && place < shape.count && child != 0;
+        let kept = shape.has_children && place < shape.count && child != 0;
         kept.then_some(PageId(child))
     })
 }
@@ -432,14 +436,10 @@ pub fn carry(tables: &SideTables, before: PageId, id: PageId, image: &[u8]) {
     tables.branches.carry(before, id, |words| {
         let shape = Shape::decode(words.first().copied().unwrap_or(0));
         let children = words.get_mut(HEADS + shape.heads()..).unwrap_or_default();
-        // Without room for them, none is kept, and the first word is 0.
-        let kept = shape.stride == 1 && children.first().is_some_and(|child| *child != 0);
-        for (index, child) in children.iter_mut().enumerate().take(shape.count) {
+        let kept = if shape.has_children { shape.count } else { 0 };
+        for (index, child) in children.iter_mut().enumerate().take(kept) {
             // 0 stands for a child that is not kept.
-            *child = match elements.child(index) {
-                Ok(child) if kept => child.0,
-                _ => 0,
-            };
+            *child = elements.child(index).map_or(0, |child| child.0);
         }
     });
 }
@@ -484,6 +484,7 @@ fn work_out<S: PageSource>(
     let shape = Shape {
         count,
         stride,
+        has_children: with_children,
         prefix_bytes: common.min(PREFIX_BYTES_MAX),
         key_bytes: places.as_ref().map(|(key_bytes, _)| *key_bytes),
         above_leaves: with_children && is_leaf(source, elements.child(0).ok()?),

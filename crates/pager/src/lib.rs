@@ -33,5 +33,5 @@ pub use page_view::PageView;
 pub use pager::{FileOptions, OpenedFile, Pager, initial_image};
 pub use probe::{PAGE_BYTES_MAX, PAGE_BYTES_MIN};
 pub use side_table::{SideTable, SideTables, Words};
-pub use source::{PageSink, PageSource};
+pub use source::{PageSink, PageSource, PagesNeeded, Tier};
 pub use wire::{u16_at, u32_at, u64_at};

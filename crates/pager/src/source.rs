@@ -25,14 +25,54 @@ pub trait PageSource {
     }
 }
 
+/// Where in a tree a run of pages will stand: that tells how soon it will be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// A leaf below a root.
+    Leaf,
+    /// A branch, a root, or what else most commits write anew.
+    Upper,
+}
+
+/// How many pages something will take, by tier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PagesNeeded {
+    /// Of [`Tier::Leaf`].
+    pub leaf: u64,
+    /// Of [`Tier::Upper`].
+    pub upper: u64,
+}
+
+impl PagesNeeded {
+    /// Counts `pages` more of `tier`.
+    pub fn add(&mut self, tier: Tier, pages: u64) {
+        match tier {
+            Tier::Leaf => self.leaf += pages,
+            Tier::Upper => self.upper += pages,
+        }
+    }
+
+    /// All of them.
+    pub fn total(self) -> u64 {
+        self.leaf + self.upper
+    }
+}
+
+impl std::ops::AddAssign for PagesNeeded {
+    fn add_assign(&mut self, other: PagesNeeded) {
+        self.leaf += other.leaf;
+        self.upper += other.upper;
+    }
+}
+
 /// The power to make pages of the next version and to drop pages of this one.
 pub trait PageSink {
-    /// Announces that `pages` pages in all are about to be allocated, so that they can be granted
-    /// side by side.
-    fn expect_pages(&mut self, pages: u64);
+    /// Announces all pages that are about to be allocated, so that those of one tier can be
+    /// granted side by side.
+    fn expect_pages(&mut self, needed: PagesNeeded);
 
     /// Grants a run.
-    fn allocate(&mut self, pages: u64) -> Result<PageId>;
+    fn allocate(&mut self, tier: Tier, pages: u64) -> Result<PageId>;
 
     /// An image of the run granted at `id`: `beginning`, then zeros. To be completed in place.
     fn image(&mut self, id: PageId, pages: u64, beginning: &[u8]) -> Result<&mut [u8]>;

@@ -24,8 +24,8 @@ use std::time::Instant;
 use btree::Buckets;
 use kv_api::{Durability, Error, Result};
 use pager::{
-    FreelistImage, META_WRITE_BYTES, Meta, NO_FREELIST, PageId, PageSink, PageSource, Pager, Slot,
-    TxId, freelist_bytes,
+    FreelistImage, META_WRITE_BYTES, Meta, NO_FREELIST, PageId, PageSink, PageSource, Pager,
+    PagesNeeded, Slot, Tier, TxId, freelist_bytes,
 };
 
 use crate::cleaner::clean;
@@ -128,11 +128,11 @@ fn write_version(
     let counters = Arc::clone(&base.counters);
     let settling = Instant::now();
     clean(writer, buckets);
-    let pages = buckets.settle(&base.pages).map_err(from_tree)?;
+    let needed = buckets.settle(&base.pages).map_err(from_tree)?;
     counters.add_time(&counters.settle_ns, settling.elapsed());
     let writing = Instant::now();
     let mut set = WriteSet::new(writer, sync_length);
-    let written = stage(&mut set, buckets, &base, txid, pages, storage).and_then(|meta| {
+    let written = stage(&mut set, buckets, &base, txid, needed, storage).and_then(|meta| {
         set.flush()?;
         let pages = set.writer.pager.view(meta.high_water).map_err(from_pager)?;
         let lease = Arc::clone(&base.lease);
@@ -168,19 +168,26 @@ fn stage(
     buckets: &mut Buckets,
     base: &Version,
     txid: TxId,
-    pages: u64,
+    mut needed: PagesNeeded,
     storage: FreelistStorage,
 ) -> Result<Meta> {
     // A small commit gets one more, so that the list of free pages is a neighbour, too. It comes
     // from free pages and goes back to them if unused; a large one may have grown the file for it.
-    let list = u64::from(storage != FreelistStorage::Never && pages + 1 < LARGE_COMMIT_PAGES);
-    set.expect_pages(pages + list);
+    let stores = matches!(
+        storage,
+        FreelistStorage::Always | FreelistStorage::WhileSmall
+    );
+    if stores && needed.total() + 1 < LARGE_COMMIT_PAGES {
+        needed.add(Tier::Upper, 1);
+    }
+    set.expect_pages(needed);
     let root = buckets.write(&base.pages, set).map_err(from_tree)?;
     let root_sequence = buckets.sequence(Buckets::TOP).map_err(from_tree)?;
     if base.meta.freelist != NO_FREELIST {
         let old = base.pages.page(base.meta.freelist).map_err(from_pager)?;
         set.free(old.id, old.run_pages()).map_err(from_pager)?;
     }
+    set.give_back_end();
     let freelist = stage_freelist(set, storage).map_err(from_pager)?;
     Ok(Meta {
         root,
@@ -199,7 +206,7 @@ fn stage_freelist(set: &mut WriteSet<'_>, storage: FreelistStorage) -> pager::Re
     let bytes = freelist_bytes(count_before);
     let store = match storage {
         FreelistStorage::Always => true,
-        FreelistStorage::Never => false,
+        FreelistStorage::Deferred | FreelistStorage::Never => false,
         FreelistStorage::WhileSmall => bytes <= page_bytes,
     };
     let counters = &set.writer.current.counters;
@@ -214,7 +221,7 @@ fn stage_freelist(set: &mut WriteSet<'_>, storage: FreelistStorage) -> pager::Re
     }
     // Taking pages for the list can only shorten it, so it fits what it was given.
     let pages = bytes.div_ceil(page_bytes);
-    let id = set.allocate(pages)?;
+    let id = set.allocate(Tier::Upper, pages)?;
     let mut runs: Vec<(PageId, u64)> = set.runs_free_after_restart().collect();
     runs.sort_unstable();
     let count = runs.iter().map(|(_, pages)| pages).sum();

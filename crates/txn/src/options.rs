@@ -9,9 +9,13 @@ use pager::{ALLOCATION_STEP_BYTES, FileOptions};
 /// When the list of free pages is stored in the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FreelistStorage {
-    /// With each commit while it fits one page, and by [`Db::close`](crate::Db::close) in any case. In between, the
-    /// file says that there is none, as etcd's files do, and opening it again walks the tree.
+    /// By [`Db::close`](crate::Db::close) alone. In between the file says that there is none, as
+    /// etcd's files do, and the first write after a crash walks the tree: see
+    /// `docs/performance.md` for how long that takes.
     #[default]
+    Deferred,
+    /// By [`Db::close`](crate::Db::close), and with each commit while it fits one page: a page more
+    /// to write, and no walk after a crash of a large file that has few free pages.
     WhileSmall,
     /// With each commit, whatever it costs: bbolt's default.
     Always,

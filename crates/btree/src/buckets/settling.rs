@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use pager::{PageId, PageSink, PageSource};
+use pager::{PageId, PageSink, PageSource, PagesNeeded};
 
 use super::{Bucket, BucketId, Buckets};
 use crate::bucket::{BucketHeader, fits_inline, inline_value};
@@ -35,10 +35,10 @@ impl Buckets {
     }
 
     /// Makes every changed bucket ready to be written; answers how many pages that will take.
-    pub fn settle<S: PageSource>(&mut self, source: &S) -> Result<u64> {
+    pub fn settle<S: PageSource>(&mut self, source: &S) -> Result<PagesNeeded> {
         self.refuse_spoiled()?;
         let page_bytes = source.page_bytes();
-        let mut pages = 0;
+        let mut needed = PagesNeeded::default();
         for id in self.innermost_first() {
             let bucket = self.bucket_mut(id)?;
             if bucket.tree.is_modified() {
@@ -47,17 +47,17 @@ impl Buckets {
                 continue;
             }
             let Some(parent) = bucket.parent else {
-                pages += bucket.tree.pages_needed(page_bytes);
+                needed += bucket.tree.pages_needed(page_bytes);
                 continue;
             };
             let value = bucket.entry_value(page_bytes)?;
             if !bucket.inline {
-                pages += bucket.tree.pages_needed(page_bytes);
+                needed += bucket.tree.pages_needed(page_bytes);
             }
             let name = bucket.name.clone();
             self.put_bucket(source, parent, &name, &value)?;
         }
-        Ok(pages)
+        Ok(needed)
     }
 
     /// Writes every changed bucket and answers the top bucket's root page.

@@ -178,3 +178,33 @@ fn nothing_is_kept_for_a_page_whose_keys_do_not_ascend() -> crate::Result<()> {
     assert!(look_on_leaf(&page, ID, b"aa").is_none());
     Ok(())
 }
+
+/// A slot keeps what it held where fewer words are kept in it later.
+#[test]
+fn children_that_are_not_kept_are_not_those_of_the_page_before() -> crate::Result<()> {
+    let branch_of = |count: u64| {
+        let keys = (0..count).map(|index| (index.to_be_bytes().to_vec(), Vec::new()));
+        page_of(&keys.collect(), false)
+    };
+    let small = branch_of(90)?;
+    assert_eq!(child(&small, ID, 3), Some(PageId(103)));
+    let large = branch_of(140)?;
+    let mut large = OnePage {
+        tables: small.tables,
+        ..large
+    };
+    large.image[16 + 16 * 3 + 8..][..8].copy_from_slice(&999_u64.to_le_bytes());
+    large.tables.forget(ID);
+    for _ in 0..100 {
+        note_search(&large, Elements::of(large.page(ID)?)?);
+    }
+    let look = look_below(&large.tables, ID, &3_u64.to_be_bytes());
+    assert!(
+        look.is_some_and(|look| look.count == 140),
+        "its own heads are kept"
+    );
+    for place in 0..140 {
+        assert_eq!(child(&large, ID, place), None, "{place}");
+    }
+    Ok(())
+}

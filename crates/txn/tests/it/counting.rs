@@ -3,14 +3,16 @@
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use txn::{Options, Statistics, Ticker};
+use txn::{FreelistStorage, Options, Statistics, Ticker};
 
 use crate::support::{Scratch, fill, quick};
 
 #[test]
 fn after_one_bucket_in_a_fresh_file_the_figures_are_bbolts() {
     let scratch = Scratch::new();
-    let db = Options::new().page_bytes(4096).open(&scratch.path).unwrap();
+    let options = Options::new().page_bytes(4096);
+    let like_bbolt = options.freelist(FreelistStorage::Always);
+    let db = like_bbolt.open(&scratch.path).unwrap();
     db.update(|tx| tx.create_bucket("widgets").map(drop))
         .unwrap();
     let statistics = db.statistics().unwrap();

@@ -54,6 +54,7 @@ fn a_sync_a_close_and_a_later_sync_commit_keep_what_was_deferred() {
     ];
     for keep in keeps {
         for freelist in [
+            FreelistStorage::Deferred,
             FreelistStorage::WhileSmall,
             FreelistStorage::Always,
             FreelistStorage::Never,

@@ -64,6 +64,7 @@ fn figures_a_random_bulk_load_in_one_transaction_is_linear() {
 #[ignore = "a measurement"]
 fn figures_a_long_reader_does_not_blow_the_file_up() {
     for freelist in [
+        FreelistStorage::Deferred,
         FreelistStorage::WhileSmall,
         FreelistStorage::Always,
         FreelistStorage::Never,

@@ -93,6 +93,7 @@ fn read(db: &Db, models: &Mutex<Models>) {
 #[test]
 fn every_reader_sees_exactly_the_version_it_began_with() {
     for freelist in [
+        FreelistStorage::Deferred,
         FreelistStorage::WhileSmall,
         FreelistStorage::Always,
         FreelistStorage::Never,

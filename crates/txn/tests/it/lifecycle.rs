@@ -137,6 +137,7 @@ fn dropping_without_closing_loses_nothing_and_frees_the_file() {
 #[test]
 fn closing_stores_the_freelist_unless_told_never_to() {
     for freelist in [
+        FreelistStorage::Deferred,
         FreelistStorage::WhileSmall,
         FreelistStorage::Always,
         FreelistStorage::Never,

@@ -37,6 +37,7 @@ fn clean(snapshot: &Snapshot) {
 
 fn options(seed: u8) -> Options {
     let freelist = [
+        FreelistStorage::Deferred,
         FreelistStorage::WhileSmall,
         FreelistStorage::Always,
         FreelistStorage::Never,

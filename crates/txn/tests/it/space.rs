@@ -9,6 +9,7 @@ use crate::support::{Random, Scratch, assert_clean, assert_kind, fill, newest, q
 #[test]
 fn one_long_reader_does_not_blow_the_file_up() {
     for freelist in [
+        FreelistStorage::Deferred,
         FreelistStorage::WhileSmall,
         FreelistStorage::Always,
         FreelistStorage::Never,

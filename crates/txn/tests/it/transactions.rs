@@ -8,7 +8,9 @@ use std::time::Duration;
 use kv_api::Durability;
 use txn::{Db, Error, ErrorKind, Options};
 
-use crate::support::{Contents, Scratch, assert_clean, assert_kind, contents, fill, newest};
+use crate::support::{
+    Contents, Scratch, assert_clean, assert_kind, contents, fill, newest, quick,
+};
 
 fn value(db: &Db) -> Option<Vec<u8>> {
     let snapshot = db.snapshot().unwrap();
@@ -315,7 +317,9 @@ fn held_versions_tell_who_holds_what() {
 #[test]
 fn size_and_page_uses_are_those_of_the_version() {
     let scratch = Scratch::new();
-    let db = scratch.strict();
+    let strict = quick().strict(true);
+    let like_bbolt = strict.freelist(txn::FreelistStorage::Always);
+    let db = like_bbolt.open(&scratch.path).unwrap();
     let fresh = db.snapshot().unwrap();
     assert_eq!(fresh.size_bytes(), 4 * 4096);
     use txn::PageUse::{Free, Freelist, Leaf, Meta};

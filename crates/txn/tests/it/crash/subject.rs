@@ -61,8 +61,13 @@ impl Profile {
 }
 
 /// Every way that is explored.
-pub const PROFILES: [Profile; 8] = [
+pub const PROFILES: [Profile; 9] = [
     Profile::PLAIN,
+    Profile {
+        name: "list stored by closing",
+        freelist: FreelistStorage::Deferred,
+        ..Profile::PLAIN
+    },
     Profile {
         name: "list always stored",
         freelist: FreelistStorage::Always,

@@ -75,7 +75,7 @@ fn every_sync_may_fail_and_lose_its_bytes_or_show_the_old_ones_again() {
 #[test]
 fn every_change_of_the_disk_may_fail() {
     let actions = [Action::Fail(EIO), Action::Fail(ENOSPC)];
-    for profile in [Profile::PLAIN, PROFILES[3], PROFILES[4]] {
+    for profile in [Profile::PLAIN, PROFILES[4], PROFILES[5]] {
         sweep_all(profile, Call::AnyChange, &actions, &few_states(), |_| ());
     }
 }

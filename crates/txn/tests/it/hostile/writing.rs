@@ -20,6 +20,7 @@ use super::seeds::PATH;
 pub fn write_three_times(disk: &Arc<dyn Disk>, sound: bool, choices: &mut Choices<'_>) {
     let freelist = [
         FreelistStorage::Always,
+        FreelistStorage::Deferred,
         FreelistStorage::WhileSmall,
         FreelistStorage::Never,
     ];
