@@ -9,7 +9,7 @@
 //!   that finds words need not look for that damage again;
 //! * words are hints: whatever they hold, a search made from them reads inside the page only.
 
-use pager::{HEADER_BYTES, Page, PageId, PageSource, SideTable, SideTables, Words};
+use pager::{HEADER_BYTES, Page, PageId, PageKind, PageSource, SideTable, SideTables, Words};
 
 use crate::entry::Entry;
 use crate::layout::{ELEMENT_BYTES, Elements, NO_FLAGS, Spot};
@@ -32,7 +32,8 @@ struct Shape {
     has_children: bool,
     /// Bytes all keys begin with, as far as they are kept.
     prefix_bytes: usize,
-    /// The length of every key, where places are kept: see [`work_out`].
+    /// The length of every key, where places are kept: see [`work_out`]. On a branch, which has none,
+    /// the pages of the first child's run.
     key_bytes: Option<usize>,
     /// The children are leaves, as far as the first one tells.
     above_leaves: bool,
@@ -104,6 +105,8 @@ pub(crate) struct BelowBranch {
     pub count: usize,
     /// The child is probably a leaf.
     pub above_leaves: bool,
+    /// Children probably take several pages.
+    pub above_runs: bool,
 }
 
 /// The place of a key among a page's elements lies in `low..=high`.
@@ -241,9 +244,21 @@ pub(crate) fn look_below(tables: &SideTables, id: PageId, key: &[u8]) -> Option<
             window,
             count: shape.count,
             above_leaves: shape.above_leaves,
+            above_runs: shape.key_bytes.is_some_and(|pages| pages > 1),
         })
     })
 }
+
+/// Has the processor fetch what a get of a value of a page and more begins with, and the beginning of
+/// the page behind, which no stream of its own runs on to.
+#[inline]
+pub(crate) fn prefetch_run<S: PageSource>(source: &S, id: PageId) {
+    source.prefetch(id, 0, RUN_BEGINNING_BYTES);
+    source.prefetch(id, source.page_bytes(), 1);
+}
+
+/// As many lines as keep the processor busy until it sees a stream.
+const RUN_BEGINNING_BYTES: usize = 512;
 
 /// Separator `place` of branch `id`, beside which words are kept.
 #[inline]
@@ -481,13 +496,20 @@ fn work_out<S: PageSource>(
     };
     let with_places = stride == 1 && count + count / PLACES_PER_WORD < room;
     let places = if with_places { places(elements) } else { None };
+    let first_child = match with_children {
+        true => source.page(elements.child(0).ok()?).ok(),
+        false => None,
+    };
     let shape = Shape {
         count,
         stride,
         has_children: with_children,
         prefix_bytes: common.min(PREFIX_BYTES_MAX),
-        key_bytes: places.as_ref().map(|(key_bytes, _)| *key_bytes),
-        above_leaves: with_children && is_leaf(source, elements.child(0).ok()?),
+        key_bytes: match first_child {
+            Some(page) => usize::try_from(page.run_pages().min(RUN_PAGES_MAX)).ok(),
+            None => places.as_ref().map(|(key_bytes, _)| *key_bytes),
+        },
+        above_leaves: first_child.is_some_and(|page| page.kind == PageKind::Leaf),
         run_pages,
     };
     let mut words = vec![shape.encode()];
@@ -543,11 +565,6 @@ fn places(elements: Elements<'_>) -> Option<(usize, Vec<u16>)> {
     places.push(u16::try_from(end?).ok()?);
     let key_bytes = key_bytes.filter(|bytes| *bytes > 0 && *bytes <= usize::from(u16::MAX))?;
     Some((key_bytes, places))
-}
-
-fn is_leaf<S: PageSource>(source: &S, id: PageId) -> bool {
-    let page = source.page(id);
-    page.is_ok_and(|page| page.kind == pager::PageKind::Leaf)
 }
 
 #[cfg(test)]

@@ -142,6 +142,9 @@ impl<'a, S: PageSource> TreeRef<'a, S> {
                         // A key that a leaf begins with ties with its separator. That is looked
                         // at last: nothing waits for it while the leaf is fetched.
                         let leaf = look.tied_child.filter(|_| look.above_leaves)?;
+                        if look.above_runs {
+                            heads::prefetch_run(self.source, leaf);
+                        }
                         let found = heads::entry_on_leaf(self.source, tables, leaf, key)?;
                         let (place, count) = (look.window.low, look.count);
                         let separator = heads::separator(self.source, id, place, count)?;

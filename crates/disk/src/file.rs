@@ -124,6 +124,10 @@ pub trait File: Send + Sync + fmt::Debug + 'static {
         }
         self.sync_data()
     }
+    /// Asks the system to begin to write out `len` bytes at `offset`, so that a sync to come waits for
+    /// less. Promises nothing: whoever ignores it loses time alone, and what goes wrong is told by that
+    /// sync.
+    fn start_writing(&self, _offset: u64, _len: u64) {}
     /// The length in bytes.
     fn len(&self) -> io::Result<u64>;
     /// Whether the length is 0.

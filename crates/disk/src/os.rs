@@ -129,6 +129,22 @@ impl File for OsFile {
         }
     }
 
+    #[cfg(target_os = "linux")]
+    #[allow(unsafe_code, reason = "no safe crate offers the call")]
+    fn start_writing(&self, offset: u64, len: u64) {
+        use std::os::fd::AsRawFd;
+        let (Ok(offset), Ok(len)) = (i64::try_from(offset), i64::try_from(len)) else {
+            return;
+        };
+        // Without its waiting flags the call takes no note of errors of earlier writing, so the sync
+        // that follows still tells them; its own answer can be left out for the same reason.
+        // SAFETY: the call takes numbers only and touches no memory of this process; the descriptor
+        // is open for as long as `self` is borrowed.
+        let _hint = unsafe {
+            libc::sync_file_range(self.0.as_raw_fd(), offset, len, libc::SYNC_FILE_RANGE_WRITE)
+        };
+    }
+
     fn len(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
     }

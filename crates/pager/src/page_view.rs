@@ -96,6 +96,12 @@ impl PageSource for PageView {
         self.raw(id, pages)
     }
 
+    #[inline]
+    fn prefetch(&self, id: PageId, from: usize, len: usize) {
+        let offset = id.0.saturating_mul(self.page_bytes as u64);
+        self.view.prefetch(offset.saturating_add(from as u64), len);
+    }
+
     fn side_tables(&self) -> Option<&SideTables> {
         self.side_tables.as_deref()
     }

@@ -210,8 +210,9 @@ impl Pager {
         Ok(true)
     }
 
-    /// Writes runs of whole pages, ascending by number; neighbours go out together.
-    pub fn write_runs(&mut self, runs: &[(PageId, &[u8])]) -> Result<()> {
+    /// Writes runs of whole pages, ascending by number; neighbours go out together. `begin` says that
+    /// they will be synced next, so that the system may as well begin with long stretches.
+    pub fn write_runs(&mut self, runs: &[(PageId, &[u8])], begin: bool) -> Result<()> {
         if let Some(tables) = &self.side_tables {
             runs.iter().for_each(|(id, _)| tables.forget(*id));
         }
@@ -238,7 +239,11 @@ impl Pager {
                 _ => write_all_vectored_at(&*self.file, &mut slices, offset),
             };
             written.map_err(Error::io("writing pages"))?;
-            self.file_bytes = self.file_bytes.max(next.saturating_mul(page_bytes));
+            let end = next.saturating_mul(page_bytes);
+            if begin && end - offset >= WORTH_BEGINNING_BYTES {
+                self.file.start_writing(offset, end - offset);
+            }
+            self.file_bytes = self.file_bytes.max(end);
             rest = rest.get(count..).unwrap_or_default();
         }
         if let Some(tables) = &self.side_tables {
@@ -331,6 +336,9 @@ fn is_interrupted_init(file: &dyn File) -> bool {
 /// Runs of so many pages are replaced whole. Shorter ones leave room among them that single pages
 /// go to, and those are written slowly into long pieces of cache.
 const LONG_RUN_PAGES: u64 = 8;
+
+/// Shorter stretches are left to the sync, which joins them to what comes to lie beside them.
+const WORTH_BEGINNING_BYTES: u64 = 256 << 10;
 
 /// Whether more than half of the bytes of these runs are those of long ones.
 fn are_mostly_long(runs: &[IoSlice<'_>], page_bytes: u64) -> bool {

@@ -22,8 +22,13 @@ use crate::writer::Writer;
 /// The step of the commit protocol that follows growing the file.
 type SyncLength = fn(&mut Writer) -> Result<()>;
 
-/// Images are written out when so many bytes of them have gathered.
-const FLUSH_BYTES: usize = 8 << 20;
+/// Images are written out when so many bytes of them have gathered: the system begins with them while
+/// the next are made, and they are still in the processor's cache.
+const FLUSH_BYTES: usize = 1 << 20;
+/// The same for long runs: their stretches are written whole, to be mapped by large pages.
+const LONG_FLUSH_BYTES: usize = 8 << 20;
+/// Runs of so many pages are long.
+const LONG_RUN_IMAGE_PAGES: u64 = 8;
 
 /// The pages one commit makes and drops.
 pub(crate) struct WriteSet<'w> {
@@ -39,6 +44,8 @@ pub(crate) struct WriteSet<'w> {
     /// Free pages that this set brought about beyond its own.
     ahead: Option<(PageId, u64)>,
     images: Vec<u8>,
+    /// Bytes of images that belong to long runs.
+    long_bytes: usize,
     runs: Vec<(PageId, Range<usize>)>,
     /// Pages with the keys of a page before, which is named first, and their images.
     successors: Vec<(PageId, PageId, Range<usize>)>,
@@ -63,6 +70,7 @@ impl<'w> WriteSet<'w> {
             upper_grant: Grant::default(),
             ahead: None,
             images,
+            long_bytes: 0,
             runs: Vec::new(),
             successors: Vec::new(),
             failed: None,
@@ -225,6 +233,7 @@ impl<'w> WriteSet<'w> {
         }
         self.successors.clear();
         self.images.clear();
+        self.long_bytes = 0;
         self.runs.clear();
         written
     }
@@ -258,7 +267,7 @@ impl<'w> WriteSet<'w> {
         counters.add(&counters.bytes_written, self.images.len() as u64);
         writer
             .pager
-            .write_runs(&runs)
+            .write_runs(&runs, !writer.rules.no_sync)
             .map_err(|error| writer.blame(error))
     }
 
@@ -337,11 +346,18 @@ impl PageSink for WriteSet<'_> {
             .ok()
             .and_then(|pages| pages.checked_mul(page_bytes));
         let len = len.ok_or_else(too_long)?;
-        if self.images.len() + len > FLUSH_BYTES && !self.runs.is_empty() {
+        let flush_bytes = match 2 * self.long_bytes > self.images.len() {
+            true => LONG_FLUSH_BYTES,
+            false => FLUSH_BYTES,
+        };
+        if self.images.len() + len > flush_bytes && !self.runs.is_empty() {
             self.flush().map_err(|error| {
                 self.failed = Some(error);
                 PagerError::page(id, "pages before this one could not be written")
             })?;
+        }
+        if pages >= LONG_RUN_IMAGE_PAGES {
+            self.long_bytes += len;
         }
         let start = self.images.len();
         self.images.extend_from_slice(beginning);

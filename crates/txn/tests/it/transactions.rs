@@ -8,9 +8,7 @@ use std::time::Duration;
 use kv_api::Durability;
 use txn::{Db, Error, ErrorKind, Options};
 
-use crate::support::{
-    Contents, Scratch, assert_clean, assert_kind, contents, fill, newest, quick,
-};
+use crate::support::{Contents, Scratch, assert_clean, assert_kind, contents, fill, newest, quick};
 
 fn value(db: &Db) -> Option<Vec<u8>> {
     let snapshot = db.snapshot().unwrap();
