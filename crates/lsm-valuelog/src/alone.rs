@@ -165,7 +165,6 @@ impl Shared {
                     });
                 }
             });
-        values.value_bytes += bytes as u64;
         if let Err(error) = values.log.write_out() {
             let error = Error::io("writing values", error);
             let is_void = values.log.take_back(mark).is_ok();
@@ -174,6 +173,7 @@ impl Shared {
             }
             return Err(error);
         }
+        values.value_bytes += bytes as u64;
         Ok(pointers)
     }
 

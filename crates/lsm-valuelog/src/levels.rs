@@ -55,9 +55,18 @@ pub(crate) struct Targets {
 /// bottom. The base is the deepest level that level 0 may be merged into without passing by a
 /// level that holds something.
 pub(crate) fn targets(version: &Version, options: &Options) -> Targets {
+    let held = std::array::from_fn(|level| version.level_bytes(level));
+    // No level above the base may hold anything that level 0 would be moved past.
+    let highest = (1..LEVELS).find(|level| !version.level(*level).is_empty());
+    targets_of(held, highest, options)
+}
+
+/// The same for levels that hold so many bytes, of which `highest` is the first below level 0 to
+/// hold any table.
+fn targets_of(held: [u64; LEVELS], highest: Option<usize>, options: &Options) -> Targets {
     let mut bytes = [options.base_level_bytes; LEVELS];
     let last = LEVELS - 1;
-    let mut target = (0..LEVELS).map(|level| version.level_bytes(level)).max();
+    let mut target = held.into_iter().max();
     let mut base = last;
     for level in (1..LEVELS).rev() {
         let size = target.unwrap_or(0);
@@ -70,8 +79,6 @@ pub(crate) fn targets(version: &Version, options: &Options) -> Targets {
         }
         target = Some(size / options.level_multiplier);
     }
-    // No level above the base may hold anything that level 0 would be moved past.
-    let highest = (1..LEVELS).find(|level| !version.level(*level).is_empty());
     Targets {
         base: base.min(highest.unwrap_or(last)),
         bytes,
@@ -174,4 +181,32 @@ pub(crate) fn untidy(version: &Version) -> Option<usize> {
     let is_heavy = above * 10 > weight(last);
     (first == 0 && (is_stacked || is_heavy || last == 0) || first < last && is_heavy)
         .then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_a_base_below_level_zero_and_above_nothing_it_would_pass_for_every_size() {
+        let sizes = || (0..=53).flat_map(|power| [(1_u64 << power) - 1, 1 << power, 10 << power]);
+        for (base, multiplier) in [(1, 2), (10 << 20, 10), (u64::MAX, 2), (1, u64::MAX)] {
+            let options = Options::new().base_level_bytes(base);
+            let options = options.level_multiplier(multiplier);
+            for (size, level) in sizes().flat_map(|size| (0..LEVELS).map(move |at| (size, at))) {
+                let mut held = [0; LEVELS];
+                if let Some(slot) = held.get_mut(level) {
+                    *slot = size;
+                }
+                let highest = (level > 0 && size > 0).then_some(level);
+                let targets = targets_of(held, highest, &options);
+                let about = format!("{size} in {level}, base {base}: {targets:?}");
+                assert!((1..LEVELS).contains(&targets.base), "{about}");
+                assert!(highest.is_none_or(|level| targets.base <= level), "{about}");
+                assert!(targets.bytes.iter().all(|bytes| *bytes >= base), "{about}");
+                let below = targets.bytes.get(targets.base..).unwrap_or_default();
+                assert!(below.is_sorted(), "{about}");
+            }
+        }
+    }
 }

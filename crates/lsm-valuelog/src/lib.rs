@@ -73,12 +73,16 @@ mod open_versions;
 mod operands;
 mod option_text;
 mod options;
+mod order;
 mod output;
 mod pattern;
 mod placement;
+#[cfg(test)]
+mod planted;
 mod pointer;
 mod read_counters;
 mod read_set;
+mod recount;
 mod replay;
 mod restore;
 mod retention;

@@ -297,6 +297,11 @@ impl Shared {
         if let Some(what) = version.disorder() {
             return Err(Error::corrupt(kv_api::Place::Store, what));
         }
+        debug_assert!(
+            version.miscounted().is_empty() || !self.state.load().version.miscounted().is_empty(),
+            "an edit that does not add up: {:?}",
+            version.miscounted()
+        );
         let must_rewrite = files.must_rewrite || files.manifest.is_foreign();
         let written = if must_rewrite || files.manifest.is_long() {
             let mut base = base_of(&version, files.logs);

@@ -177,6 +177,16 @@ impl ValueFile {
 
     /// The value that `pointer` points at.
     pub fn get(&self, pointer: &Pointer) -> Result<Slice<'_>> {
+        self.read(pointer, false)
+    }
+
+    /// Looks whether the value is what was written, even if it was found so before, and whatever
+    /// was chosen about checksums.
+    pub fn verify(&self, pointer: &Pointer) -> Result<()> {
+        self.read(pointer, true).map(drop)
+    }
+
+    fn read(&self, pointer: &Pointer, verifies: bool) -> Result<Slice<'_>> {
         let wrong = |what: &str| damage(&self.name, pointer.offset, what);
         let place = self
             .place(pointer.offset)
@@ -206,7 +216,7 @@ impl ValueFile {
         let (word, bit) = (self.verified.get(slot / 64), 1 << (slot % 64));
         let known = pointer.len >= VERIFIED_BYTES
             && word.is_some_and(|word| word.load(Ordering::Relaxed) & bit != 0);
-        if !known && self.reading.checks != ChecksumMode::Never {
+        if verifies || !known && self.reading.checks != ChecksumMode::Never {
             if value_checksum(&value) != pointer.checksum {
                 return Err(wrong("a value's checksum does not hold"));
             }

@@ -25,6 +25,8 @@ mod drops;
 mod encryption;
 mod expiry;
 mod failing;
+mod faults;
+mod faults_of_files;
 mod figures;
 mod folding;
 mod history;
