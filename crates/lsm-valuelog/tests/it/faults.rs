@@ -82,6 +82,9 @@ fn a_value_that_cannot_be_read_is_an_error_however_it_is_asked_for() {
     db.flatten().unwrap();
     assert!(db.collect().unwrap() > 0);
     assert_eq!(db.value_files(), []);
+    let left = disk.as_dyn().list(Path::new("store")).unwrap();
+    let is_value_file = |name: &std::ffi::OsString| name.to_string_lossy().ends_with("vlog");
+    assert!(!left.iter().any(is_value_file), "{left:?}");
     account(&db);
 }
 
@@ -161,6 +164,7 @@ fn a_compaction_that_failed_lets_go_what_it_had_taken() {
     for number in 0..200_u8 {
         put(&db, &[number], &[7; 90]).unwrap();
     }
+    db.flush().unwrap();
     disk.arm(Fault::from(Call::Open, 1, Action::Fail(EIO)));
     assert!(db.flatten().is_err());
     disk.disarm();

@@ -281,3 +281,29 @@ fn level_zero_is_merged_past_nothing_whatever_sizes_levels_are_to_have() {
         db.close().unwrap();
     }
 }
+
+#[test]
+fn a_manifest_damaged_before_its_end_is_refused_and_not_cut() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("store");
+    let db = small().level_zero_tables(50, 60, 80).open(&path).unwrap();
+    for number in 0..12_u8 {
+        put(&db, &[number], b"", Durability::Sync).unwrap();
+        db.flush().unwrap();
+    }
+    drop(db);
+    let manifest = path.join("MANIFEST");
+    let sound = std::fs::read(&manifest).unwrap();
+    for at in [sound.len() / 2, sound.len() * 2 / 3] {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 1;
+        std::fs::write(&manifest, &bytes).unwrap();
+        for is_read_only in [true, false] {
+            let opened = small().read_only(is_read_only).open(&path);
+            assert_eq!(opened.map(drop).unwrap_err().kind(), ErrorKind::Corrupt);
+        }
+        assert_eq!(std::fs::read(&manifest).unwrap(), bytes);
+    }
+    std::fs::write(&manifest, &sound).unwrap();
+    assert_eq!(pairs(&small().open(&path).unwrap()).len(), 12);
+}

@@ -25,6 +25,7 @@ mod drops;
 mod encryption;
 mod expiry;
 mod failing;
+mod fault_table;
 mod faults;
 mod faults_of_files;
 mod figures;
