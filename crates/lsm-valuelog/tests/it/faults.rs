@@ -58,10 +58,8 @@ fn a_value_that_cannot_be_read_is_an_error_however_it_is_asked_for() {
             item.value().map(drop)
         }),
         ("walk", &|| {
-            let items = snapshot.items(Space::DEFAULT, &ItemOptions::new())?;
-            items
-                .map(|item| item.and_then(|item| item.value().map(drop)))
-                .collect()
+            let mut items = snapshot.items(Space::DEFAULT, &ItemOptions::new())?;
+            items.try_for_each(|item| item.and_then(|item| item.value().map(drop)))
         }),
         ("stream", &|| snapshot.stream().run(|_| Ok(())).map(drop)),
     ];
