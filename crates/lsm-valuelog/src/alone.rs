@@ -10,6 +10,7 @@ use crate::crypt::cipher::UNIT_EXTRA_BYTES;
 use crate::entry::{Entry, Kind};
 use crate::error::locked;
 use crate::id::Sequence;
+use crate::level::LEVELS;
 use crate::log::commit::{Change, begin_values};
 use crate::manifest::edit::Part;
 use crate::memtable::LogPlace;
@@ -19,7 +20,7 @@ use crate::pointer::{Pointer, value_checksum};
 use crate::shared::{Files, Shared};
 use crate::table::reader::Table;
 use crate::values::HEADER_BYTES;
-use crate::version::{LEVELS, Version};
+use crate::version::Version;
 
 /// Bytes of values that are written to the value log at once.
 const PART_BYTES: usize = 4 << 20;

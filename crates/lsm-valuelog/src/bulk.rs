@@ -21,6 +21,7 @@ use crate::entry::{Entry, Extra, Kind};
 use crate::error::locked;
 use crate::id::Sequence;
 use crate::key::{DEFAULT_SPACE, stored};
+use crate::level::LEVELS;
 use crate::output::Output;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
@@ -28,7 +29,6 @@ use crate::spaces;
 use crate::stream::Versioned;
 use crate::table::reader::Table;
 use crate::transaction::{KEY_BYTES_MAX, VALUE_BYTES_MAX, refuse_longer};
-use crate::version::LEVELS;
 
 /// The newest version that a record may be given: what is above is the engine's own.
 const VERSION_MAX: Sequence = Sequence(1 << 62);

@@ -10,6 +10,7 @@ use crate::alone::deepest;
 use crate::bulk_values::Done;
 use crate::error::locked;
 use crate::id::Sequence;
+use crate::level::LEVELS;
 use crate::manifest::edit::{Edit, Part};
 use crate::memtable::LogPlace;
 use crate::merge::{Child, Merge};
@@ -18,7 +19,7 @@ use crate::output::Output;
 use crate::shared::{Files, Shared};
 use crate::table::reader::Table;
 use crate::values::HEADER_BYTES;
-use crate::version::{LEVELS, Version};
+use crate::version::Version;
 
 /// How long a load waits before it looks again whether compactions under way have ended.
 const PATIENCE: Duration = Duration::from_millis(20);

@@ -7,10 +7,11 @@ use std::time::Duration;
 use kv_api::{Error, Result};
 
 use crate::db::Db;
+use crate::level::LEVELS;
 use crate::levels::Job;
 use crate::shared::Shared;
 use crate::table::reader::Table;
-use crate::version::{LEVELS, Version};
+use crate::version::Version;
 
 /// How long a worker waits at most for others to be done with tables.
 const PATIENCE: Duration = Duration::from_millis(20);

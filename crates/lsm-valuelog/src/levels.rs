@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::id::FileId;
+use crate::level::LEVELS;
 use crate::options::Options;
 use crate::table::reader::Table;
-use crate::version::{LEVELS, Version};
+use crate::version::Version;
 
 /// A compaction to be done.
 #[derive(Clone, Debug)]

@@ -161,11 +161,12 @@ impl Shared {
         self.visible.store(sequence.0, Ordering::Release);
     }
 
-    /// A state, and a version all of whose commits are in it.
+    /// A state, and a version all of whose commits are in it: all that is in its tables too, as
+    /// those may have taken the place of what older versions were made of.
     pub fn current(&self) -> (Arc<State>, Sequence) {
         loop {
             let state = self.state.load_full();
-            let visible = self.visible();
+            let visible = self.visible().max(state.version.flushed);
             // If a new memtable came between, commits up to `visible` may be in it only.
             if Arc::ptr_eq(&state, &self.state.load()) {
                 return (state, visible);

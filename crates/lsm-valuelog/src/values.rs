@@ -162,17 +162,17 @@ impl ValueFile {
 
     /// Whether the file has `len` bytes at `place`.
     #[inline]
-    fn has(&self, place: u64, len: usize) -> bool {
+    fn has(&self, place: u64, len: usize) -> Result<bool> {
         let Some(end) = place.checked_add(len as u64) else {
-            return false;
+            return Ok(false);
         };
         if end <= self.len.load(Ordering::Relaxed) {
-            return true;
+            return Ok(true);
         }
-        let grown = self.growing.as_ref().and_then(|file| file.len().ok());
-        let grown = grown.unwrap_or(0);
+        let grown = self.growing.as_ref().map_or(Ok(0), |file| file.len());
+        let grown = grown.map_err(|error| Error::io("reading a value-log file's length", error))?;
         self.len.fetch_max(grown, Ordering::Relaxed);
-        end <= grown
+        Ok(end <= grown)
     }
 
     /// The value that `pointer` points at.
@@ -197,7 +197,7 @@ impl ValueFile {
         } else {
             0
         };
-        if !self.has(place, len.saturating_add(extra)) {
+        if !self.has(place, len.saturating_add(extra))? {
             return Err(wrong("a value lies behind the file's end"));
         }
         let value = match self.source.slice(place, len.saturating_add(extra)) {

@@ -14,15 +14,13 @@ use kv_api::{Place, Result};
 use crate::banned::Banned;
 use crate::id::{FileId, Sequence};
 use crate::late::Late;
+use crate::level::LEVELS;
 use crate::pointer::Pointer;
 use crate::read_counters::{Counted, ReadCounters};
 use crate::slice::Slice;
 use crate::table::meta::TableMeta;
 use crate::table::reader::Table;
 use crate::values::ValueFile;
-
-/// Levels of the tree.
-pub(crate) const LEVELS: usize = 7;
 
 /// What the manifest says about a file of the value log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

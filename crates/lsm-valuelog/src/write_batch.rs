@@ -145,22 +145,25 @@ impl WriteBatch {
         db.update_retry(|tx| kv_api::Transaction::create_space(tx, name).map(drop))?;
         let at = self.shared.visible();
         self.shared.enter(at);
-        let (state, newest) = self.shared.current();
-        let record = state.get(&spaces::record_key(name), newest, 0)?;
-        let number = match record {
-            Some(record) => spaces::decode(&record)?,
-            None => {
-                self.shared.leave(at);
-                return Err(Error::Conflict);
-            }
-        };
+        let number = self.newest_number(name);
         // What was resolved earlier was there at `at` too, or the next commit tells.
-        match self.read_at {
-            Some(_) => self.shared.leave(at),
-            None => self.read_at = Some(at),
+        if number.is_err() || self.read_at.is_some() {
+            self.shared.leave(at);
+        } else {
+            self.read_at = Some(at);
         }
+        let number = number?;
         self.spaces.insert(name.to_vec(), number);
         Ok(Space::new(number, self.stamp))
+    }
+
+    /// The number of a space that was there a moment ago.
+    fn newest_number(&self, name: &[u8]) -> Result<u64> {
+        let (state, newest) = self.shared.current();
+        match state.get(&spaces::record_key(name), newest, 0)? {
+            Some(record) => spaces::decode(&record),
+            None => Err(Error::Conflict),
+        }
     }
 
     fn number(&self, space: Space) -> Result<u64> {
