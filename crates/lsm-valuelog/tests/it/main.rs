@@ -12,6 +12,7 @@
 
 mod badger;
 mod batches;
+mod batches_later;
 mod bulk;
 mod caches;
 mod callbacks;
@@ -21,6 +22,7 @@ mod compaction;
 mod conflicts;
 mod conformance;
 mod crash;
+mod done_marks;
 mod drops;
 mod encryption;
 mod expiry;
@@ -36,6 +38,7 @@ mod merging;
 mod modes;
 mod numbers;
 mod pairs;
+mod ranges;
 mod recycled;
 mod sizes;
 mod stream;
