@@ -69,6 +69,9 @@ impl Snapshot {
     }
 }
 
+/// Keys of a memtable that are places to cut at, for each part asked for.
+const PLACES_PER_PART: usize = 16;
+
 /// Cuts `whole` into at most `count` parts, which ascend and cover it.
 pub(crate) fn splits(
     snapshot: &Snapshot,
@@ -137,7 +140,7 @@ fn places_in_memory(snapshot: &Snapshot, whole: &StoredRange, count: usize) -> V
     let mut places = Vec::new();
     for memtable in snapshot.state().memtables() {
         let entries = usize::try_from(memtable.entries()).unwrap_or(usize::MAX);
-        let step = (entries / count.max(1)).max(1);
+        let step = (entries / (count.max(1) * PLACES_PER_PART)).max(1);
         let held = memtable.used_bytes() as u128 + u128::from(memtable.separated_bytes());
         let bytes = held * step as u128 / entries.max(1) as u128;
         let mut node = memtable
