@@ -257,6 +257,15 @@ impl<'d> BulkWriter<'d> {
         }
     }
 
+    /// Whether the store holds no record of a stored key, and whoever copies changes needs none.
+    pub(crate) fn holds_nothing_of(&self, key: &[u8]) -> Result<bool> {
+        if self.shared.options.keeps_deletions() {
+            return Ok(false);
+        }
+        let state = self.before.state();
+        Ok(!state.version.hides(key) && state.find(key, Sequence(u64::MAX))?.is_none())
+    }
+
     /// The same with a stored key.
     pub(crate) fn add_stored(
         &mut self,

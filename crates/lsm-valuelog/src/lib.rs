@@ -59,6 +59,7 @@ mod lease;
 mod levels;
 mod limits;
 mod listed;
+mod loaded_changes;
 mod log;
 mod logs;
 mod manifest;
