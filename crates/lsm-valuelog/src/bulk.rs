@@ -332,7 +332,14 @@ impl<'d> BulkWriter<'d> {
             return Ok(self.loaded);
         }
         let tables = self.runs.finish()?;
-        let values = self.values.finish()?;
+        let values = match self.values.finish() {
+            Ok(values) => values,
+            Err(error) => {
+                // Nobody names them, and they are nobody else's to remove.
+                self.shared.forget_tables(&tables);
+                return Err(error);
+            }
+        };
         self.loaded.tables = tables.len() as u64;
         self.loaded.newest = self.loaded.newest.max(self.begun.next());
         let load = Load {

@@ -15,6 +15,7 @@ mod badger;
 mod ban;
 mod banned;
 mod batch_commits;
+mod batch_lists;
 mod bulk;
 mod bulk_install;
 mod bulk_runs;
