@@ -16,6 +16,7 @@ mod batches_later;
 mod bulk;
 mod caches;
 mod callbacks;
+mod changes;
 mod checksums;
 mod collection;
 mod compaction;
