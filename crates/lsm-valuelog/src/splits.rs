@@ -27,9 +27,10 @@ impl Snapshot {
     /// let snapshot = db.snapshot()?;
     /// let ranges = snapshot.ranges(Space::DEFAULT, .., 4)?;
     /// assert_eq!(ranges.len(), 4);
+    /// let count = |range| Ok(snapshot.range(Space::DEFAULT, range)?.count());
     /// let counts = std::thread::scope(|scope| {
-    ///     let count = |range| Ok(snapshot.range(Space::DEFAULT, range)?.count());
-    ///     let threads: Vec<_> = ranges.into_iter().map(|range| scope.spawn(|| count(range))).collect();
+    ///     let each = ranges.into_iter().map(|range| scope.spawn(|| count(range)));
+    ///     let threads: Vec<_> = each.collect();
     ///     let counts = threads.into_iter().map(|thread| thread.join().expect("nothing panics"));
     ///     counts.collect::<kv_api::Result<Vec<usize>>>()
     /// })?;
