@@ -108,6 +108,9 @@ impl Shared {
                 .collect();
             let mut pointers = self.write_values(core, &large, sequence)?.into_iter();
             for change in changes() {
+                if change.value.is_none() && self.hides_nothing(change.key, sequence)? {
+                    continue;
+                }
                 let (mut kind, mut value) = match change.value {
                     Some(value) => (Kind::Put, value),
                     None => (Kind::Delete, &[][..]),
@@ -131,6 +134,16 @@ impl Shared {
         }
         self.sync_values(core)?;
         output.finish()
+    }
+
+    /// Whether a deletion is needed by nobody: no table holds a record of its key, and no memtable
+    /// does, since all were written out before. It would go to the last level, which nothing is
+    /// ever merged into that could take it away.
+    fn hides_nothing(&self, key: &[u8], sequence: Sequence) -> Result<bool> {
+        if self.options.keeps_deletions() {
+            return Ok(false);
+        }
+        Ok(self.state.load().find(key, sequence)?.is_none())
     }
 
     /// Appends values to the value log and answers where they are.

@@ -97,6 +97,11 @@ impl Db {
         closed
     }
 
+    /// Whether [`close`](Db::close) was called.
+    pub fn is_closed(&self) -> bool {
+        self.shared.refuse_closed().is_err()
+    }
+
     fn join(&self) {
         self.shared.work.wake();
         for thread in locked(&self.threads).drain(..) {

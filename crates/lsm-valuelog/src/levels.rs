@@ -165,6 +165,10 @@ pub(crate) fn pick(version: &Version, options: &Options, busy: &BTreeSet<FileId>
         .find_map(|(_, level)| job(version, &targets, level, busy))
 }
 
+/// From which share of deletions and expired records on, in percent, an idle store rids itself of
+/// them: a table of the last level is written anew, or what lies above it is merged down.
+pub(crate) const WASTE_SHARE_MIN: u64 = 5;
+
 /// Whether what lies above the last level in use is more than it is worth keeping apart, so that
 /// an idle store should merge it down; answers the highest level that holds something.
 pub(crate) fn untidy(version: &Version) -> Option<usize> {
@@ -178,8 +182,18 @@ pub(crate) fn untidy(version: &Version) -> Option<usize> {
         bytes.sum::<u64>()
     };
     let above: u64 = (first..last).map(weight).sum();
-    let is_stacked = first == 0 && version.level(0).len() > 1;
     let is_heavy = above * 10 > weight(last);
+    // Deletions weigh little, and may keep much below alive.
+    let count = |level: usize, of: fn(&Table) -> u64| {
+        let tables = version.level(level).iter();
+        tables.map(|table| of(table)).sum::<u64>()
+    };
+    let deletions: u64 = (first..last)
+        .map(|level| count(level, |table| table.meta.tombstones))
+        .sum();
+    let records = count(last, |table| table.meta.entries);
+    let is_heavy = is_heavy || deletions * 100 > records * WASTE_SHARE_MIN;
+    let is_stacked = first == 0 && version.level(0).len() > 1;
     (first == 0 && (is_stacked || is_heavy || last == 0) || first < last && is_heavy)
         .then_some(first)
 }

@@ -11,8 +11,10 @@ use kv_api::{Error, Result};
 use crate::counters::Counters;
 use crate::error::locked;
 use crate::id::Sequence;
+use crate::level::LEVELS;
 use crate::levels::untidy;
 use crate::shared::Shared;
+use crate::version::Version;
 
 /// How long a thread sleeps at most before it looks again.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -164,7 +166,8 @@ impl Shared {
                 Ok(true) => self.work.note_success(COMPACTING),
                 Ok(false) => {
                     // What another thread is merging may leave something to be done.
-                    if is_idle && locked(&self.files).busy.is_empty() {
+                    let is_quiet = is_idle && locked(&self.files).busy.is_empty();
+                    if is_quiet && !self.awaits_readers() {
                         settled_as_of = settled_as_of.or(Some(moment));
                     }
                     self.work.wait(seen, PATIENCE);
@@ -190,6 +193,19 @@ impl Shared {
         self.settled() > settled || ends.any(|end| end > then && end <= now)
     }
 
+    /// Whether a table of `level` holds deletions that an open transaction may be compared with.
+    fn has_unsettled(&self, version: &Version, level: usize) -> bool {
+        let settled = self.settled();
+        let mut tables = version.level(level).iter();
+        tables.any(|table| table.meta.tombstones > 0 && table.meta.max_sequence > settled)
+    }
+
+    /// Whether tidying waits for an open transaction to end.
+    fn awaits_readers(&self) -> bool {
+        let version = Arc::clone(&self.state.load().version);
+        (0..LEVELS).any(|level| self.has_unsettled(&version, level))
+    }
+
     /// One step towards a store without waste, for when nobody writes: what is only in memory but
     /// keeps values alive goes to a table, what is stacked goes down. Answers whether there was
     /// anything to be done.
@@ -203,7 +219,10 @@ impl Shared {
             self.flush_all(&mut core)?;
             return Ok(true);
         }
+        // Deletions that an open transaction must be compared with would be taken to the last level,
+        // where nothing ever touches them again; there is no hurry.
         if let Some(level) = untidy(&state.version)
+            && !self.has_unsettled(&state.version, level)
             && self.compact_level(level)?
         {
             return Ok(true);
