@@ -103,7 +103,10 @@ fn what_badger_has_names_tests_that_are_there() {
     let mut count = 0;
     for row in rows("badger.md") {
         let proofs = row.last().cloned().unwrap_or_default();
-        for name in named(&proofs) {
+        // Types begin with a capital and calls have brackets: `Stream::threads` is an option.
+        let plain = |letter: char| letter.is_ascii_lowercase() || "_:0123456789".contains(letter);
+        let is_test = |name: &&str| name.chars().all(plain);
+        for name in named(&proofs).into_iter().filter(is_test) {
             assert!(tests.contains(name), "there is no test {name}");
             count += 1;
         }
