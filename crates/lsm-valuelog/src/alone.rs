@@ -10,6 +10,7 @@ use crate::crypt::cipher::UNIT_EXTRA_BYTES;
 use crate::entry::{Entry, Kind};
 use crate::error::locked;
 use crate::id::Sequence;
+use crate::level::LEVELS;
 use crate::log::commit::{Change, begin_values};
 use crate::manifest::edit::Part;
 use crate::memtable::LogPlace;
@@ -19,7 +20,7 @@ use crate::pointer::{Pointer, value_checksum};
 use crate::shared::{Files, Shared};
 use crate::table::reader::Table;
 use crate::values::HEADER_BYTES;
-use crate::version::{LEVELS, Version};
+use crate::version::Version;
 
 /// Bytes of values that are written to the value log at once.
 const PART_BYTES: usize = 4 << 20;
@@ -107,6 +108,9 @@ impl Shared {
                 .collect();
             let mut pointers = self.write_values(core, &large, sequence)?.into_iter();
             for change in changes() {
+                if change.value.is_none() && self.hides_nothing(change.key, sequence)? {
+                    continue;
+                }
                 let (mut kind, mut value) = match change.value {
                     Some(value) => (Kind::Put, value),
                     None => (Kind::Delete, &[][..]),
@@ -130,6 +134,16 @@ impl Shared {
         }
         self.sync_values(core)?;
         output.finish()
+    }
+
+    /// Whether a deletion is needed by nobody: no table holds a record of its key, and no memtable
+    /// does, since all were written out before. It would go to the last level, which nothing is
+    /// ever merged into that could take it away.
+    fn hides_nothing(&self, key: &[u8], sequence: Sequence) -> Result<bool> {
+        if self.options.keeps_deletions() {
+            return Ok(false);
+        }
+        Ok(self.state.load().find(key, sequence)?.is_none())
     }
 
     /// Appends values to the value log and answers where they are.
@@ -165,7 +179,6 @@ impl Shared {
                     });
                 }
             });
-        values.value_bytes += bytes as u64;
         if let Err(error) = values.log.write_out() {
             let error = Error::io("writing values", error);
             let is_void = values.log.take_back(mark).is_ok();
@@ -174,6 +187,7 @@ impl Shared {
             }
             return Err(error);
         }
+        values.value_bytes += bytes as u64;
         Ok(pointers)
     }
 

@@ -6,19 +6,16 @@
 
 use std::io::{Read as IoRead, Write};
 
-use kv_api::{Durability, Error, Place, Result};
+use kv_api::{Error, Place, Result};
 
-use crate::commit_queue::Commit;
 use crate::db::Db;
 use crate::entry::{Extra, Kind};
 use crate::error::damage;
 use crate::id::Sequence;
 use crate::key::{MEMORY_SPACE, stored};
 use crate::merge::{Child, Merge};
-use crate::read_set::ReadSet;
 use crate::snapshot::Snapshot;
 use crate::wire::{Put, Read, to_usize};
-use crate::write_set::WriteSet;
 
 /// "strata, lsm backup".
 const MAGIC: u64 = u64::from_le_bytes(*b"strtLSMB");
@@ -294,51 +291,8 @@ pub(crate) fn each_record(
 }
 
 impl Db {
-    /// Reads a copy that [`Snapshot::backup_since`] wrote: a whole one into an empty store, one of
-    /// changes into the store that holds the copy it follows.
-    ///
-    /// # Errors
-    ///
-    /// `Corrupt` for a copy that is not whole. What was read before is in the store then.
-    pub fn load(&self, from: &mut dyn IoRead) -> Result<()> {
-        let mut source = Source::new(from);
-        let (since, up_to) = source.header()?;
-        if self.loaded_up_to()? != since {
-            return Err(Error::Invalid {
-                what: "this backup does not follow what the store holds",
-            });
-        }
-        let mut records = 0;
-        loop {
-            let body = source.frame()?;
-            if body.is_empty() {
-                break;
-            }
-            let mut writes = WriteSet::default();
-            let taken = each_record(&body, |key, value, extra| {
-                self.shared.note_space(key, value)?;
-                writes.set(key, value, extra);
-                records += 1;
-                Ok(())
-            })?;
-            taken.ok_or_else(|| damage(NAME, source.offset, "a record is malformed"))?;
-            self.commit_raw(writes, Durability::Deferred)?;
-        }
-        let trailer = source.frame()?;
-        if Read::new(&trailer).u64() != Some(records) {
-            return Err(damage(NAME, source.offset, "records are missing"));
-        }
-        let mut writes = WriteSet::default();
-        writes.set(
-            &loaded_key(),
-            Some(&up_to.0.to_be_bytes()),
-            Extra::default(),
-        );
-        self.commit_raw(writes, Durability::Sync)
-    }
-
     /// The newest commit of the copies this store was made of; 0 for an empty store.
-    fn loaded_up_to(&self) -> Result<Sequence> {
+    pub(crate) fn loaded_up_to(&self) -> Result<Sequence> {
         let snapshot = self.snapshot()?;
         let found = snapshot
             .state()
@@ -354,19 +308,6 @@ impl Db {
                 what: "the store is not empty",
             }),
         }
-    }
-
-    /// Commits stored keys as they are.
-    pub(crate) fn commit_raw(&self, writes: WriteSet, durability: Durability) -> Result<()> {
-        let commit = Commit {
-            writes,
-            reads: ReadSet::default(),
-            read_at: self.shared.visible(),
-            drops_seen: 0,
-            version: None,
-            durability,
-        };
-        self.shared.commit(commit).map(drop)
     }
 }
 

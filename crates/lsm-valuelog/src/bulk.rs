@@ -9,26 +9,23 @@
 //!   load's records are newer than all that is there.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use kv_api::{Error, Result};
 
-use crate::bulk_install::{BulkMode, Load, merge_runs};
+use crate::bulk_install::{BulkMode, Load};
+use crate::bulk_runs::Runs;
 use crate::bulk_values::BulkValues;
 use crate::db::Db;
 use crate::entry::{Entry, Extra, Kind};
 use crate::error::locked;
 use crate::id::Sequence;
 use crate::key::{DEFAULT_SPACE, stored};
-use crate::output::Output;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::spaces;
-use crate::stream::Versioned;
-use crate::table::reader::Table;
+use crate::stream::{Batch, Versioned};
 use crate::transaction::{KEY_BYTES_MAX, VALUE_BYTES_MAX, refuse_longer};
-use crate::version::LEVELS;
 
 /// The newest version that a record may be given: what is above is the engine's own.
 const VERSION_MAX: Sequence = Sequence(1 << 62);
@@ -57,18 +54,12 @@ pub struct BulkLoaded {
     pub newest: Sequence,
 }
 
-/// One sorted stream of records.
-struct Run<'d> {
-    output: Output<'d>,
-    /// The last record's stored key and version.
-    last: Option<(Vec<u8>, Sequence)>,
-}
-
 /// A bulk load under way. Dropping it forgets the load.
 ///
 /// Records come in streams, each sorted by key and then newest first; several streams may be open
-/// at once, and they may even overlap, at the price of one more pass. Nothing is logged, and
-/// nothing is visible before [`finish`](BulkWriter::finish).
+/// at once, their records in any order among each other, and they may even overlap, at the price of
+/// one more pass. [`end_stream`](BulkWriter::end_stream) says that one is done. Nothing is logged,
+/// and nothing is visible before [`finish`](BulkWriter::finish).
 ///
 /// ```
 /// # fn main() -> kv_api::Result<()> {
@@ -92,12 +83,14 @@ pub struct BulkWriter<'d> {
     /// The newest commit when the load began.
     begun: Sequence,
     before: Snapshot,
-    runs: BTreeMap<u32, Run<'d>>,
+    runs: Runs<'d>,
     values: BulkValues<'d>,
     /// Spaces made or named by this load, and whether they are new.
     spaces: BTreeMap<Vec<u8>, (u64, bool)>,
     oldest: Sequence,
     loaded: BulkLoaded,
+    /// Records were lost on their way to tables.
+    is_broken: bool,
 }
 
 impl Db {
@@ -113,11 +106,12 @@ impl Db {
             mode,
             begun,
             before,
-            runs: BTreeMap::new(),
+            runs: Runs::new(&self.shared),
             values: BulkValues::new(&self.shared),
             spaces: BTreeMap::new(),
             oldest: VERSION_MAX,
             loaded: BulkLoaded::default(),
+            is_broken: false,
         })
     }
 }
@@ -196,6 +190,82 @@ impl<'d> BulkWriter<'d> {
         self.add_stored(stream, key, record.value, record.version, extra)
     }
 
+    /// Ends `stream`: its tables are written out, which gives back the memory of its writer, and a
+    /// record that comes for it later is refused. A load of many streams, one after the other or
+    /// side by side, so needs memory for those that are open only. Whatever was not ended ends with
+    /// [`finish`](BulkWriter::finish); a stream that was never begun may be ended, and one may be
+    /// ended again.
+    ///
+    /// ```
+    /// # fn main() -> kv_api::Result<()> {
+    /// # let directory = tempfile::tempdir().expect("a temporary directory");
+    /// use kv_api::ErrorKind;
+    /// use lsm_valuelog::{BulkMode, BulkWriter, Db};
+    ///
+    /// let db = Db::open(directory.path().join("store"))?;
+    /// let mut load = db.bulk_load(BulkMode::Add)?;
+    /// for (stream, key) in [(1, b"a"), (2, b"x"), (1, b"b"), (2, b"y")] {
+    ///     load.put(stream, BulkWriter::DEFAULT, key, b"")?;
+    /// }
+    /// load.end_stream(1)?;
+    /// load.put(2, BulkWriter::DEFAULT, b"z", b"")?;
+    /// let late = load.put(1, BulkWriter::DEFAULT, b"c", b"");
+    /// assert_eq!(late.map_err(|error| error.kind()), Err(ErrorKind::Invalid));
+    /// assert_eq!(load.finish()?.records, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of writing tables; the load cannot be finished then.
+    pub fn end_stream(&mut self, stream: u32) -> Result<()> {
+        let ended = self.runs.end(stream);
+        self.is_broken |= ended.is_err();
+        ended
+    }
+
+    /// Adds what a parallel scan shows to the batch's own [`stream`](Batch::stream), each record
+    /// with its version, and ends that stream where the batch [says so](Batch::ends_stream). Batches
+    /// of different streams may come in any order.
+    ///
+    /// ```
+    /// # fn main() -> kv_api::Result<()> {
+    /// # let directory = tempfile::tempdir().expect("a temporary directory");
+    /// # let (one, two) = (directory.path().join("one"), directory.path().join("two"));
+    /// use kv_api::{Reader, Space, Store, Transaction};
+    /// use lsm_valuelog::{BulkMode, BulkWriter, Db};
+    ///
+    /// let (from, to) = (Db::open(one)?, Db::open(two)?);
+    /// from.update(|tx| (0..9_u8).try_for_each(|n| tx.put(Space::DEFAULT, &[n], b"v")))?;
+    /// let mut load = to.bulk_load(BulkMode::Add)?;
+    /// let snapshot = from.snapshot()?;
+    /// let every_version = snapshot.stream().versions(usize::MAX).deletions(true);
+    /// every_version.done_marks(true).run(|batch| load.add_batch(BulkWriter::DEFAULT, batch))?;
+    /// assert_eq!(load.finish()?.records, 9);
+    /// assert_eq!(to.snapshot()?.range(Space::DEFAULT, ..)?.count(), 9);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn add_batch(&mut self, space: BulkSpace, batch: &Batch) -> Result<()> {
+        for record in batch.iter() {
+            self.add(batch.stream(), space, &record)?;
+        }
+        match batch.ends_stream() {
+            true => self.end_stream(batch.stream()),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether the store holds no record of a stored key, and whoever copies changes needs none.
+    pub(crate) fn holds_nothing_of(&self, key: &[u8]) -> Result<bool> {
+        if self.shared.options.keeps_deletions() {
+            return Ok(false);
+        }
+        let state = self.before.state();
+        Ok(!state.version.hides(key) && state.find(key, Sequence(u64::MAX))?.is_none())
+    }
+
     /// The same with a stored key.
     pub(crate) fn add_stored(
         &mut self,
@@ -217,18 +287,7 @@ impl<'d> BulkWriter<'d> {
         let shared = self.shared;
         // Now, because nothing may fail once the load is there.
         shared.note_space(&key, value)?;
-        let run = self.runs.entry(stream).or_insert_with(|| Run {
-            output: Output::new(shared, LEVELS - 1, Sequence(0), shared.options.table_bytes),
-            last: None,
-        });
-        let follows = run.last.as_ref().is_none_or(|(last, newer)| {
-            last.as_slice() < key.as_slice() || *last == key && *newer > version
-        });
-        if !follows {
-            return Err(Error::Invalid {
-                what: "records of one stream of a bulk load must ascend by key, and their versions descend",
-            });
-        }
+        self.runs.admit(stream, &key, version)?;
         let mut code = Vec::new();
         let (kind, held) = match value {
             None => (Kind::Delete, &[][..]),
@@ -238,18 +297,21 @@ impl<'d> BulkWriter<'d> {
             }
             Some(value) => (Kind::Put, value),
         };
-        run.output.add(&Entry {
+        let entry = Entry {
             key: &key,
             sequence: version,
             kind,
             extra,
             value: held,
-        })?;
+        };
+        if let Err(error) = self.runs.add(stream, &entry) {
+            self.is_broken = true;
+            return Err(error);
+        }
         self.loaded.records += 1;
         self.loaded.bytes += (key.len() + value.map_or(0, <[u8]>::len)) as u64;
         self.loaded.newest = self.loaded.newest.max(version);
         self.oldest = self.oldest.min(version);
-        run.last = Some((key, version));
         Ok(())
     }
 
@@ -260,12 +322,24 @@ impl<'d> BulkWriter<'d> {
     /// `Conflict` if anyone wrote to the store since the load began; `Invalid` if records that are
     /// to stay would be newer than the load's. The store is what it was then.
     pub fn finish(mut self) -> Result<BulkLoaded> {
+        if self.is_broken {
+            return Err(Error::Invalid {
+                what: "a load that has failed to write some of its records",
+            });
+        }
         self.name_spaces()?;
         if self.loaded.records == 0 && self.mode == BulkMode::Add {
             return Ok(self.loaded);
         }
-        let tables = self.end_runs()?;
-        let values = self.values.finish()?;
+        let tables = self.runs.finish()?;
+        let values = match self.values.finish() {
+            Ok(values) => values,
+            Err(error) => {
+                // Nobody names them, and they are nobody else's to remove.
+                self.shared.forget_tables(&tables);
+                return Err(error);
+            }
+        };
         self.loaded.tables = tables.len() as u64;
         self.loaded.newest = self.loaded.newest.max(self.begun.next());
         let load = Load {
@@ -297,46 +371,13 @@ impl<'d> BulkWriter<'d> {
             .filter(|(_, (_, is_new))| *is_new)
             .map(|(name, (number, _))| (name.clone(), *number))
             .collect();
-        let stream = self
-            .runs
-            .keys()
-            .next_back()
-            .map_or(0, |last| last.saturating_add(1));
+        let stream = self.runs.unused();
         for (name, number) in made {
             let (key, value) = (spaces::record_key(&name), spaces::encode(number));
             self.add_stored(stream, key, Some(&value), Sequence(0), Extra::default())?;
             self.loaded.records -= 1;
         }
         Ok(())
-    }
-
-    /// Ends the streams; answers their tables by key, merged if streams overlap.
-    fn end_runs(&mut self) -> Result<Vec<Arc<Table>>> {
-        let runs = std::mem::take(&mut self.runs);
-        let mut ended = Vec::with_capacity(runs.len());
-        for run in runs.into_values() {
-            match run.output.finish() {
-                Ok(tables) => ended.push(tables),
-                Err(error) => {
-                    ended
-                        .iter()
-                        .for_each(|tables: &Vec<_>| self.shared.forget_tables(tables));
-                    return Err(error);
-                }
-            }
-        }
-        let mut tables: Vec<Arc<Table>> = ended.iter().flatten().cloned().collect();
-        tables.sort_by(|a, b| a.meta.smallest.cmp(&b.meta.smallest));
-        let overlap = |pair: &[Arc<Table>]| match pair {
-            [a, b] => a.meta.biggest >= b.meta.smallest,
-            _ => false,
-        };
-        if !tables.windows(2).any(overlap) {
-            return Ok(tables);
-        }
-        let merged = merge_runs(self.shared, &ended);
-        self.shared.forget_tables(&tables);
-        merged
     }
 }
 

@@ -10,6 +10,8 @@ use crate::alone::deepest;
 use crate::bulk_values::Done;
 use crate::error::locked;
 use crate::id::Sequence;
+use crate::level::LEVELS;
+use crate::loaded_changes::changes_of;
 use crate::manifest::edit::{Edit, Part};
 use crate::memtable::LogPlace;
 use crate::merge::{Child, Merge};
@@ -18,7 +20,7 @@ use crate::output::Output;
 use crate::shared::{Files, Shared};
 use crate::table::reader::Table;
 use crate::values::HEADER_BYTES;
-use crate::version::{LEVELS, Version};
+use crate::version::Version;
 
 /// How long a load waits before it looks again whether compactions under way have ended.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -140,6 +142,13 @@ impl Shared {
             before.values.values().for_each(|file| file.make_obsolete());
         }
         self.publish(load.newest);
+        if !self.subscribers.is_empty() {
+            let version = Arc::clone(&self.state.load().version);
+            self.subscribers
+                .tell_load(load.newest, load.replaces(), |interest, bytes_max| {
+                    changes_of(&version, load.tables, interest, bytes_max)
+                });
+        }
     }
 
     /// The files, at a moment when no compaction holds any.

@@ -90,6 +90,16 @@ impl Callbacks {
         self.changed.notify_all();
     }
 
+    /// Lets go of a commit of so many bytes that has ended and of which nobody is called.
+    pub fn release(&self, bytes: u64) {
+        let mut inner = locked(&self.inner);
+        inner.unended -= 1;
+        inner.commits -= 1;
+        inner.bytes -= bytes;
+        drop(inner);
+        self.changed.notify_all();
+    }
+
     /// Calls whoever is to be told until the end; tells `panicked` of those that panic.
     pub fn call_until_over(&self, panicked: impl Fn()) {
         locked(&self.inner).caller = Some(std::thread::current().id());

@@ -79,8 +79,8 @@ impl Checking<'_> {
             }
             if entry.kind == Kind::Pointer {
                 self.summary.units += 1;
-                let value = self.version.value(entry.value).map(drop);
-                self.take(value)?;
+                let verified = self.version.verify_value(entry.value);
+                self.take(verified)?;
             }
             cursor.next()?;
         }
@@ -171,6 +171,14 @@ impl Shared {
         self.refuse_closed()?;
         let state = self.state.load_full();
         let version = Arc::clone(&state.version);
+        // Whoever holds the logs may have put newer tables in place than readers may see yet.
+        let (last, durable, visible) = {
+            let core = locked(&self.core);
+            match self.options.is_read_only {
+                true => (self.visible(), self.visible(), self.visible()),
+                false => (core.last, core.durable, self.visible()),
+            }
+        };
         let mut checking = Checking {
             version: &version,
             report,
@@ -187,20 +195,43 @@ impl Shared {
             let checked = checking.table(table);
             checking.take(checked)?;
         }
-        for (id, bytes) in version.referenced() {
-            let known = version.value_states.get(&id);
-            match known {
-                None => checking.find(
-                    manifest::NAME,
-                    format!("{id}.vlog is pointed at but unknown"),
-                ),
-                Some(state) if state.is_sealed && state.value_bytes < bytes => {
-                    checking.find(
-                        manifest::NAME,
-                        format!("{id}.vlog has more living bytes than bytes"),
+        for what in version.miscounted() {
+            checking.find(manifest::NAME, what);
+        }
+        for (id, value) in &version.value_states {
+            let counted = self.count_values(*id, value);
+            match counted {
+                Ok(Some(bytes)) if bytes != value.value_bytes => {
+                    let what = format!(
+                        "values of {bytes} bytes, of which the manifest says {}",
+                        value.value_bytes
                     );
+                    checking.find(&values_name(value.physical), what);
                 }
-                Some(_) => {}
+                other => checking.take(other.map(drop))?,
+            }
+        }
+        for (what, version) in [
+            ("readers see", visible),
+            ("what is called durable:", durable),
+        ] {
+            if version > last {
+                let what = format!("{what} {version}, and the newest commit is {last}");
+                checking.find(manifest::NAME, what);
+            }
+        }
+        for (_, table) in version.tables() {
+            let newest = table.meta.max_sequence;
+            if newest > last {
+                let what = format!("holds version {newest}, and the newest commit is {last}");
+                checking.find(&table.name, what);
+            }
+        }
+        if checking.summary.findings == 0 {
+            // What is damaged was found above, and would end this.
+            match state.misplaced() {
+                Ok(Some(what)) => checking.find(manifest::NAME, what),
+                other => checking.take(other.map(drop))?,
             }
         }
         // With threads behind the scenes, files come and go that no version names yet or any more.

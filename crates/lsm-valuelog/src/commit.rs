@@ -283,6 +283,10 @@ impl Shared {
                 Err(error) => return Err(self.in_doubt(core, Error::io("syncing a commit", error))),
             }
         }
+        debug_assert!(
+            !is_synced || core.durable == core.last,
+            "visible before it is durable"
+        );
         self.apply(core, &placed)?;
         Counters::add(&self.counters.commits, commits.len() as u64);
         Ok(())

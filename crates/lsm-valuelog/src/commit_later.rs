@@ -97,17 +97,7 @@ impl Shared {
         then: impl FnOnce(Result<Sequence>) + Send + 'static,
     ) {
         let bytes = commit.writes.bytes();
-        let admitted = self
-            .refuse_closed()
-            .and_then(|()| self.refuse_read_only())
-            .and_then(|()| self.refuse_poisoned())
-            .and_then(|()| self.callbacks.start(|| self.callback_threads()))
-            .and_then(|()| self.stall())
-            .and_then(|()| {
-                let bytes_max = self.options.memtable_bytes as u64;
-                self.callbacks.take_in(bytes, bytes_max)
-            });
-        if let Err(error) = admitted {
+        if let Err(error) = self.admit_later(bytes) {
             return then(Err(error));
         }
         let shared = Arc::clone(self);
@@ -121,6 +111,36 @@ impl Shared {
         }));
         let tell: Tell = Box::new(move |outcome| promise.keep(outcome));
         self.queue.put(Box::new(commit), tell);
+    }
+
+    /// A place for a commit of so many bytes that nobody waits for.
+    fn admit_later(self: &Arc<Shared>, bytes: u64) -> Result<()> {
+        self.refuse_closed()?;
+        self.refuse_read_only()?;
+        self.refuse_poisoned()?;
+        self.callbacks.start(|| self.callback_threads())?;
+        self.stall()?;
+        let bytes_max = self.options.memtable_bytes as u64;
+        self.callbacks.take_in(bytes, bytes_max)
+    }
+
+    /// Puts a commit of changes in the line and returns. `tell` is called once, when it has ended,
+    /// by whoever wrote it, so it must be quick; not at all where there was no place for the commit.
+    pub fn commit_for_batch(
+        self: &Arc<Shared>,
+        commit: Commit,
+        tell: impl FnOnce(Result<Sequence>) + Send + 'static,
+    ) -> Result<()> {
+        let bytes = commit.writes.bytes();
+        self.admit_later(bytes)?;
+        let shared = Arc::clone(self);
+        let promise = Promise(Some(move |outcome| {
+            tell(outcome);
+            shared.callbacks.release(bytes);
+        }));
+        let tell: Tell = Box::new(move |outcome| promise.keep(outcome));
+        self.queue.put(Box::new(commit), tell);
+        Ok(())
     }
 
     /// The thread that writes what nobody waits for, and the one that tells of it.

@@ -1,9 +1,10 @@
 //! Doing a compaction.
 
+use std::cell::Cell;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use kv_api::Result;
+use kv_api::{Error, Place, Result};
 
 use crate::counters::Counters;
 use crate::error::locked;
@@ -16,6 +17,7 @@ use crate::manifest::edit::{Edit, Part};
 use crate::merge::{Child, Merge};
 use crate::open_logs::Core;
 use crate::operands;
+use crate::order::Order;
 use crate::output::Output;
 use crate::retention::{Kept, Verdict};
 use crate::shared::Shared;
@@ -243,21 +245,36 @@ impl Shared {
         let mut kept = Kept::default();
         let mut last_key = Vec::new();
         let mut is_first = true;
+        let mut order = Order::default();
         while let Some(entry) = merge.entry() {
+            if cfg!(debug_assertions)
+                && let Some(place) = merge.source()
+                && let Some(what) = order.take(&entry, place, version.late.version)
+            {
+                return Err(Error::corrupt(Place::Store, what));
+            }
             if is_first || last_key != entry.key {
                 kept = Kept::default();
                 last_key.clear();
                 last_key.extend_from_slice(entry.key);
                 is_first = false;
             }
+            let hides_nothing = Cell::new(false);
             let is_bottom = || {
-                !version.is_below(job.to, entry.key) && (!has_late || self.is_alone(job, entry.key))
+                let is_bottom = !version.is_below(job.to, entry.key)
+                    && (!has_late || self.is_alone(job, entry.key));
+                hides_nothing.set(is_bottom);
+                is_bottom
             };
             match retention.judge(&mut kept, &entry, is_bottom) {
                 Verdict::Keep => folding.add(&mut output, &entry)?,
                 Verdict::Bury => {
                     folding.end(&mut output)?;
                     output.bury(&entry)?;
+                }
+                Verdict::Drop if hides_nothing.get() => {
+                    let inputs = job.tables().map(|table| table.meta.id);
+                    self.assert_hides_nothing(&entry, inputs)?;
                 }
                 Verdict::Drop => {}
             }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::version::LEVELS;
+use crate::level::LEVELS;
 
 /// Counters of one store, always on.
 #[derive(Debug, Default)]

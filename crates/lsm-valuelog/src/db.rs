@@ -11,7 +11,7 @@ use crate::memtable::LogPlace;
 use crate::replay::Recovery;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
-use crate::tidy::threads;
+use crate::tidy::start_threads;
 use crate::transaction::Transaction;
 use crate::values::HEADER_BYTES;
 use crate::version::ValueFileState;
@@ -40,13 +40,16 @@ pub struct Db {
 }
 
 impl Db {
-    pub(crate) fn start(shared: Arc<Shared>, recovery: Recovery) -> Db {
-        let threads = Mutex::new(threads(&shared));
-        Db {
+    pub(crate) fn start(shared: Arc<Shared>, recovery: Recovery) -> Result<Db> {
+        let db = Db {
             shared,
-            threads,
+            threads: Mutex::default(),
             recovery,
-        }
+        };
+        // If one of them cannot be made, the store is dropped, which ends the others: without all
+        // of them commits would sooner or later wait for ever.
+        start_threads(&db.shared, &mut locked(&db.threads))?;
+        Ok(db)
     }
 
     /// What opening brought back from the logs and what it cut off.
@@ -92,6 +95,11 @@ impl Db {
         self.shared.subscribers.close();
         self.shared.release_lease();
         closed
+    }
+
+    /// Whether [`close`](Db::close) was called.
+    pub fn is_closed(&self) -> bool {
+        self.shared.refuse_closed().is_err()
     }
 
     fn join(&self) {

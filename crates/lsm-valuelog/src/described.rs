@@ -8,11 +8,12 @@ use crate::banned::Banned;
 use crate::error::damage;
 use crate::id::{FileId, Sequence};
 use crate::late::Late;
+use crate::level::LEVELS;
 use crate::manifest::edit::{Edit, Part, bans};
 use crate::manifest::file::{self as manifest, Found};
 use crate::memtable::LogPlace;
 use crate::table::meta::TableMeta;
-use crate::version::{LEVELS, ValueFileState};
+use crate::version::ValueFileState;
 
 /// What the manifest's edits add up to.
 #[derive(Default)]

@@ -7,17 +7,14 @@ use std::time::Duration;
 use kv_api::{Error, Result};
 
 use crate::db::Db;
-use crate::levels::Job;
+use crate::level::LEVELS;
+use crate::levels::{Job, WASTE_SHARE_MIN};
 use crate::shared::Shared;
 use crate::table::reader::Table;
-use crate::version::{LEVELS, Version};
+use crate::version::Version;
 
 /// How long a worker waits at most for others to be done with tables.
 const PATIENCE: Duration = Duration::from_millis(20);
-
-/// From which share of deletions and expired records on, in percent, a table of the last level of
-/// an idle store is written anew.
-const WASTE_SHARE_MIN: u64 = 5;
 
 impl Db {
     /// Merges everything into one level, so that each key has no more records than are kept and
@@ -126,7 +123,7 @@ impl Shared {
     pub fn clean_one(&self) -> Result<bool> {
         // Where more than the newest version is kept, deletions among them may have to stay, and
         // the same table would be written again and again.
-        if self.options.versions_to_keep > 1 || self.options.keeps_history {
+        if self.options.keeps_deletions() {
             return Ok(false);
         }
         let (settled, now) = (self.settled(), self.now());

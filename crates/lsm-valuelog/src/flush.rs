@@ -1,5 +1,6 @@
 //! Writing memtables to tables.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -64,16 +65,21 @@ impl Shared {
                 kept = Kept::default();
                 last_key = Some(entry.key);
             }
+            let hides_nothing = Cell::new(false);
             let is_bottom = || {
                 let in_zero = version
                     .level(0)
                     .iter()
                     .any(|table| table.meta.covers(entry.key));
-                !in_zero && !version.is_below(0, entry.key)
+                hides_nothing.set(!in_zero && !version.is_below(0, entry.key));
+                hides_nothing.get()
             };
             match retention.judge(&mut kept, &entry, is_bottom) {
                 Verdict::Keep => output.add(&entry)?,
                 Verdict::Bury => output.bury(&entry)?,
+                Verdict::Drop if hides_nothing.get() => {
+                    self.assert_hides_nothing(&entry, std::iter::empty())?;
+                }
                 Verdict::Drop => {}
             }
             node = current.next();

@@ -19,38 +19,15 @@ use crate::id::{FileId, Sequence};
 use crate::key::{StoredRange, is_reserved};
 use crate::levels::Job;
 use crate::operands::user_key;
+use crate::operators::{Merge, Operators};
 use crate::output::Output;
 use crate::version::Version;
-
-/// Merges a value with one that was added later. Must be associative.
-pub(crate) type Merge = dyn Fn(&[u8], &[u8]) -> Vec<u8> + Send + Sync;
 
 /// Bytes of operands that are held at a time, and of a sum.
 const BYTES_MAX: usize = 1 << 20;
 
 /// Operands that one compaction folds.
 const FOLDED_MAX: usize = 10_000;
-
-/// What merges the operands of keys that begin with something.
-#[derive(Clone, Default)]
-pub(crate) struct Operators(Vec<(Vec<u8>, Arc<Merge>)>);
-
-impl Operators {
-    pub fn add(&mut self, prefix: &[u8], merge: Arc<Merge>) {
-        self.0.push((prefix.to_vec(), merge));
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The operator of `key` of the default space with the longest prefix.
-    fn of(&self, key: &[u8]) -> Option<&Arc<Merge>> {
-        let fitting = self.0.iter().filter(|(prefix, _)| key.starts_with(prefix));
-        let longest = fitting.max_by_key(|(prefix, _)| prefix.len());
-        longest.map(|(_, merge)| merge)
-    }
-}
 
 /// A record that waits for the others of its key.
 struct Held {

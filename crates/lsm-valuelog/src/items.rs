@@ -155,7 +155,9 @@ impl<'a> Items<'a> {
 
     fn place(&mut self, place: Vec<u8>) {
         self.note_seen();
-        let place = place.clamp(self.range.start.clone(), self.range.end.clone());
+        // A range may end before it begins, and is empty then.
+        let (start, end) = (&self.range.start, &self.range.end);
+        let place = place.min(end.clone()).max(start.clone());
         self.is_placed = true;
         self.failed = None;
         self.ready.clear();

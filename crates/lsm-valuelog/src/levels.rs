@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::id::FileId;
+use crate::level::LEVELS;
 use crate::options::Options;
 use crate::table::reader::Table;
-use crate::version::{LEVELS, Version};
+use crate::version::Version;
 
 /// A compaction to be done.
 #[derive(Clone, Debug)]
@@ -55,9 +56,18 @@ pub(crate) struct Targets {
 /// bottom. The base is the deepest level that level 0 may be merged into without passing by a
 /// level that holds something.
 pub(crate) fn targets(version: &Version, options: &Options) -> Targets {
+    let held = std::array::from_fn(|level| version.level_bytes(level));
+    // No level above the base may hold anything that level 0 would be moved past.
+    let highest = (1..LEVELS).find(|level| !version.level(*level).is_empty());
+    targets_of(held, highest, options)
+}
+
+/// The same for levels that hold so many bytes, of which `highest` is the first below level 0 to
+/// hold any table.
+fn targets_of(held: [u64; LEVELS], highest: Option<usize>, options: &Options) -> Targets {
     let mut bytes = [options.base_level_bytes; LEVELS];
     let last = LEVELS - 1;
-    let mut target = (0..LEVELS).map(|level| version.level_bytes(level)).max();
+    let mut target = held.into_iter().max();
     let mut base = last;
     for level in (1..LEVELS).rev() {
         let size = target.unwrap_or(0);
@@ -70,8 +80,6 @@ pub(crate) fn targets(version: &Version, options: &Options) -> Targets {
         }
         target = Some(size / options.level_multiplier);
     }
-    // No level above the base may hold anything that level 0 would be moved past.
-    let highest = (1..LEVELS).find(|level| !version.level(*level).is_empty());
     Targets {
         base: base.min(highest.unwrap_or(last)),
         bytes,
@@ -157,6 +165,10 @@ pub(crate) fn pick(version: &Version, options: &Options, busy: &BTreeSet<FileId>
         .find_map(|(_, level)| job(version, &targets, level, busy))
 }
 
+/// From which share of deletions and expired records on, in percent, an idle store rids itself of
+/// them: a table of the last level is written anew, or what lies above it is merged down.
+pub(crate) const WASTE_SHARE_MIN: u64 = 5;
+
 /// Whether what lies above the last level in use is more than it is worth keeping apart, so that
 /// an idle store should merge it down; answers the highest level that holds something.
 pub(crate) fn untidy(version: &Version) -> Option<usize> {
@@ -170,8 +182,46 @@ pub(crate) fn untidy(version: &Version) -> Option<usize> {
         bytes.sum::<u64>()
     };
     let above: u64 = (first..last).map(weight).sum();
-    let is_stacked = first == 0 && version.level(0).len() > 1;
     let is_heavy = above * 10 > weight(last);
+    // Deletions weigh little, and may keep much below alive.
+    let count = |level: usize, of: fn(&Table) -> u64| {
+        let tables = version.level(level).iter();
+        tables.map(|table| of(table)).sum::<u64>()
+    };
+    let deletions: u64 = (first..last)
+        .map(|level| count(level, |table| table.meta.tombstones))
+        .sum();
+    let records = count(last, |table| table.meta.entries);
+    let is_heavy = is_heavy || deletions * 100 > records * WASTE_SHARE_MIN;
+    let is_stacked = first == 0 && version.level(0).len() > 1;
     (first == 0 && (is_stacked || is_heavy || last == 0) || first < last && is_heavy)
         .then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_a_base_below_level_zero_and_above_nothing_it_would_pass_for_every_size() {
+        let sizes = || (0..=53).flat_map(|power| [(1_u64 << power) - 1, 1 << power, 10 << power]);
+        for (base, multiplier) in [(1, 2), (10 << 20, 10), (u64::MAX, 2), (1, u64::MAX)] {
+            let options = Options::new().base_level_bytes(base);
+            let options = options.level_multiplier(multiplier);
+            for (size, level) in sizes().flat_map(|size| (0..LEVELS).map(move |at| (size, at))) {
+                let mut held = [0; LEVELS];
+                if let Some(slot) = held.get_mut(level) {
+                    *slot = size;
+                }
+                let highest = (level > 0 && size > 0).then_some(level);
+                let targets = targets_of(held, highest, &options);
+                let about = format!("{size} in {level}, base {base}: {targets:?}");
+                assert!((1..LEVELS).contains(&targets.base), "{about}");
+                assert!(highest.is_none_or(|level| targets.base <= level), "{about}");
+                assert!(targets.bytes.iter().all(|bytes| *bytes >= base), "{about}");
+                let below = targets.bytes.get(targets.base..).unwrap_or_default();
+                assert!(below.is_sorted(), "{about}");
+            }
+        }
+    }
 }

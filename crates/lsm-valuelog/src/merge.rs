@@ -181,6 +181,11 @@ impl<'a> Merge<'a> {
         self.top()?.entry()
     }
 
+    /// The place of that source among those that were given.
+    pub fn source(&self) -> Option<usize> {
+        self.top
+    }
+
     /// Whether `a` comes before `b` on the way we go. A source at its end comes last.
     fn is_before(&self, a: usize, b: usize) -> bool {
         let entry = |at: usize| self.children.get(at).and_then(Child::entry);

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::db::Db;
 use crate::error::locked;
+use crate::level::LEVELS;
 use crate::read_counters::Counted;
-use crate::version::LEVELS;
 
 /// What the store has done since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

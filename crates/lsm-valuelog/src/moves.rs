@@ -104,6 +104,12 @@ impl MovedFile {
     }
 }
 
+/// Bytes of a whole file beside its values, of which there are so many, if every part of it takes
+/// `extra` bytes more.
+pub(crate) fn bytes_beside(values: u64, extra: u64) -> u64 {
+    HEADER_BYTES as u64 + values * (16 + extra) + extra + FOOTER_BYTES as u64
+}
+
 /// The moves of the file behind `id`; none if collection did not make it.
 pub(crate) fn read(reading: &Reading, id: FileId, state: &ValueFileState) -> Result<Moves> {
     if id == state.physical {

@@ -15,6 +15,7 @@ use crate::id::FileId;
 use crate::key::{DEFAULT_SPACE, SYSTEM_SPACE, StoredRange};
 use crate::keys;
 use crate::lease::Lease;
+use crate::level::LEVELS;
 use crate::listed::Listed;
 use crate::log::wal::LogWriter;
 use crate::logs::memtable_capacity;
@@ -27,7 +28,7 @@ use crate::shared::{Files, Parts, Shared};
 use crate::state::State;
 use crate::table::reader::{Reading, Retired, Table};
 use crate::values::{ValueFile, values_name};
-use crate::version::{LEVELS, Version};
+use crate::version::Version;
 use crate::volatile::VolatileDisk;
 
 impl Db {
@@ -146,7 +147,7 @@ fn open(path: &Path, options: Options) -> Result<Db> {
     recovery.kept_aside.extend(kept);
     shared.begin_logs()?;
     shared.find_next_space()?;
-    Ok(Db::start(Arc::new(shared), recovery))
+    Db::start(Arc::new(shared), recovery)
 }
 
 /// Opens what is there and changes nothing: no file is made, removed or cut.
@@ -162,7 +163,7 @@ fn open_to_read(options: Options, reading: Reading, lease: Lease) -> Result<Db> 
     let wals: Vec<FileId> = wals.filter(|id| *id >= described.logs.wal).collect();
     let shared = assemble(options, reading, lease, described, &listed)?;
     let recovery = shared.recover(&wals, torn_bytes)?;
-    Ok(Db::start(Arc::new(shared), recovery))
+    Db::start(Arc::new(shared), recovery)
 }
 
 /// Keeps the last bytes of the manifest aside, before it is written anew without them.

@@ -7,9 +7,9 @@ use disk::{Disk, OsDisk};
 use zeroize::Zeroizing;
 
 use crate::checksum::ChecksumMode;
-use crate::folding::Operators;
+use crate::level::LEVELS;
+use crate::operators::Operators;
 use crate::table::Compression;
-use crate::version::LEVELS;
 
 /// Where the time of day comes from: seconds since 1970.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;

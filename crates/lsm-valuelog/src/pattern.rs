@@ -62,6 +62,11 @@ impl Pattern {
         key.len() >= self.bytes.len() && self.agrees(key)
     }
 
+    /// What every key that matches begins with.
+    pub(crate) fn literal(&self) -> Vec<u8> {
+        self.bytes.iter().map_while(|byte| *byte).collect()
+    }
+
     /// Whether a key that matches may begin with `prefix`.
     pub(crate) fn may_begin_with(&self, prefix: &[u8]) -> bool {
         self.agrees(prefix)

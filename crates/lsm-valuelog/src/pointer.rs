@@ -43,3 +43,31 @@ impl Pointer {
 pub(crate) fn value_checksum(value: &[u8]) -> u32 {
     crate::wire::low_u32(xxhash_rust::xxh3::xxh3_64(value))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pointer_comes_back_whatever_its_numbers_and_is_the_same_bytes_on_every_machine() {
+        let numbers = [0, 1, 127, 128, 1 << 31, 1 << 32, 5 << 40, u64::MAX];
+        for (file, offset) in numbers.iter().flat_map(|a| numbers.map(|b| (*a, b))) {
+            let pointer = Pointer {
+                file: FileId(file),
+                offset,
+                len: file ^ offset,
+                checksum: 0x0403_0201,
+            };
+            let mut code = Vec::new();
+            pointer.put(&mut code);
+            assert!(code.len() <= POINTER_BYTES_MAX);
+            assert_eq!(Pointer::read(&code), Some(pointer));
+            assert_eq!(
+                code.split_last_chunk::<4>().map(|(_, sum)| *sum),
+                Some([1, 2, 3, 4])
+            );
+            code.push(0);
+            assert_eq!(Pointer::read(&code), None, "nothing may follow");
+        }
+    }
+}

@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::version::LEVELS;
+use crate::level::LEVELS;
 
 /// Threads that are counted apart.
 const STRIPES: usize = 64;

@@ -99,7 +99,9 @@ impl Shared {
         let starts: Vec<(FileId, u64)> = values.iter().map(|file| (file.id, file.from)).collect();
         let mut values = Chain::new(values, self.reading.keys.clone())?;
         let mut wal = Chain::new(wal_files(&self.reading, wals)?, self.reading.keys.clone())?;
-        let has_values = values.next.is_some();
+        // Values that no commit points at are counted all the same, as dead.
+        let counts_values = values.ends.iter().any(|log| log.value_bytes > 0);
+        let has_values = values.next.is_some() || counts_values;
         let is_read_only = self.options.is_read_only;
         if has_values && !is_read_only {
             self.write_again(&starts)?;

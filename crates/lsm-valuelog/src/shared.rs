@@ -161,11 +161,12 @@ impl Shared {
         self.visible.store(sequence.0, Ordering::Release);
     }
 
-    /// A state, and a version all of whose commits are in it.
+    /// A state, and a version all of whose commits are in it: all that is in its tables too, as
+    /// those may have taken the place of what older versions were made of.
     pub fn current(&self) -> (Arc<State>, Sequence) {
         loop {
             let state = self.state.load_full();
-            let visible = self.visible();
+            let visible = self.visible().max(state.version.flushed);
             // If a new memtable came between, commits up to `visible` may be in it only.
             if Arc::ptr_eq(&state, &self.state.load()) {
                 return (state, visible);
@@ -297,6 +298,11 @@ impl Shared {
         if let Some(what) = version.disorder() {
             return Err(Error::corrupt(kv_api::Place::Store, what));
         }
+        debug_assert!(
+            version.miscounted().is_empty() || !self.state.load().version.miscounted().is_empty(),
+            "an edit that does not add up: {:?}",
+            version.miscounted()
+        );
         let must_rewrite = files.must_rewrite || files.manifest.is_foreign();
         let written = if must_rewrite || files.manifest.is_long() {
             let mut base = base_of(&version, files.logs);

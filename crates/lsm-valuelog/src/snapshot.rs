@@ -173,11 +173,17 @@ impl kv_api::Snapshot for Snapshot {
         if value.lent_bytes().is_none() || value.len() <= COPIED_BYTES_MAX {
             return Ok(Some(value.into_bytes()));
         }
-        Ok(Some(Bytes::from_owner(Pinned {
+        let bytes = Bytes::from_owner(Pinned {
             state: Arc::clone(&self.state),
             key: lookup.bytes().to_vec(),
             at: self.at,
-        })))
+        });
+        if bytes.len() != value.len() {
+            // What is asked for a second time cannot tell that it failed.
+            let what = "a value that was read could not be read again";
+            return Err(Error::corrupt(kv_api::Place::Store, what));
+        }
+        Ok(Some(bytes))
     }
 }
 

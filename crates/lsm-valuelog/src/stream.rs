@@ -50,6 +50,8 @@ struct Placed {
 pub struct Batch {
     bytes: Vec<u8>,
     placed: Vec<Placed>,
+    stream: u32,
+    ends_stream: bool,
 }
 
 impl Batch {
@@ -66,6 +68,18 @@ impl Batch {
             version,
             extra,
         });
+    }
+
+    /// The number of the range of keys that it is of: each range is a stream of its own, read by
+    /// one thread, in which keys ascend.
+    pub fn stream(&self) -> u32 {
+        self.stream
+    }
+
+    /// Whether it is the last of its stream: told where [`done_marks`](Stream::done_marks) asks for
+    /// it. Such a batch may be empty.
+    pub fn ends_stream(&self) -> bool {
+        self.ends_stream
     }
 
     /// How many versions there are.
@@ -134,6 +148,7 @@ pub struct Stream<'s> {
     shown: Shown,
     threads: usize,
     batch_bytes: usize,
+    done_marks: bool,
     choose: Option<Choose<'s>>,
 }
 
@@ -153,6 +168,7 @@ impl Snapshot {
             },
             threads,
             batch_bytes: 1 << 20,
+            done_marks: false,
             choose: None,
         }
     }
@@ -213,6 +229,32 @@ impl<'s> Stream<'s> {
         self
     }
 
+    /// Whether the last batch of each stream is marked, so that whoever takes them knows when a
+    /// stream is done; see [`BulkWriter::add_batch`](crate::BulkWriter::add_batch). A stream without
+    /// anything to show then is an empty batch. Default: no.
+    ///
+    /// ```
+    /// # fn main() -> kv_api::Result<()> {
+    /// # let directory = tempfile::tempdir().expect("a temporary directory");
+    /// use kv_api::{Space, Store, Transaction};
+    ///
+    /// let db = lsm_valuelog::Db::open(directory.path().join("store"))?;
+    /// db.update(|tx| (0..99_u8).try_for_each(|n| tx.put(Space::DEFAULT, &[n], b"v")))?;
+    /// let mut done = Vec::new();
+    /// db.snapshot()?.stream().done_marks(true).batch_bytes(16).run(|batch| {
+    ///     assert!(!done.contains(&batch.stream()), "nothing comes behind the mark");
+    ///     done.extend(batch.ends_stream().then_some(batch.stream()));
+    ///     Ok(())
+    /// })?;
+    /// assert!(!done.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn done_marks(mut self, marks: bool) -> Stream<'s> {
+        self.done_marks = marks;
+        self
+    }
+
     /// Reads, showing each batch to `each` in key order; answers the newest version shown.
     ///
     /// # Errors
@@ -238,11 +280,13 @@ impl<'s> Stream<'s> {
             for _ in 0..self.threads.min(senders.len()) {
                 scope.spawn(|| {
                     // Taken in order, so that the one waited for is always under way.
-                    while let Some((range, sender)) =
-                        senders.get(next.fetch_add(1, Ordering::Relaxed))
-                    {
+                    loop {
+                        let stream = next.fetch_add(1, Ordering::Relaxed);
+                        let Some((range, sender)) = senders.get(stream) else {
+                            return;
+                        };
                         let sender = crate::error::locked(sender).take();
-                        if !sender.is_some_and(|sender| self.read(range, &sender)) {
+                        if !sender.is_some_and(|sender| self.read(stream, range, &sender)) {
                             return;
                         }
                     }
@@ -253,9 +297,13 @@ impl<'s> Stream<'s> {
     }
 
     /// Reads a range; answers whether anyone still takes batches.
-    fn read(&self, range: &StoredRange, to: &SyncSender<Result<Batch>>) -> bool {
+    fn read(&self, stream: usize, range: &StoredRange, to: &SyncSender<Result<Batch>>) -> bool {
         let code_bytes = space_code_bytes(&range.start);
-        let mut batch = Batch::default();
+        let new = Batch {
+            stream: u32::try_from(stream).unwrap_or(u32::MAX),
+            ..Batch::default()
+        };
+        let mut batch = new.clone();
         let mut is_wanted = true;
         let mut last: Vec<u8> = Vec::new();
         let read = self.snapshot.walk(range, self.shown, |entry, value| {
@@ -264,7 +312,9 @@ impl<'s> Stream<'s> {
                 return Ok(true);
             }
             if batch.bytes() >= self.batch_bytes && last != key {
-                is_wanted = to.send(Ok(std::mem::take(&mut batch))).is_ok();
+                is_wanted = to
+                    .send(Ok(std::mem::replace(&mut batch, new.clone())))
+                    .is_ok();
             }
             last.clear();
             last.extend_from_slice(key);
@@ -278,8 +328,11 @@ impl<'s> Stream<'s> {
         });
         let rest = match read {
             Err(error) => Err(error),
-            Ok(()) if batch.is_empty() => return is_wanted,
-            Ok(()) => Ok(batch),
+            Ok(()) if batch.is_empty() && !self.done_marks => return is_wanted,
+            Ok(()) => Ok(Batch {
+                ends_stream: self.done_marks,
+                ..batch
+            }),
         };
         is_wanted && to.send(rest).is_ok()
     }

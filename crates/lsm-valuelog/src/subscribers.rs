@@ -148,7 +148,7 @@ impl Interest {
     }
 }
 
-fn changed(key: &[u8], change: &Change<'_>) -> Changed {
+pub(crate) fn changed(key: &[u8], change: &Change<'_>) -> Changed {
     Changed {
         key: Bytes::copy_from_slice(key),
         to: match change.value {
@@ -187,7 +187,7 @@ pub(crate) struct Queue {
 }
 
 /// Bytes that a change takes in a queue.
-fn bytes_of(change: &Changed) -> usize {
+pub(crate) fn bytes_of(change: &Changed) -> usize {
     let value = match &change.to {
         ChangedTo::Value { value, .. } => value.len(),
         ChangedTo::Deleted | ChangedTo::Dropped => 0,
@@ -221,6 +221,14 @@ impl Queue {
             waiting.bytes += bytes;
             waiting.commits.push_back(Committed { version, changes });
         }
+        drop(waiting);
+        self.changed.notify_one();
+    }
+
+    /// Ends it with a commit that is too large to be told.
+    fn lag(&self, version: Sequence) {
+        let mut waiting = locked(&self.waiting);
+        waiting.lagged.get_or_insert(Lagged { missed: version });
         drop(waiting);
         self.changed.notify_one();
     }
@@ -312,6 +320,30 @@ impl Subscribers {
         self.each(|queue| {
             let wanted = locked(&queue.interest).dropped(dropped);
             queue.push(version, wanted);
+        });
+    }
+
+    /// Tells of a bulk load, which has `replaced` everything or came on top. `read` answers what of
+    /// it is of interest, or none if that is more than so many bytes.
+    pub fn tell_load(
+        &self,
+        version: Sequence,
+        replaced: bool,
+        read: impl Fn(&mut Interest, usize) -> Option<Vec<Changed>>,
+    ) {
+        self.each(|queue| {
+            let mut interest = locked(&queue.interest);
+            let mut wanted = match replaced {
+                true => interest.dropped(&Dropped::Everything),
+                false => Vec::new(),
+            };
+            match read(&mut interest, queue.bytes_max) {
+                Some(changes) => {
+                    wanted.extend(changes);
+                    queue.push(version, wanted);
+                }
+                None => queue.lag(version),
+            }
         });
     }
 

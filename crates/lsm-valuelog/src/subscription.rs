@@ -91,6 +91,12 @@ impl Watch {
 /// queue reaches its limit is ended: what waits is still told, then [`next`](Subscription::next)
 /// answers [`Lagged`](crate::Lagged), which says from where on commits are missing. What was
 /// missed can be read with [`ItemOptions::since`](crate::ItemOptions::since).
+///
+/// A bulk load, a restore and a load of a backup are told like one commit, which has the newest
+/// version loaded and of each key its newest change; where they replace everything, it begins with
+/// [`Dropped`](crate::ChangedTo::Dropped) for the empty prefix. They are read back from their tables
+/// for that, while those who commit wait, so a load of which more is of interest than the queue
+/// may hold ends the subscription instead, as [`Lagged`](crate::Lagged).
 pub struct Subscription {
     queue: Arc<Queue>,
     shared: Arc<Shared>,

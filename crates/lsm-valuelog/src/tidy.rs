@@ -10,8 +10,11 @@ use kv_api::{Error, Result};
 
 use crate::counters::Counters;
 use crate::error::locked;
+use crate::id::Sequence;
+use crate::level::LEVELS;
 use crate::levels::untidy;
 use crate::shared::Shared;
+use crate::version::Version;
 
 /// How long a thread sleeps at most before it looks again.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -141,13 +144,15 @@ impl Shared {
     pub fn compact_until_closed(&self) {
         let mut last_commit = self.visible();
         let mut quiet_since = Instant::now();
-        let mut is_settled = false;
+        let mut settled_as_of = None;
         while !self.is_over() {
             let seen = self.work.rings();
             let newest = self.visible();
             if newest != last_commit {
-                (last_commit, quiet_since, is_settled) = (newest, Instant::now(), false);
+                (last_commit, quiet_since, settled_as_of) = (newest, Instant::now(), None);
             }
+            settled_as_of = settled_as_of.filter(|moment| !self.is_more_waste_since(*moment));
+            let moment = (self.settled(), self.now());
             let is_idle = quiet_since.elapsed() >= self.options.idle;
             let step = || {
                 if self.poisoned().is_some() {
@@ -155,13 +160,16 @@ impl Shared {
                 }
                 Ok(self.compact_one()?
                     || self.collect_one()?
-                    || is_idle && !is_settled && self.settle_one()?)
+                    || is_idle && settled_as_of.is_none() && self.settle_one()?)
             };
             match step() {
                 Ok(true) => self.work.note_success(COMPACTING),
                 Ok(false) => {
                     // What another thread is merging may leave something to be done.
-                    is_settled |= is_idle && locked(&self.files).busy.is_empty();
+                    let is_quiet = is_idle && locked(&self.files).busy.is_empty();
+                    if is_quiet && !self.awaits_readers() {
+                        settled_as_of = settled_as_of.or(Some(moment));
+                    }
                     self.work.wait(seen, PATIENCE);
                 }
                 Err(error) => {
@@ -177,6 +185,27 @@ impl Shared {
         self.keep_doing(COMPACTING, || self.compact_one());
     }
 
+    /// Whether more may be given back than at that moment, though nobody has written since: readers
+    /// have ended, or the time of values has passed.
+    fn is_more_waste_since(&self, (settled, then): (Sequence, u64)) -> bool {
+        let (version, now) = (Arc::clone(&self.state.load().version), self.now());
+        let mut ends = version.tables().map(|(_, table)| table.meta.expires_max);
+        self.settled() > settled || ends.any(|end| end > then && end <= now)
+    }
+
+    /// Whether a table of `level` holds deletions that an open transaction may be compared with.
+    fn has_unsettled(&self, version: &Version, level: usize) -> bool {
+        let settled = self.settled();
+        let mut tables = version.level(level).iter();
+        tables.any(|table| table.meta.tombstones > 0 && table.meta.max_sequence > settled)
+    }
+
+    /// Whether tidying waits for an open transaction to end.
+    fn awaits_readers(&self) -> bool {
+        let version = Arc::clone(&self.state.load().version);
+        (0..LEVELS).any(|level| self.has_unsettled(&version, level))
+    }
+
     /// One step towards a store without waste, for when nobody writes: what is only in memory but
     /// keeps values alive goes to a table, what is stacked goes down. Answers whether there was
     /// anything to be done.
@@ -190,7 +219,10 @@ impl Shared {
             self.flush_all(&mut core)?;
             return Ok(true);
         }
+        // Deletions that an open transaction must be compared with would be taken to the last level,
+        // where nothing ever touches them again; there is no hurry.
         if let Some(level) = untidy(&state.version)
+            && !self.has_unsettled(&state.version, level)
             && self.compact_level(level)?
         {
             return Ok(true);
@@ -199,25 +231,25 @@ impl Shared {
     }
 }
 
-/// The threads of a store.
-pub(crate) fn threads(shared: &Arc<Shared>) -> Vec<std::thread::JoinHandle<()>> {
+/// Starts the threads of a store, and notes each in `threads` as soon as it runs.
+pub(crate) fn start_threads(
+    shared: &Arc<Shared>,
+    threads: &mut Vec<std::thread::JoinHandle<()>>,
+) -> Result<()> {
     if !shared.options.background || shared.options.is_read_only {
-        return Vec::new();
+        return Ok(());
     }
-    let spawn = |name: &str, run: fn(&Shared)| {
+    let mut start = |name: &str, run: fn(&Shared)| {
         let shared = Arc::clone(shared);
         let builder = std::thread::Builder::new().name(name.to_owned());
-        builder.spawn(move || run(&shared)).ok()
+        let spawned = builder.spawn(move || run(&shared));
+        threads.push(spawned.map_err(|error| Error::io("making a thread", error))?);
+        Ok(())
     };
-    let flusher = spawn("lsm-flush", Shared::flush_until_closed);
-    let compactor = spawn("lsm-compact", Shared::compact_until_closed);
-    let helpers = (1..shared.options.compaction_threads)
-        .filter_map(|_| spawn("lsm-compact-2", Shared::help_until_closed));
-    flusher
-        .into_iter()
-        .chain(compactor)
-        .chain(helpers)
-        .collect()
+    start("lsm-flush", Shared::flush_until_closed)?;
+    start("lsm-compact", Shared::compact_until_closed)?;
+    (1..shared.options.compaction_threads)
+        .try_for_each(|_| start("lsm-compact-2", Shared::help_until_closed))
 }
 
 #[cfg(test)]

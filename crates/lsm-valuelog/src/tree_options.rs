@@ -1,8 +1,8 @@
 //! What may be chosen about levels, tables and their blocks.
 
+use crate::level::LEVELS;
 use crate::options::Options;
 use crate::table::Compression;
-use crate::version::LEVELS;
 
 impl Options {
     /// Bytes of a table below level 0. Default: 32 MiB.

@@ -162,21 +162,31 @@ impl ValueFile {
 
     /// Whether the file has `len` bytes at `place`.
     #[inline]
-    fn has(&self, place: u64, len: usize) -> bool {
+    fn has(&self, place: u64, len: usize) -> Result<bool> {
         let Some(end) = place.checked_add(len as u64) else {
-            return false;
+            return Ok(false);
         };
         if end <= self.len.load(Ordering::Relaxed) {
-            return true;
+            return Ok(true);
         }
-        let grown = self.growing.as_ref().and_then(|file| file.len().ok());
-        let grown = grown.unwrap_or(0);
+        let grown = self.growing.as_ref().map_or(Ok(0), |file| file.len());
+        let grown = grown.map_err(|error| Error::io("reading a value-log file's length", error))?;
         self.len.fetch_max(grown, Ordering::Relaxed);
-        end <= grown
+        Ok(end <= grown)
     }
 
     /// The value that `pointer` points at.
     pub fn get(&self, pointer: &Pointer) -> Result<Slice<'_>> {
+        self.read(pointer, false)
+    }
+
+    /// Looks whether the value is what was written, even if it was found so before, and whatever
+    /// was chosen about checksums.
+    pub fn verify(&self, pointer: &Pointer) -> Result<()> {
+        self.read(pointer, true).map(drop)
+    }
+
+    fn read(&self, pointer: &Pointer, verifies: bool) -> Result<Slice<'_>> {
         let wrong = |what: &str| damage(&self.name, pointer.offset, what);
         let place = self
             .place(pointer.offset)
@@ -187,7 +197,7 @@ impl ValueFile {
         } else {
             0
         };
-        if !self.has(place, len.saturating_add(extra)) {
+        if !self.has(place, len.saturating_add(extra))? {
             return Err(wrong("a value lies behind the file's end"));
         }
         let value = match self.source.slice(place, len.saturating_add(extra)) {
@@ -206,7 +216,7 @@ impl ValueFile {
         let (word, bit) = (self.verified.get(slot / 64), 1 << (slot % 64));
         let known = pointer.len >= VERIFIED_BYTES
             && word.is_some_and(|word| word.load(Ordering::Relaxed) & bit != 0);
-        if !known && self.reading.checks != ChecksumMode::Never {
+        if verifies || !known && self.reading.checks != ChecksumMode::Never {
             if value_checksum(&value) != pointer.checksum {
                 return Err(wrong("a value's checksum does not hold"));
             }

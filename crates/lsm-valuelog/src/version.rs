@@ -14,15 +14,13 @@ use kv_api::{Place, Result};
 use crate::banned::Banned;
 use crate::id::{FileId, Sequence};
 use crate::late::Late;
+use crate::level::LEVELS;
 use crate::pointer::Pointer;
 use crate::read_counters::{Counted, ReadCounters};
 use crate::slice::Slice;
 use crate::table::meta::TableMeta;
 use crate::table::reader::Table;
 use crate::values::ValueFile;
-
-/// Levels of the tree.
-pub(crate) const LEVELS: usize = 7;
 
 /// What the manifest says about a file of the value log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,20 +110,52 @@ impl Version {
         })
     }
 
-    /// The value in the value log that `code` points at.
-    pub fn value(&self, code: &[u8]) -> Result<Slice<'_>> {
+    /// What `code` points at, and the file it is in.
+    fn pointed(&self, code: &[u8]) -> Result<(Pointer, &ValueFile)> {
         let lost = |what: String| kv_api::Error::corrupt(Place::Store, what);
         let pointer = Pointer::read(code)
             .ok_or_else(|| lost("a pointer into the value log is malformed".to_owned()))?;
-        self.counts.add(Counted::ValueReads, 1);
-        self.counts.add(Counted::ValueBytes, pointer.len);
         match self.values.get(&pointer.file) {
-            Some(file) => file.get(&pointer),
+            Some(file) => Ok((pointer, file)),
             None => Err(lost(format!(
                 "a value points at {}.vlog, which is not part of the store",
                 pointer.file
             ))),
         }
+    }
+
+    /// The value in the value log that `code` points at.
+    pub fn value(&self, code: &[u8]) -> Result<Slice<'_>> {
+        let (pointer, file) = self.pointed(code)?;
+        self.counts.add(Counted::ValueReads, 1);
+        self.counts.add(Counted::ValueBytes, pointer.len);
+        file.get(&pointer)
+    }
+
+    /// Looks whether the value that `code` points at is there and is what was written.
+    pub fn verify_value(&self, code: &[u8]) -> Result<()> {
+        let (pointer, file) = self.pointed(code)?;
+        file.verify(&pointer)
+    }
+
+    /// What tables and the files of the value log say of each other that cannot be.
+    pub fn miscounted(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for (id, living) in self.referenced() {
+            match self.value_states.get(&id) {
+                None => wrong.push(format!("{id}.vlog is pointed at but unknown")),
+                Some(state) if state.is_sealed && state.value_bytes < living => {
+                    wrong.push(format!("{id}.vlog has more living bytes than bytes"));
+                }
+                Some(_) => {}
+            }
+        }
+        for (id, state) in &self.value_states {
+            if state.value_bytes > state.len && state.is_sealed {
+                wrong.push(format!("{id}.vlog has more bytes of values than bytes"));
+            }
+        }
+        wrong
     }
 
     /// Puts `table` where it belongs in `level`.

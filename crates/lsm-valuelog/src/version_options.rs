@@ -5,6 +5,11 @@ use std::sync::Arc;
 use crate::options::Options;
 
 impl Options {
+    /// Whether a deletion stays though it hides nothing: for those who copy changes or read history.
+    pub(crate) fn keeps_deletions(&self) -> bool {
+        self.versions_to_keep > 1 || self.keeps_history
+    }
+
     /// How many versions of a key compaction keeps; `usize::MAX` keeps everything, deletions too,
     /// which backups of what changed must be able to tell. Default: 1.
     pub fn versions_to_keep(mut self, versions: usize) -> Options {

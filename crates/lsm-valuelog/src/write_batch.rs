@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kv_api::{Durability, Error, Result, Space, Store};
 
 use crate::banned::banned_key;
+use crate::batch_commits::{BatchCommits, Entered};
 use crate::commit_queue::Commit;
 use crate::db::Db;
 use crate::entry::Extra;
@@ -21,8 +22,15 @@ use crate::stamp::fresh_stamp;
 use crate::transaction::{KEY_BYTES_MAX, VALUE_BYTES_MAX, refuse_key, refuse_longer};
 use crate::write_set::WriteSet;
 
+/// Commits on their way at most.
+const COMMITS_MAX: usize = 16;
+
 /// The share of a memtable that one commit of a batch takes.
 const MEMTABLE_SHARE: usize = 8;
+
+/// Bytes of one commit at most: what is still in the processor's caches when it is written costs a
+/// sixth less than commits of 8 MiB did.
+const COMMIT_BYTES_MAX: usize = 1 << 20;
 
 /// How much a batch gathers before it commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +43,8 @@ pub struct BatchLimits {
 
 impl BatchLimits {
     fn of(shared: &Shared) -> BatchLimits {
-        let bytes_max = shared.options.memtable_bytes / MEMTABLE_SHARE;
+        let share = shared.options.memtable_bytes / MEMTABLE_SHARE;
+        let bytes_max = share.min(COMMIT_BYTES_MAX);
         BatchLimits {
             count_max: (bytes_max / record_bytes_max(0, 0)).max(1),
             bytes_max,
@@ -47,9 +56,14 @@ impl BatchLimits {
 ///
 /// A batch commits by itself whenever it has gathered as much as [`BatchLimits`] say, so it is not
 /// one commit but several, in the order of its calls; of two changes to one key the later one
-/// counts. Each of these commits waits as long as the store is behind with its work. The first
-/// error ends it: every later call answers the same error, and so does
-/// [`flush`](WriteBatch::flush). Dropping a batch forgets what it has not committed yet.
+/// counts. The caller does not wait for these commits, of which [16](WriteBatch::commits_max) are on
+/// their way at most, but is held back while the store is behind with its work. The first that
+/// fails ends the batch: every call from then on answers its error, and so does
+/// [`flush`](WriteBatch::flush) at the latest. What was on its way behind it then may be there all
+/// the same. Dropping a batch forgets what it has not handed in yet.
+///
+/// Where the store has no [threads of its own](crate::Options::background), each of these commits is
+/// made before the call that fills it returns.
 ///
 /// One made by [`Db::write_batch_at`] has the version it was given and is one commit, however
 /// large, which is kept in memory until it is flushed.
@@ -81,8 +95,9 @@ pub struct WriteBatch {
     /// Names of spaces that were resolved, with their numbers.
     spaces: BTreeMap<Vec<u8>, u64>,
     /// The version at which the first of them was; noted as one that is read.
-    read_at: Option<Sequence>,
-    failed: Option<Error>,
+    read_at: Option<Arc<Entered>>,
+    commits: Arc<BatchCommits>,
+    commits_max: usize,
 }
 
 impl Db {
@@ -114,18 +129,19 @@ impl WriteBatch {
             version,
             spaces: BTreeMap::new(),
             read_at: None,
-            failed: None,
+            commits: Arc::default(),
+            commits_max: COMMITS_MAX,
         }
     }
 
     fn refuse_failed(&self) -> Result<()> {
-        self.failed.clone().map_or(Ok(()), Err)
+        self.error().cloned().map_or(Ok(()), Err)
     }
 
     /// Passes `done` on; its error is the batch's from now on.
     fn ending<T>(&mut self, done: Result<T>) -> Result<T> {
         if let Err(error) = &done {
-            self.failed = Some(error.clone());
+            self.commits.fail(error.clone());
             self.writes = WriteSet::default();
             self.bytes = 0;
         }
@@ -143,22 +159,15 @@ impl WriteBatch {
             return Ok(Space::new(*number, self.stamp));
         }
         db.update_retry(|tx| kv_api::Transaction::create_space(tx, name).map(drop))?;
-        let at = self.shared.visible();
-        self.shared.enter(at);
+        let entered = Entered::new(&self.shared, self.shared.visible());
         let (state, newest) = self.shared.current();
         let record = state.get(&spaces::record_key(name), newest, 0)?;
-        let number = match record {
-            Some(record) => spaces::decode(&record)?,
-            None => {
-                self.shared.leave(at);
-                return Err(Error::Conflict);
-            }
+        let Some(record) = record else {
+            return Err(Error::Conflict);
         };
-        // What was resolved earlier was there at `at` too, or the next commit tells.
-        match self.read_at {
-            Some(_) => self.shared.leave(at),
-            None => self.read_at = Some(at),
-        }
+        let number = spaces::decode(&record)?;
+        // What was resolved earlier was there at that version too, or the next commit tells.
+        self.read_at.get_or_insert_with(|| Arc::new(entered));
         self.spaces.insert(name.to_vec(), number);
         Ok(Space::new(number, self.stamp))
     }
@@ -218,7 +227,7 @@ impl WriteBatch {
         let is_full =
             self.writes.len() >= self.limits.count_max || self.bytes >= self.limits.bytes_max;
         if is_full && self.version.is_none() {
-            let committed = self.commit(Durability::Deferred);
+            let committed = self.hand_in();
             return self.ending(committed);
         }
         Ok(())
@@ -245,7 +254,15 @@ impl WriteBatch {
         self.set(space, key, None, Extra::default())
     }
 
-    fn commit(&mut self, durability: Durability) -> Result<()> {
+    /// How many commits may be on their way, 1 at least, before the call that fills the next one
+    /// waits. As many bytes of commits as a memtable takes are the limit besides. Default: 16.
+    pub fn commits_max(mut self, count: usize) -> WriteBatch {
+        self.commits_max = count.max(1);
+        self
+    }
+
+    /// What was gathered, as a commit.
+    fn take_commit(&mut self, durability: Durability) -> Result<Commit> {
         let writes = std::mem::take(&mut self.writes);
         self.bytes = 0;
         // The names of spaces are all that a batch reads.
@@ -262,42 +279,64 @@ impl WriteBatch {
                 return Err(Error::Conflict);
             }
         }
-        self.shared
-            .commit(Commit {
-                writes,
-                reads,
-                read_at,
-                drops_seen: state.drops,
-                version: self.version,
-                durability,
-            })
-            .map(drop)
+        Ok(Commit {
+            writes,
+            reads,
+            read_at,
+            drops_seen: state.drops,
+            version: self.version,
+            durability,
+        })
     }
 
-    /// Commits what is left and makes all of it as durable as asked.
+    fn commit(&mut self, durability: Durability) -> Result<()> {
+        let commit = self.take_commit(durability)?;
+        self.shared.commit(commit).map(drop)
+    }
+
+    /// Commits what was gathered without waiting for it.
+    fn hand_in(&mut self) -> Result<()> {
+        if !self.shared.options.background {
+            return self.commit(Durability::Deferred);
+        }
+        let commit = self.take_commit(Durability::Deferred)?;
+        self.commits.begin(self.commits_max);
+        let commits = Arc::clone(&self.commits);
+        // The names that it reads must be compared with what changes until it is done.
+        let read_at = self.read_at.clone();
+        let tell = move |outcome| {
+            drop(read_at);
+            commits.end(outcome);
+        };
+        let handed_in = self.shared.commit_for_batch(commit, tell);
+        if let Err(error) = &handed_in {
+            self.commits.end(Err(error.clone()));
+        }
+        handed_in
+    }
+
+    /// Waits for what is on its way, then commits what is left and makes all of it as durable as
+    /// asked.
     ///
     /// # Errors
     ///
-    /// The batch's first error. What was committed before it stays.
+    /// The batch's first error; what is left is not committed then. What was committed before it
+    /// stays, and so may what was on its way behind it.
     pub fn flush(mut self, durability: Durability) -> Result<()> {
+        self.commits.wait();
         self.refuse_failed()?;
         self.commit(durability)
     }
 
-    /// The error that ended the batch, if one did.
+    /// The error that ended the batch, if one did by now.
     pub fn error(&self) -> Option<&Error> {
-        self.failed.as_ref()
+        self.commits.failed()
     }
 
-    /// Forgets what is not committed yet. Dropping does the same.
-    pub fn cancel(self) {}
-}
-
-impl Drop for WriteBatch {
-    fn drop(&mut self) {
-        if let Some(at) = self.read_at {
-            self.shared.leave(at);
-        }
+    /// Forgets what it has not handed in yet, and waits for what is on its way. Dropping a batch
+    /// does not wait.
+    pub fn cancel(self) {
+        self.commits.wait();
     }
 }
 

@@ -90,15 +90,17 @@ enum Verb {
     Inspect(StoreArgs),
     /// Counts and a hash of everything a store holds
     Digest(StoreArgs),
-    /// Copy a store, tightly packed, into a new one
+    /// Copy a store, tightly packed, into a new one; of an lsm store the newest versions only
     Compact(copies::CompactArgs),
-    /// Copy a store while it may be in use
+    /// Copy a store while it may be in use; of an lsm store the newest versions only, or with
+    /// `--format badger` every version that it shows
     Backup(copies::BackupArgs),
     /// Find pairs by words about keys, values and commit indexes
     Query(search::SearchArgs),
     /// Run a query and tell by which way it was answered
     Explain(search::SearchArgs),
-    /// Write a flat or lsm store's contents to one file, with all that is kept beside pairs
+    /// Write a flat or lsm store's contents to one file, with all that is kept beside pairs; of an lsm
+    /// store the newest versions only
     Snapshot(streams::SnapshotArgs),
     /// Replace a flat or lsm store's contents by those of a snapshot, whole or not at all; or load
     /// a backup that Badger wrote
@@ -113,7 +115,7 @@ enum Verb {
     Flatten(StoreArgs),
     /// Move money between accounts with many threads and audit: does the store keep its word?
     Bank(bank::BankArgs),
-    /// Write everything as lines of JSON
+    /// Write everything as lines of JSON; of an lsm store the newest versions only
     Export(export::ExportArgs),
     /// Read what export wrote
     Import(import::ImportArgs),

@@ -208,6 +208,54 @@ fn badgers_backups_are_written_and_read() {
 }
 
 #[test]
+fn copies_hold_the_newest_versions_and_say_so_and_badgers_format_holds_them_all() {
+    let place = Place::new();
+    let path = place.path("history");
+    let db = Options::new()
+        .versions_to_keep(usize::MAX)
+        .open(&path)
+        .unwrap();
+    for value in [b"1", b"2", b"3"] {
+        db.update(|tx| tx.put(Space::DEFAULT, b"key", value))
+            .unwrap();
+    }
+    db.close().unwrap();
+    let store = place.file("history");
+    let count = |store: &str| json(&["scan", store, "--versions"]).len();
+    assert_eq!(count(&store), 3);
+    let file = |name: &str| place.file(name);
+    ok(&["compact", &store, &file("packed")]);
+    for verb in ["backup", "snapshot"] {
+        ok(&[verb, &store, &file(verb)]);
+        ok(&["restore", &file(verb), &file(&format!("{verb} restored"))]);
+    }
+    ok(&["export", &store, &file("lines")]);
+    ok(&[
+        "import",
+        &format!("lsm:{}", file("imported")),
+        &file("lines"),
+    ]);
+    for copy in ["packed", "backup restored", "snapshot restored", "imported"] {
+        assert_eq!(count(&file(copy)), 1, "{copy}");
+        assert_eq!(ok(&["get", &file(copy), "/", "key"]), "3\n");
+    }
+    ok(&["backup", &store, &file("badger"), "--format", "badger"]);
+    ok(&[
+        "restore",
+        &file("badger"),
+        &file("all"),
+        "--format",
+        "badger",
+    ]);
+    let versions = |store: &str| json(&["scan", store, "--versions"]);
+    assert_eq!(versions(&file("all")), versions(&store));
+    for verb in ["backup", "snapshot", "compact", "export"] {
+        let help = ok(&[verb, "--help"]).replace(['\n', ' '], "");
+        assert!(help.contains("newestversionsonly"), "{verb}: {help}");
+    }
+}
+
+#[test]
 fn backups_of_changes_come_on_top_of_each_other() {
     let place = Place::new();
     let store = store(&place);

@@ -137,6 +137,8 @@ impl Loading<'_> {
             self.loaded.versions += 1;
         }
         self.batch_bytes = 0;
+        // No record comes for it any more: it must not keep a writer's memory till the end.
+        self.writer.end_stream(self.stream)?;
         self.stream = self.stream.saturating_add(1);
         Ok(())
     }

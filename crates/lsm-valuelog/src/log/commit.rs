@@ -101,7 +101,13 @@ fn head_len(bytes: &[u8]) -> Option<usize> {
     Some(bytes.len() - read.left())
 }
 
-/// Bytes of the values that stay in the log with this record.
+/// Whether a record is values alone, whose number it does not say.
+pub(crate) fn is_values(record: &Record) -> bool {
+    record.head().first() == Some(&VALUES)
+}
+
+/// Bytes of the values that stay in the log with this record; of values alone in a sealed file,
+/// the bytes that seal them too.
 pub(crate) fn staying_bytes(record: &Record) -> u64 {
     let mut read = Read::new(record.head());
     let mut counted = || {

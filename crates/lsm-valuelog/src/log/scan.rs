@@ -106,6 +106,17 @@ impl Scan {
         Ok(Some((frame, start, record)))
     }
 
+    /// Whether a row of frames begins where the last one ended, with a frame that follows none of
+    /// it; if so, `next` goes on there.
+    pub fn begins_anew(&mut self) -> Result<bool> {
+        let frame = self.frame_at(self.offset)?;
+        let begins = frame.is_some_and(|frame| frame.before == 0 && self.before != Some(0));
+        if begins {
+            self.before = None;
+        }
+        Ok(begins)
+    }
+
     /// What follows the last record that `next` answered.
     pub fn tail(mut self) -> Result<Tail> {
         let mut tail = Tail {

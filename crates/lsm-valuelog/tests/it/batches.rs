@@ -267,3 +267,60 @@ fn a_batch_of_versions_is_a_commit_for_each_from_the_oldest_on() {
         .unwrap();
     assert_eq!((item.user_meta(), item.version()), (7, Sequence(60)));
 }
+
+#[test]
+fn a_batch_takes_what_a_scan_shows_with_times_bytes_versions_and_deletions() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = || {
+        small()
+            .versions_to_keep(usize::MAX)
+            .clock(Arc::new(|| 1_000))
+    };
+    let open = |name: &str| options().open(directory.path().join(name)).unwrap();
+    let (from, newest, every) = (open("from"), open("newest"), open("every"));
+    for round in 0..3_u8 {
+        from.update(|tx| {
+            for number in 0..200_u32 {
+                let (key, value) = (number.to_be_bytes(), vec![round; (number % 200) as usize]);
+                let entry = Entry::new(&key, &value).user_meta(round);
+                tx.put_entry(Space::DEFAULT, &entry.expires_at(2_000 + u64::from(number)))?;
+            }
+            tx.delete(Space::DEFAULT, &[0, 0, 0, round])
+        })
+        .unwrap();
+    }
+    let snapshot = from.snapshot().unwrap();
+    let scan = || snapshot.stream().versions(usize::MAX).deletions(true);
+    let mut batch = newest.write_batch();
+    scan()
+        .run(|records| batch.add_batch(Space::DEFAULT, records))
+        .unwrap();
+    batch.flush(Durability::Sync).unwrap();
+    let mut batch = every.versioned_batch();
+    scan()
+        .run(|records| batch.add_batch(Space::DEFAULT, records))
+        .unwrap();
+    batch.flush(Durability::Sync).unwrap();
+    let shown = |db: &lsm_valuelog::Db, versions: usize| {
+        let mut shown = Vec::new();
+        let snapshot = db.snapshot().unwrap();
+        let stream = snapshot.stream().versions(versions).deletions(true);
+        stream
+            .run(|records| {
+                shown.extend(records.iter().map(|r| {
+                    let version = if versions > 1 { r.version.0 } else { 0 };
+                    let value = r.value.map(<[u8]>::to_vec);
+                    (r.key.to_vec(), value, version, r.user_meta, r.expires_at)
+                }));
+                Ok(())
+            })
+            .unwrap();
+        shown
+    };
+    assert_eq!(shown(&newest, 1), shown(&from, 1));
+    assert_eq!(shown(&every, usize::MAX), shown(&from, usize::MAX));
+    assert_eq!(every.newest_version(), from.newest_version());
+    assert!(!every.is_closed());
+    every.close().unwrap();
+    assert!(every.is_closed());
+}

@@ -1,5 +1,7 @@
 //! Bulk loads: whole or not at all, and as good as what was written one by one.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use kv_api::capability::Check;
 use kv_api::{Durability, ErrorKind, Reader, Space, Store, Transaction};
 use lsm_valuelog::{BulkMode, BulkWriter, Db, Sequence, Versioned};
@@ -328,4 +330,35 @@ fn changes_that_do_not_follow_what_a_store_holds_are_refused() {
     to.load(&mut copies[1].as_slice()).unwrap();
     to.load(&mut copies[2].as_slice()).unwrap();
     assert_eq!(pairs(&to), pairs(&from));
+}
+
+#[test]
+fn whoever_looks_while_everything_is_replaced_sees_all_of_the_old_or_all_of_the_new() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = small().open(directory.path().join("store")).unwrap();
+    load(&db, BulkMode::Replace, 0..1_000).unwrap();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut looks = 0;
+            while !is_over.load(Ordering::Acquire) {
+                let snapshot = db.snapshot().unwrap();
+                let mut cursor = snapshot.cursor(Space::DEFAULT).unwrap();
+                let first = kv_api::Cursor::first(&mut cursor).unwrap();
+                assert!(
+                    first.is_some(),
+                    "nothing at all, as of {}",
+                    snapshot.sequence()
+                );
+                looks += 1;
+            }
+            looks
+        });
+        for round in 0..200 {
+            load(&db, BulkMode::Replace, round..1_000 + round).unwrap();
+        }
+        is_over.store(true, Ordering::Release);
+        assert!(reader.join().unwrap() > 0);
+    });
+    assert_eq!(pairs(&db).len(), 1_000);
 }

@@ -4,8 +4,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use kv_api::capability::Check;
-use kv_api::{Durability, Reader, Space, Store, Transaction};
+use kv_api::{Durability, ErrorKind, Reader, Space, Store, Transaction};
 use lsm_valuelog::{Db, Options};
+
+use crate::conformance::small;
 
 fn options() -> Options {
     Options::new()
@@ -216,4 +218,70 @@ fn the_accounts_of_dead_bytes_are_exact_after_a_crash_too() {
         assert_eq!(living, (0..50_u64).map(|key| 1_000 + key).sum::<u64>());
         assert_clean(&db);
     }
+}
+
+#[test]
+fn a_value_file_that_was_cut_is_told_as_damage_and_ends_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let options = || small().value_file_bytes(1 << 20);
+    let db = options().open(&path).unwrap();
+    for key in 0..4_u8 {
+        db.update(|tx| tx.put(Space::DEFAULT, &[key], &[key; 40_000]))
+            .unwrap();
+    }
+    let [file] = db.value_files().try_into().unwrap();
+    db.close().unwrap();
+    drop(db);
+    let file = path.join(format!("{}.vlog", file.physical));
+    let file = std::fs::OpenOptions::new().write(true).open(file).unwrap();
+    file.set_len(50_000).unwrap();
+    // It may be refused at once, or where what is gone is asked for.
+    let Ok(db) = options().open(&path) else {
+        return;
+    };
+    let snapshot = db.snapshot().unwrap();
+    let kept = snapshot.get(Space::DEFAULT, &[0]).unwrap();
+    assert_eq!(kept.as_deref(), Some(&[0; 40_000][..]));
+    for key in 1..4_u8 {
+        let lost = snapshot.get(Space::DEFAULT, &[key]).map(drop);
+        assert_eq!(lost.map_err(|error| error.kind()), Err(ErrorKind::Corrupt));
+    }
+}
+
+#[test]
+fn the_check_finds_a_flipped_bit_in_a_value_that_nobody_has_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let db = small().open(&path).unwrap();
+    db.update(|tx| tx.put(Space::DEFAULT, b"key", &[7; 5_000]))
+        .unwrap();
+    let [file] = db.value_files().try_into().unwrap();
+    db.close().unwrap();
+    drop(db);
+    let name = format!("{}.vlog", file.physical);
+    let mut bytes = std::fs::read(path.join(&name)).unwrap();
+    let at = bytes
+        .windows(100)
+        .position(|window| window == [7; 100])
+        .unwrap();
+    bytes[at + 2_000] ^= 4;
+    std::fs::write(path.join(&name), bytes).unwrap();
+    let db = small().open(&path).unwrap();
+    let mut findings = Vec::new();
+    db.check(&mut |finding| findings.push(finding)).unwrap();
+    let [finding] = findings.try_into().unwrap();
+    assert!(finding.place.to_string().contains(&name), "{finding:?}");
+}
+
+#[test]
+fn the_values_of_a_commit_too_large_for_a_memtable_are_counted_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = small().open(directory.path().join("store")).unwrap();
+    db.update(|tx| (0..200_u8).try_for_each(|key| tx.put(Space::DEFAULT, &[key], &[key; 300])))
+        .unwrap();
+    let files = db.value_files();
+    let bytes: u64 = files.iter().map(|file| file.value_bytes).sum();
+    let living: u64 = files.iter().map(|file| file.living_bytes).sum();
+    assert_eq!((bytes, living), (200 * 300, 200 * 300), "{files:?}");
 }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kv_api::{Durability, Reader, Space, Store, Transaction};
 use lsm_valuelog::{Db, Entry, Options};
+
+use crate::conformance::small;
 
 fn store(path: &std::path::Path, now: &Arc<AtomicU64>) -> Db {
     let now = Arc::clone(now);
@@ -89,4 +91,36 @@ fn expiry_meta_and_version_come_back_from_memory_log_and_table() {
     check(&db);
     db.flatten().unwrap();
     check(&db);
+}
+
+#[test]
+fn what_has_expired_gives_its_space_back_though_nobody_writes_or_asks() {
+    let directory = tempfile::tempdir().unwrap();
+    let now = Arc::new(AtomicU64::new(1_000));
+    let clock = Arc::clone(&now);
+    let options = small()
+        .background(true)
+        .idle(Duration::from_millis(20))
+        .clock(Arc::new(move || clock.load(Ordering::Relaxed)));
+    let db = options.open(directory.path().join("store")).unwrap();
+    db.update(|tx| {
+        (0..50_u8).try_for_each(|key| {
+            let value = [key; 500];
+            let entry = Entry::new(std::slice::from_ref(&key), &value).expires_at(2_000);
+            tx.put_entry(Space::DEFAULT, &entry)
+        })
+    })
+    .unwrap();
+    db.flatten().unwrap();
+    // By now everything that can be tidied up was.
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(keys(&db).len(), 50);
+    now.store(2_000, Ordering::Relaxed);
+    let began = Instant::now();
+    while !db.tables().is_empty() || !db.value_files().is_empty() {
+        let (tables, files) = (db.tables(), db.value_files());
+        let is_late = began.elapsed() > Duration::from_secs(60);
+        assert!(!is_late, "{tables:?} {files:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

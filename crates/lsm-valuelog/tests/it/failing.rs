@@ -64,3 +64,51 @@ fn a_writer_who_waits_for_flushes_that_keep_failing_is_told_why_and_nothing_is_l
     assert_eq!(findings, []);
     db.close().unwrap();
 }
+
+#[test]
+fn a_group_that_is_refused_is_not_there_after_a_crash_though_one_of_its_logs_was_written() {
+    let mut refusals = 0;
+    for nth in (1..=4).cycle().take(80) {
+        let disk = CrashDisk::new();
+        let options = || small().disk(disk.as_dyn()).read_without_mapping(true);
+        let db = options().open("/store").unwrap();
+        // Both logs are there.
+        for len in [50, 500] {
+            let mut tx = db.begin().unwrap();
+            tx.put(Space::DEFAULT, &[0, len as u8], &vec![1; len])
+                .unwrap();
+            tx.commit(Durability::Sync).unwrap();
+        }
+        disk.arm(Fault::once(Call::Write, nth, Action::Fail(28)));
+        let (sender, ended) = std::sync::mpsc::channel();
+        for number in 1..=8_u8 {
+            let mut tx = db.begin().unwrap();
+            let len = if number % 2 == 0 { 50 } else { 500 };
+            tx.put(Space::DEFAULT, &[number], &vec![number; len])
+                .unwrap();
+            let sender = sender.clone();
+            tx.commit_then(Durability::Buffered, move |outcome| {
+                sender.send((number, outcome)).unwrap();
+            });
+        }
+        drop(sender);
+        let outcomes: Vec<_> = ended.into_iter().collect();
+        disk.disarm();
+        // The process is killed: nothing more is written.
+        drop(db);
+        let db = options().open("/store").unwrap();
+        let snapshot = db.snapshot().unwrap();
+        for (number, outcome) in outcomes {
+            let found = snapshot.get(Space::DEFAULT, &[number]).unwrap();
+            match outcome {
+                Ok(_) => assert!(found.is_some(), "{number} was committed, {nth}"),
+                Err(error) if error.kind() == ErrorKind::NoSpace => {
+                    refusals += 1;
+                    assert!(found.is_none(), "{number} was not committed, {nth}");
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    assert!(refusals > 10, "{refusals}");
+}

@@ -416,3 +416,23 @@ fn cursors_and_walks_agree() {
     }
     assert!(moved.is_none());
 }
+
+#[test]
+fn a_range_that_ends_before_it_begins_shows_nothing_either_way() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = small().open(directory.path().join("store")).unwrap();
+    db.update(|tx| (0..9_u8).try_for_each(|key| tx.put(Space::DEFAULT, &[key], b"value")))
+        .unwrap();
+    let (snapshot, tx) = (db.snapshot().unwrap(), db.begin().unwrap());
+    for is_reverse in [false, true] {
+        let backwards = std::ops::Range {
+            start: &[7_u8][..],
+            end: &[3_u8][..],
+        };
+        let options = ItemOptions::new().keys(backwards).reverse(is_reverse);
+        assert_eq!(snapshot.items(Space::DEFAULT, &options).unwrap().count(), 0);
+        let mut items = tx.items(Space::DEFAULT, &options).unwrap();
+        items.seek(&[5]);
+        assert_eq!(items.count(), 0);
+    }
+}

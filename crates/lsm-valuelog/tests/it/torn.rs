@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use kv_api::capability::Check;
-use kv_api::{Durability, Reader, Space, Transaction};
+use kv_api::{Durability, ErrorKind, Reader, Space, Transaction};
 use lsm_valuelog::{Db, Options};
 
 fn options() -> Options {
@@ -107,4 +107,25 @@ fn a_torn_edit_of_the_manifest_is_kept_aside() {
     assert_eq!(kept, b"half an edit");
     let snapshot = db.snapshot().unwrap();
     assert!(snapshot.get(Space::DEFAULT, b"first").unwrap().is_some());
+}
+
+#[test]
+fn a_copy_from_which_a_whole_frame_was_taken_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = options().open(directory.path().join("store")).unwrap();
+    for key in 0..40_u8 {
+        put(&db, &[key], &[key; 30_000], Durability::Buffered);
+    }
+    let mut copy = Vec::new();
+    kv_api::capability::Backup::backup(&db, &mut copy).unwrap();
+    // A header of 32 bytes, then frames of length, checksum and records.
+    let end_of = |start: usize| {
+        let len = copy[start..start + 8].try_into().unwrap();
+        start + 12 + usize::try_from(u64::from_le_bytes(len)).unwrap()
+    };
+    let (first, second) = (end_of(32), end_of(end_of(32)));
+    let cut = [&copy[..first], &copy[second..]].concat();
+    let other = options().open(directory.path().join("other")).unwrap();
+    let refused = other.load(&mut &cut[..]).map_err(|error| error.kind());
+    assert_eq!(refused, Err(ErrorKind::Corrupt));
 }
