@@ -37,6 +37,8 @@ pub(crate) struct Node {
     pub appended_only: bool,
     /// Keys, or the places of pairs, are no longer those of the page it was read from.
     pub reshaped: bool,
+    /// While it is not reshaped, children outside these places are as they were on the page.
+    touched: Range<usize>,
 }
 
 fn element_at(index: usize) -> usize {
@@ -60,6 +62,7 @@ impl Node {
             unbalanced: false,
             appended_only: true,
             reshaped: true,
+            touched: 0..0,
         }
     }
 
@@ -107,6 +110,7 @@ impl Node {
                 unbalanced: false,
                 appended_only: true,
                 reshaped: false,
+                touched: 0..0,
             });
         }
         let mut node = Node {
@@ -185,14 +189,27 @@ impl Node {
         if let Some(target) = self.image.get_mut(at..at + 8).filter(|_| !self.leaf) {
             target.copy_from_slice(&child.encode().to_le_bytes());
         }
+        let touched = match self.touched.is_empty() {
+            true => index..index,
+            false => self.touched.clone(),
+        };
+        self.touched = touched.start.min(index)..touched.end.max(index + 1);
     }
 
-    /// The children that are in memory, with their places. Far quicker than asking for each.
+    /// The children that are in memory, with their places. Far quicker than asking for each, and a
+    /// commit of one key asks for the one it touched.
     pub fn children_in_memory(&self) -> impl Iterator<Item = (usize, NodeIndex)> + '_ {
-        let table = if self.leaf { 0 } else { self.count };
-        let table = self.image.get(HEADER_BYTES..element_at(table));
+        let places = match (self.leaf, self.reshaped) {
+            (true, _) => 0..0,
+            (false, true) => 0..self.count,
+            (false, false) => self.touched.clone(),
+        };
+        let table = self
+            .image
+            .get(element_at(places.start)..element_at(places.end));
         let (elements, _) = table.unwrap_or_default().as_chunks::<ELEMENT_BYTES>();
-        elements.iter().enumerate().filter_map(|(place, element)| {
+        let placed = (places.start..).zip(elements);
+        placed.filter_map(|(place, element)| {
             let child = u64::from_le_bytes(*element.last_chunk()?);
             match Child::decode(child) {
                 Child::Node(index) => Some((place, index)),
