@@ -44,6 +44,7 @@ mod modes;
 mod needless;
 mod numbers;
 mod pairs;
+mod promised;
 mod ranges;
 mod recycled;
 mod serial;
