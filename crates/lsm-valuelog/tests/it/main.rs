@@ -33,6 +33,7 @@ mod faults;
 mod faults_of_files;
 mod figures;
 mod folding;
+mod folding_order;
 mod history;
 mod isolation;
 mod items;
