@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 
 use kv_api::{Error, Result};
 
+use crate::bounds::{KEY_BYTES_MAX, VALUE_BYTES_MAX, refuse_longer};
 use crate::bulk_install::{BulkMode, Load};
 use crate::bulk_runs::Runs;
 use crate::bulk_values::BulkValues;
@@ -25,7 +26,6 @@ use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::spaces;
 use crate::stream::{Batch, Versioned};
-use crate::transaction::{KEY_BYTES_MAX, VALUE_BYTES_MAX, refuse_longer};
 
 /// The newest version that a record may be given: what is above is the engine's own.
 const VERSION_MAX: Sequence = Sequence(1 << 62);

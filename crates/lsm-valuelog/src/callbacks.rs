@@ -156,3 +156,33 @@ impl Callbacks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_thread_that_calls_ends_after_the_last_commit_on_its_way_was_told() {
+        let callbacks = Arc::new(Callbacks::default());
+        let calling = Arc::clone(&callbacks);
+        let started = callbacks.start(|| {
+            let run = move || calling.call_until_over(|| ());
+            Ok(vec![std::thread::spawn(run)])
+        });
+        assert!(started.is_ok() && callbacks.take_in(1, 100).is_ok());
+        let is_told = Arc::new(AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let ending = scope.spawn(|| callbacks.end());
+            std::thread::sleep(Duration::from_millis(50));
+            assert!(!ending.is_finished(), "a commit is on its way");
+            let told = Arc::clone(&is_told);
+            let call = move || told.store(true, Ordering::Relaxed);
+            callbacks.tell(1, Box::new(call));
+        });
+        assert!(is_told.load(Ordering::Relaxed));
+    }
+}

@@ -16,6 +16,7 @@ mod ban;
 mod banned;
 mod batch_commits;
 mod batch_lists;
+mod bounds;
 mod bulk;
 mod bulk_install;
 mod bulk_runs;
@@ -100,6 +101,8 @@ mod snapshot;
 mod source;
 mod spaces;
 mod splits;
+#[cfg(test)]
+mod staged;
 mod stamp;
 mod state;
 mod store;

@@ -84,7 +84,7 @@ impl Db {
         merge: impl Fn(&[u8], &[u8]) -> Vec<u8> + Send + Sync + 'static,
         fold_every: Option<Duration>,
     ) -> Result<MergeOperator> {
-        crate::transaction::refuse_key(key)?;
+        crate::bounds::refuse_key(key)?;
         let inner = Arc::new(Inner {
             shared: Arc::clone(&self.shared),
             key: key.to_vec(),
@@ -202,11 +202,7 @@ impl Inner {
             writes.set(&operand.key, None, Extra::default());
         }
         if let Some(sum) = self.sum(base, &operands) {
-            crate::transaction::refuse_longer(
-                "value",
-                sum.len(),
-                crate::transaction::VALUE_BYTES_MAX,
-            )?;
+            crate::bounds::refuse_longer("value", sum.len(), crate::bounds::VALUE_BYTES_MAX)?;
             writes.set(&key, Some(&sum), Extra::default());
         }
         self.shared.commit(Commit {
@@ -230,11 +226,7 @@ impl MergeOperator {
     /// Adds `value` with the promise of `durability`.
     pub fn add_with(&self, value: &[u8], durability: Durability) -> Result<()> {
         let shared = &self.inner.shared;
-        crate::transaction::refuse_longer(
-            "value",
-            value.len(),
-            crate::transaction::VALUE_BYTES_MAX,
-        )?;
+        crate::bounds::refuse_longer("value", value.len(), crate::bounds::VALUE_BYTES_MAX)?;
         let state = shared.state.load_full();
         if state.version.hides(&stored(DEFAULT_SPACE, &self.inner.key)) {
             return Err(crate::banned::banned_key());

@@ -21,7 +21,7 @@ use crate::log::wal::LogWriter;
 use crate::logs::memtable_capacity;
 use crate::manifest::edit::Part;
 use crate::manifest::file::{self as manifest, Found, Manifest};
-use crate::memtable::Memtable;
+use crate::memtable::{LogPlace, Memtable};
 use crate::open_logs::{Core, ValueWriter};
 use crate::options::Options;
 use crate::shared::{Files, Parts, Shared};
@@ -214,13 +214,12 @@ fn refuse_other_namespaces(version: &Version, options: &Options) -> Result<()> {
     }
 }
 
-fn assemble(
-    options: Options,
-    reading: Reading,
-    lease: Lease,
-    described: Described,
-    listed: &Listed,
-) -> Result<Shared> {
+/// The files that the manifest describes, opened.
+fn open_described(
+    options: &Options,
+    reading: &Reading,
+    described: &mut Described,
+) -> Result<Version> {
     let mut version = Version {
         levels: vec![Vec::new(); LEVELS],
         flushed: described.flushed,
@@ -228,13 +227,12 @@ fn assemble(
         discarded: described.discarded,
         dropped: described.dropped,
         late: described.late,
-        banned: described.banned.map(Arc::new),
+        banned: described.banned.take().map(Arc::new),
         ..Version::default()
     };
-    refuse_other_namespaces(&version, &options)?;
-    let discarded = described.discarded;
-    for (level, meta) in described.tables.into_values() {
-        let table = Table::open(&reading, meta)?;
+    refuse_other_namespaces(&version, options)?;
+    for (level, meta) in std::mem::take(&mut described.tables).into_values() {
+        let table = Table::open(reading, meta)?;
         if options.checksums.is_on_open() {
             table.verify_all()?;
         }
@@ -249,15 +247,16 @@ fn assemble(
             true => 0,
             false => options.value_file_bytes,
         };
-        let moved = crate::moves::read(&reading, *id, state)?;
-        let file = ValueFile::open(&reading, (*id, state.physical), capacity, moved)?;
+        let moved = crate::moves::read(reading, *id, state)?;
+        let file = ValueFile::open(reading, (*id, state.physical), capacity, moved)?;
         version.values.insert(*id, Arc::new(file));
     }
-    version.value_states = described.values;
-    let next_file = described.next_file.max(listed.next_file());
-    let wal = described.logs;
-    let capacity = memtable_capacity(options.memtable_bytes);
-    let memtable = Arc::new(Memtable::new(capacity, wal)?);
+    version.value_states = std::mem::take(&mut described.values);
+    Ok(version)
+}
+
+/// The manifest, to go on with, and what there is of logs before they are replayed.
+fn files_of(options: &Options, reading: &Reading, logs: LogPlace) -> Result<Files> {
     let (disk, keys) = (Arc::clone(&reading.disk), reading.keys.clone());
     let how = if options.is_read_only {
         OpenOptions::READ
@@ -265,17 +264,31 @@ fn assemble(
         OpenOptions::READ_WRITE
     };
     let external = options.external_magic;
-    let files = Files {
+    Ok(Files {
         manifest: Manifest::open(disk, &reading.directory, external, keys, &how)?,
-        logs: described.logs,
-        logs_durable: described.logs,
+        logs,
+        logs_durable: logs,
         busy: Default::default(),
         must_rewrite: false,
         wals: Default::default(),
         free_logs: Vec::new(),
         writing: Vec::new(),
         halts: 0,
-    };
+    })
+}
+
+/// The store as its manifest describes it; its logs are still to be replayed.
+fn assemble(
+    options: Options,
+    reading: Reading,
+    lease: Lease,
+    mut described: Described,
+    listed: &Listed,
+) -> Result<Shared> {
+    let version = open_described(&options, &reading, &mut described)?;
+    let capacity = memtable_capacity(options.memtable_bytes);
+    let memtable = Arc::new(Memtable::new(capacity, described.logs)?);
+    let files = files_of(&options, &reading, described.logs)?;
     Ok(Shared::new(Parts {
         state: State {
             memtable,
@@ -289,8 +302,8 @@ fn assemble(
         core: Core::default(),
         files,
         visible: described.flushed,
-        discarded,
-        next_file,
+        discarded: described.discarded,
+        next_file: described.next_file.max(listed.next_file()),
         next_space: DEFAULT_SPACE + 1,
         threshold: described.threshold,
     }))

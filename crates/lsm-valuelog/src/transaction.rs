@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use kv_api::{Bytes, Durability, Error, KeyRange, Reader, Result, Space};
 
 use crate::banned::banned_key;
+use crate::bounds::{KEY_BYTES_MAX, VALUE_BYTES_MAX, refuse_key, refuse_longer};
 use crate::commit_queue::Commit;
 use crate::cursor::Cursor;
 use crate::entry::Extra;
@@ -22,12 +23,6 @@ use crate::spaces;
 use crate::stamp::fresh_stamp;
 use crate::state::State;
 use crate::write_set::WriteSet;
-
-/// The longest key.
-pub(crate) const KEY_BYTES_MAX: usize = 65_535;
-
-/// The longest value.
-pub(crate) const VALUE_BYTES_MAX: usize = 1 << 30;
 
 /// A transaction with serializable snapshot isolation: it reads one version and its own changes,
 /// and commits if nothing it read was changed since, ranges included. Rolls back when dropped.
@@ -270,26 +265,6 @@ pub(crate) fn discarded() -> Error {
     Error::NotFound {
         what: "version: its history is no longer kept",
     }
-}
-
-pub(crate) fn refuse_longer(what: &'static str, bytes: usize, bytes_max: usize) -> Result<()> {
-    if bytes > bytes_max {
-        return Err(Error::TooLarge {
-            what,
-            bytes: bytes as u64,
-            bytes_max: bytes_max as u64,
-        });
-    }
-    Ok(())
-}
-
-pub(crate) fn refuse_key(key: &[u8]) -> Result<()> {
-    if key.is_empty() {
-        return Err(Error::Invalid {
-            what: "the empty key",
-        });
-    }
-    refuse_longer("key", key.len(), KEY_BYTES_MAX)
 }
 
 impl Reader for Transaction {

@@ -62,3 +62,31 @@ impl Work {
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn who_waits_hears_each_ring_since_it_last_looked() {
+        let (work, patience) = (Work::default(), Duration::from_secs(600));
+        let began = Instant::now();
+        let seen = work.rings();
+        work.wake();
+        // It rang before anybody waited.
+        work.wait(seen, patience);
+        std::thread::scope(|scope| {
+            let seen = work.rings();
+            let waiting = scope.spawn({
+                let work = &work;
+                move || work.wait(seen, patience)
+            });
+            std::thread::sleep(Duration::from_millis(20));
+            assert!(!waiting.is_finished());
+            work.wake();
+        });
+        assert!(began.elapsed() < patience);
+    }
+}

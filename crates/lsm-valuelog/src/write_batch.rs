@@ -7,6 +7,7 @@ use kv_api::{Durability, Error, Result, Space, Store};
 
 use crate::banned::banned_key;
 use crate::batch_commits::{BatchCommits, Entered};
+use crate::bounds::{KEY_BYTES_MAX, VALUE_BYTES_MAX, refuse_key, refuse_longer};
 use crate::commit_queue::Commit;
 use crate::db::Db;
 use crate::entry::Extra;
@@ -19,7 +20,6 @@ use crate::skiplist::record_bytes_max;
 use crate::snapshot::LookupKey;
 use crate::spaces;
 use crate::stamp::fresh_stamp;
-use crate::transaction::{KEY_BYTES_MAX, VALUE_BYTES_MAX, refuse_key, refuse_longer};
 use crate::write_set::WriteSet;
 
 /// Commits on their way at most.

@@ -6,10 +6,10 @@ use kv_api::{Error, Result, Space};
 use prost::Message;
 
 use crate::badger::wire::{DELETED, DISCARDS_EARLIER, KEY_BYTES_MAX, Pair, Pairs, RESERVED_PREFIX};
+use crate::bounds::refuse_longer;
 use crate::id::Sequence;
 use crate::snapshot::Snapshot;
 use crate::stream::Versioned;
-use crate::transaction::refuse_longer;
 
 /// Bytes of pairs after which a frame ends.
 const FRAME_BYTES: usize = 4 << 20;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crash_kit::{Action, Call, CrashDisk, Fault, Survivors};
+use kv_api::capability::SetCommitIndex;
 use kv_api::{Durability, ErrorKind, Reader, Result, Space, Store, Transaction};
 use lsm_valuelog::{Db, Sequence};
 
@@ -88,6 +89,43 @@ fn each_callback_is_called_once_in_the_order_of_the_commits_whoever_writes_them(
         assert!(told.iter().map(|(number, _)| *number).eq(wanted));
         drop(db);
         assert_eq!(pairs(&Db::open(&path).unwrap()), 4 * (200 + 29));
+    }
+}
+
+#[test]
+fn each_callback_is_told_the_version_that_its_records_have() {
+    let directory = tempfile::tempdir().unwrap();
+    for durability in [Durability::Sync, Durability::Buffered, Durability::Deferred] {
+        let path = directory.path().join(format!("store {durability:?}"));
+        let db = small().background(true).open(&path).unwrap();
+        let told = Told::default();
+        for number in 0..200 {
+            put_then(&db, number, durability, noting(&told, number));
+            if number % 9 == 0 {
+                db.update(|tx| tx.put(Space::DEFAULT, b"waits", b""))
+                    .unwrap();
+            }
+            if number == 100 {
+                let mut tx = db.begin().unwrap();
+                tx.put(Space::DEFAULT, &1_000_u64.to_be_bytes(), b"")
+                    .unwrap();
+                let chosen = Sequence(db.newest_version().0 + 1_000);
+                tx.set_commit_index(chosen.0).unwrap();
+                tx.commit_then(durability, noting(&told, 1_000));
+            }
+        }
+        let snapshot = loop {
+            if told.lock().unwrap().len() == 201 {
+                break db.snapshot().unwrap();
+            }
+            std::thread::yield_now();
+        };
+        for (number, outcome) in told.lock().unwrap().iter() {
+            let key = number.to_be_bytes();
+            let item = snapshot.get_item(Space::DEFAULT, &key).unwrap().unwrap();
+            let version = outcome.as_ref().unwrap();
+            assert_eq!(*version, item.version(), "{durability:?} {number}");
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crash_kit::{Action, Call, CrashDisk, Fault, Survivors};
 use kv_api::capability::Check;
 use kv_api::{Durability, ErrorKind, Reader, Space, Store, Transaction};
 use lsm_valuelog::{Db, Options};
@@ -284,4 +285,50 @@ fn the_values_of_a_commit_too_large_for_a_memtable_are_counted_once() {
     let bytes: u64 = files.iter().map(|file| file.value_bytes).sum();
     let living: u64 = files.iter().map(|file| file.living_bytes).sum();
     assert_eq!((bytes, living), (200 * 300, 200 * 300), "{files:?}");
+}
+
+#[test]
+fn a_collection_that_fails_anywhere_leaves_every_value_where_the_manifest_says() {
+    let mut failed = 0;
+    for (call, errno) in [
+        (Call::AnyChange, 5),
+        (Call::AnyChange, 28),
+        (Call::AnySync, 5),
+        (Call::AnySync, 28),
+    ] {
+        for nth in 1.. {
+            let disk = CrashDisk::new();
+            let open = |disk: &CrashDisk| {
+                let options = options().disk(disk.as_dyn()).read_without_mapping(true);
+                options.open("store").unwrap()
+            };
+            let db = open(&disk);
+            put(&db, 1, 0..60);
+            put(&db, 2, 0..40);
+            db.flatten().unwrap();
+            disk.arm(Fault::once(call, nth, Action::Fail(errno)));
+            let collected = db.collect();
+            let is_struck = disk.struck() > 0;
+            disk.disarm();
+            failed += u32::from(collected.is_err());
+            let round = |key: u32| if key < 40 { 2 } else { 1 };
+            assert_holds(&db, round, 60);
+            // Files that nobody is to see any more go with the last handle.
+            drop(db);
+            for left in [
+                disk.clone(),
+                disk.after_crash(Survivors::Everything),
+                disk.after_crash(Survivors::Synced),
+            ] {
+                let db = open(&left);
+                assert_holds(&db, round, 60);
+                assert_clean(&db);
+            }
+            if !is_struck {
+                assert!(collected.unwrap() > 0);
+                break;
+            }
+        }
+    }
+    assert!(failed > 10, "{failed}");
 }

@@ -112,3 +112,35 @@ fn a_group_that_is_refused_is_not_there_after_a_crash_though_one_of_its_logs_was
     }
     assert!(refusals > 10, "{refusals}");
 }
+
+#[test]
+fn a_refused_commit_that_could_not_be_taken_back_is_in_doubt_and_nothing_is_written_after_it() {
+    for errno in [5, 28] {
+        for len in [50, 500] {
+            let disk = CrashDisk::new();
+            let options = || small().disk(disk.as_dyn()).read_without_mapping(true);
+            let db = options().open("/store").unwrap();
+            let commit = |key: u8| {
+                let mut tx = db.begin()?;
+                tx.put(Space::DEFAULT, &[key], &vec![key; len])?;
+                tx.commit(Durability::Buffered)
+            };
+            // The log is there.
+            commit(1).unwrap();
+            disk.arm(Fault::from(Call::Write, 1, Action::Fail(errno)));
+            let told = commit(2).unwrap_err();
+            assert_eq!(told.kind(), ErrorKind::InDoubt, "{errno} {len}: {told}");
+            assert!(disk.struck() > 1, "to take it back was tried");
+            disk.disarm();
+            let told = commit(3).unwrap_err();
+            assert_eq!(told.kind(), ErrorKind::Poisoned, "{errno} {len}: {told}");
+            drop(db);
+            let db = options().open("/store").unwrap();
+            let snapshot = db.snapshot().unwrap();
+            for (key, is_there) in [(1, true), (3, false)] {
+                let found = snapshot.get(Space::DEFAULT, &[key]).unwrap();
+                assert_eq!(found.is_some(), is_there, "{errno} {len}: {key}");
+            }
+        }
+    }
+}

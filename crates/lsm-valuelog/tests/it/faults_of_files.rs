@@ -57,6 +57,15 @@ fn read_all(path: &Path) -> kv_api::Result<usize> {
     Ok(count)
 }
 
+/// Why a store is refused: at its opening, or where a table is at fault, which an opening does not
+/// look into, when that is read.
+fn refused(path: &Path, end: &str) -> kv_api::Error {
+    match end {
+        "sst" => read_all(path).map(drop).unwrap_err(),
+        _ => small().open(path).map(drop).unwrap_err(),
+    }
+}
+
 #[test]
 fn a_file_that_is_empty_foreign_or_of_another_kind_is_refused_by_name() {
     for end in ["sst", "vlog", "MANIFEST"] {
@@ -77,12 +86,42 @@ fn a_file_that_is_empty_foreign_or_of_another_kind_is_refused_by_name() {
         ];
         for (what, bytes) in strangers {
             std::fs::write(&file, bytes).unwrap();
-            let error = read_all(&path).unwrap_err();
+            // Before any byte of it is taken for something else.
+            let error = refused(&path, end);
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{end} {what}: {error}");
             assert!(error.to_string().contains(&name), "{end} {what}: {error}");
         }
         std::fs::write(&file, &sound).unwrap();
         assert_eq!(read_all(&path).unwrap(), 11, "and nothing was changed");
+    }
+}
+
+#[test]
+fn a_file_under_the_name_of_another_of_its_kind_is_refused_by_name() {
+    for end in ["sst", "vlog"] {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("store");
+        let options = || {
+            let options = small().level_zero_tables(50, 60, 80);
+            options.value_file_bytes(4 << 10)
+        };
+        let db = options().open(&path).unwrap();
+        for round in 0..2_u8 {
+            for number in 0..20_u8 {
+                put(&db, &[number], &[round; 300], Durability::Buffered).unwrap();
+            }
+            db.flush().unwrap();
+        }
+        db.close().unwrap();
+        drop(db);
+        let files = files(&path, end);
+        let (one, other) = (files.first().unwrap(), files.last().unwrap());
+        assert_ne!(one, other);
+        std::fs::copy(other, one).unwrap();
+        let name = one.file_name().unwrap().to_string_lossy().into_owned();
+        let error = refused(&path, end);
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        assert!(error.to_string().contains(&name), "{error}");
     }
 }
 

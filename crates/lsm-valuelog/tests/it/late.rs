@@ -244,6 +244,13 @@ fn a_transaction_that_read_what_came_late_meets_a_conflict() {
     assert_eq!(commit(by_range), Err(ErrorKind::Conflict));
     assert_eq!(commit(apart), Ok(()));
     assert_eq!(commit(older), Err(ErrorKind::Conflict));
+    // Whoever began after it has seen it.
+    let mut later = begun(20);
+    let read = later.get(Space::DEFAULT, b"key").unwrap();
+    assert_eq!(read.as_deref(), Some(&b"15"[..]));
+    drop(read);
+    later.put(Space::DEFAULT, b"mine", b"").unwrap();
+    assert_eq!(commit(later), Ok(()));
     // After so many late commits they are no longer told apart.
     let mut long = begun(20);
     assert!(long.get(Space::DEFAULT, b"nobody's").unwrap().is_none());

@@ -38,6 +38,11 @@ fn fill(db: &Db, rounds: u8) -> Pairs {
         tx.delete(Space::DEFAULT, &[round, 1]).unwrap();
         expected.remove(&vec![round, 1]);
         tx.commit(Durability::Buffered).unwrap();
+        // Without a large value it goes to the other log.
+        let small = vec![round; 3];
+        db.update(|tx| tx.put(Space::DEFAULT, b"small", &small))
+            .unwrap();
+        expected.insert(b"small".to_vec(), small);
     }
     expected
 }

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crash_kit::{Action, Call, CrashDisk, Fault, Survivors};
 use kv_api::{Durability, Reader, Space, Transaction};
 use lsm_valuelog::{Db, Options};
+
+const READ: disk::OpenOptions = disk::OpenOptions::READ;
 
 fn options() -> Options {
     Options::new().background(false).memtable_bytes(2 << 20)
@@ -85,4 +88,38 @@ fn a_torn_commit_before_what_an_earlier_life_left_is_told_and_no_more_than_it() 
     assert_eq!(recovery.kept_aside, [format!("{log}.torn")]);
     let kept = std::fs::read(path.join(format!("{log}.torn"))).unwrap();
     assert!(kept.windows(49).any(|window| *window == [9; 49]));
+}
+
+#[test]
+fn commits_of_an_earlier_life_are_not_read_where_the_new_one_has_none_yet() {
+    let disk = CrashDisk::new();
+    let sealed = |disk: &CrashDisk| {
+        let options = options().disk(disk.as_dyn()).encryption_key(&[3; 32]);
+        options.read_without_mapping(true).open("store").unwrap()
+    };
+    let db = sealed(&disk);
+    for number in 0..200_u32 {
+        put(&db, &number.to_be_bytes(), &[7; 300], Durability::Sync);
+    }
+    db.flush().unwrap();
+    // The log has its new name and header, and then nothing can be written any more.
+    disk.arm(Fault::from(Call::Write, 2, Action::Fail(5)));
+    let mut tx = db.begin().unwrap();
+    tx.put(Space::DEFAULT, b"new life", b"one").unwrap();
+    assert!(tx.commit(Durability::Sync).is_err());
+    assert!(disk.struck() > 0);
+    disk.disarm();
+    drop(db);
+    let logs = disk.as_dyn().list(Path::new("store")).unwrap();
+    let logs = logs.into_iter().filter(|name| {
+        let file = disk.as_dyn().open(&Path::new("store").join(name), &READ);
+        name.to_string_lossy().ends_with(".wal") && file.unwrap().len().unwrap() > 200 * 300
+    });
+    assert_eq!(logs.count(), 1, "it holds what it held");
+    for survivors in [Survivors::Everything, Survivors::Synced] {
+        let db = sealed(&disk.after_crash(survivors));
+        let snapshot = db.snapshot().unwrap();
+        assert_eq!(snapshot.range(Space::DEFAULT, ..).unwrap().count(), 200);
+        assert_eq!(db.recovery().commits, 0);
+    }
 }
