@@ -165,9 +165,12 @@ impl Shared {
             match step() {
                 Ok(true) => self.work.note_success(COMPACTING),
                 Ok(false) => {
-                    // What another thread is merging may leave something to be done.
-                    let is_quiet = is_idle && locked(&self.files).busy.is_empty();
-                    if is_quiet && !self.awaits_readers() {
+                    // What another thread is merging or writing to a table may leave something to
+                    // be done, and what it has finished since this step looked has rung.
+                    let is_alone = locked(&self.files).busy.is_empty()
+                        && self.state.load().sealed.is_empty()
+                        && self.work.rings() == seen;
+                    if is_idle && is_alone && !self.awaits_readers() {
                         settled_as_of = settled_as_of.or(Some(moment));
                     }
                     self.work.wait(seen, PATIENCE);

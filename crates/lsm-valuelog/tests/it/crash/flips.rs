@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crash_kit::CrashDisk;
 use disk::{Disk, OpenOptions, read_exact_at, write_all_at};
-use kv_api::{Cursor, Reader, Result, Space, Store, Transaction};
-use lsm_valuelog::{Compression, Db};
+use kv_api::{Cursor, Durability, Reader, Result, Space, Store, Transaction};
+use lsm_valuelog::{BulkMode, BulkWriter, Compression, Db, Entry, Options, Sequence};
 
 use super::profile::{PROFILES, Profile};
 use super::subject::{Lsm, PATH};
@@ -48,6 +48,13 @@ fn contents(db: &Db) -> Result<Contents> {
                 .into_iter()
                 .map(|(key, value)| ((name.clone(), key), value)),
         );
+    }
+    for key in [&b"k expires"[..], b"k late"] {
+        if let Some(item) = snapshot.get_item(Space::DEFAULT, key)? {
+            let told = [item.version().0, item.expires_at(), item.user_meta().into()];
+            let told = told.iter().flat_map(|number| number.to_be_bytes());
+            found.insert((b"told".to_vec(), key.to_vec()), told.collect());
+        }
     }
     // What is not there must not come to be there, nor what is banned.
     let absent = snapshot.get(Space::DEFAULT, b"k absent")?;
@@ -103,13 +110,42 @@ fn make(open: impl Fn() -> Result<Db>) -> Contents {
     expected
 }
 
+/// A store of what a bulk load brought, of values that expire and have user bytes, and of versions
+/// that came late.
+fn make_of_loads(open: impl Fn() -> Result<Db>) -> Contents {
+    let db = open().unwrap();
+    let mut load = db.bulk_load(BulkMode::Add).unwrap();
+    for key in 0..6_u8 {
+        let value = vec![key; 20 + usize::from(key) * 8];
+        load.put(0, BulkWriter::DEFAULT, &[b'l', key], &value)
+            .unwrap();
+    }
+    let loaded = load.finish().unwrap().newest;
+    let mut tx = db.begin().unwrap();
+    let entry = Entry::new(b"k expires", &[7; 60]).expires_at(u64::from(u32::MAX));
+    tx.put_entry(Space::DEFAULT, &entry.user_meta(9)).unwrap();
+    tx.commit_at(Sequence(loaded.0 + 20), Durability::Sync)
+        .unwrap();
+    let mut late = db.begin().unwrap();
+    late.put(Space::DEFAULT, b"k late", &[8; 60]).unwrap();
+    late.commit_at(Sequence(loaded.0 + 10), Durability::Sync)
+        .unwrap();
+    db.flush().unwrap();
+    let expected = contents(&db).unwrap();
+    assert_eq!(expected.len(), 8 + 2);
+    db.close().unwrap();
+    expected
+}
+
 /// Flips every bit of every file of a store; answers how many flips were errors and how many
 /// changed nothing, by what the file's name ends with.
-fn flip_all(profile: Profile) -> BTreeMap<String, (u64, u64)> {
-    let lsm = Lsm(profile);
+fn flip_all(
+    keyed: impl Fn() -> Options,
+    make: impl Fn(&dyn Fn() -> Result<Db>) -> Contents,
+) -> BTreeMap<String, (u64, u64)> {
     let disk = CrashDisk::new().as_dyn();
-    let open = || lsm.keyed().disk(std::sync::Arc::clone(&disk)).open(PATH);
-    let expected = make(open);
+    let open = || keyed().disk(std::sync::Arc::clone(&disk)).open(PATH);
+    let expected = make(&open);
     let mut flips: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for name in disk.list(Path::new(PATH)).unwrap() {
         let path = Path::new(PATH).join(&name);
@@ -121,7 +157,7 @@ fn flip_all(profile: Profile) -> BTreeMap<String, (u64, u64)> {
             for bit in 0..8 {
                 flip(&*disk, &path, offset, bit);
                 // Reading alone, so that the store is the same for the next flip.
-                let options = lsm.keyed().disk(std::sync::Arc::clone(&disk));
+                let options = keyed().disk(std::sync::Arc::clone(&disk));
                 match options
                     .read_only(true)
                     .open(PATH)
@@ -165,7 +201,7 @@ fn a_flip_of_any_bit_of_a_closed_store_is_an_error_or_changes_nothing() {
                 is_mapped: threshold == 40,
                 ..PROFILES[0]
             };
-            let flips = flip_all(profile);
+            let flips = flip_all(|| Lsm(profile).keyed(), |open| make(open));
             let mut kinds = vec!["LOCK", "MANIFEST", "sst"];
             kinds.extend(is_encrypted.then_some("KEYS"));
             kinds.extend((threshold == 40).then_some("vlog"));
@@ -178,6 +214,29 @@ fn a_flip_of_any_bit_of_a_closed_store_is_an_error_or_changes_nothing() {
                     "{kind}: {errors} {unchanged} {profile:?}"
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn a_flip_in_what_was_loaded_or_expires_or_came_late_is_an_error_or_changes_nothing() {
+    for is_encrypted in [false, true] {
+        let profile = Profile {
+            is_encrypted,
+            threshold: 40,
+            ..PROFILES[0]
+        };
+        let options = || {
+            let options = Lsm(profile).keyed().keep_history(true);
+            options.versions_in_any_order(true)
+        };
+        let flips = flip_all(options, |open| make_of_loads(open));
+        assert!(
+            flips.contains_key("sst") && flips.contains_key("vlog"),
+            "{flips:?}"
+        );
+        for (kind, (errors, unchanged)) in flips.iter().filter(|(kind, _)| *kind != "LOCK") {
+            assert!(errors > unchanged, "{kind}: {errors} {unchanged}");
         }
     }
 }
