@@ -39,6 +39,8 @@ pub(crate) struct WriteSet<'w> {
     allocated: Vec<(PageId, u64)>,
     taken: RunList,
     freed: RunList,
+    /// Pages in use before this set, below the high-water mark.
+    live: u64,
     leaf_grant: Grant,
     upper_grant: Grant,
     /// Free pages that this set brought about beyond its own.
@@ -58,8 +60,11 @@ impl<'w> WriteSet<'w> {
     pub fn new(writer: &'w mut Writer, sync_length: SyncLength) -> WriteSet<'w> {
         let mut images = std::mem::take(&mut writer.images);
         images.clear();
+        let high_water = writer.current.meta.high_water;
+        let waiting = writer.free.pages() + writer.pending.blocked().pages();
         WriteSet {
-            high_water: writer.current.meta.high_water,
+            high_water,
+            live: high_water.0.saturating_sub(waiting),
             writer,
             sync_length,
             pages_allocated: 0,
@@ -119,11 +124,10 @@ impl<'w> WriteSet<'w> {
     /// ahead.
     fn grant_to_large(&mut self, pages: u64) -> Vec<(PageId, u64)> {
         let mut runs = Vec::new();
-        let live = self.live_pages();
         let mut left = pages;
         while left > 0 {
             let longest = self.writer.free.longest().map_or(0, |(_, pages)| pages);
-            if longest < LONG_RUN_PAGES.min(left) && may_extend(self.high_water, left, live) {
+            if longest < LONG_RUN_PAGES.min(left) && may_extend(self.high_water, left, self.live) {
                 // A limit of the file's size is none here: what is free is used instead.
                 if let Ok(id) = self.extend(left) {
                     runs.push((id, left));
@@ -140,12 +144,6 @@ impl<'w> WriteSet<'w> {
             runs.push(run);
         }
         runs
-    }
-
-    /// Pages in use below the high-water mark.
-    fn live_pages(&self) -> u64 {
-        let waiting = self.writer.free.pages() + self.writer.pending.blocked().pages();
-        self.high_water.0.saturating_sub(waiting)
     }
 
     /// One run for the upper pages of a small commit, of pages that are new to the file if there
@@ -166,7 +164,7 @@ impl<'w> WriteSet<'w> {
     /// Extends the file by more than `pages` pages, of which the rest is written as zeros: a page
     /// whose blocks exist is synced in half the time of one that the file system has yet to place.
     fn extend_ahead(&mut self, pages: u64) -> Option<PageId> {
-        if !may_extend_ahead(self.high_water, self.live_pages()) {
+        if !may_extend_ahead(self.high_water, self.live) {
             return None;
         }
         let rest = AHEAD_PAGES.checked_sub(pages).filter(|rest| *rest > 0)?;
