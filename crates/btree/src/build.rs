@@ -88,11 +88,8 @@ impl Plan {
     ) -> Result<PageId> {
         let root = self.build(puts, |leaf, elements, share| -> Result<Child> {
             let pages = share.pages(page_bytes);
-            let tier = match leaf {
-                true => Tier::Leaf,
-                false => Tier::Upper,
-            };
-            let id = sink.allocate(tier, pages)?;
+            // Only trees of several nodes are built, so no leaf is a root.
+            let id = sink.allocate(Tier::of(leaf), pages)?;
             let overflow = u32::try_from(pages - 1)
                 .map_err(|_| pager::Error::page(id, "a node longer than 2^32 pages"))?;
             let count = u16::try_from(share.elements)

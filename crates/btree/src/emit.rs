@@ -32,10 +32,7 @@ pub(crate) fn pages_needed(tree: &Tree, page_bytes: usize) -> PagesNeeded {
 }
 
 fn tier(node: &Node, is_root: bool) -> Tier {
-    match node.is_leaf() && !is_root {
-        true => Tier::Leaf,
-        false => Tier::Upper,
-    }
+    Tier::of(node.is_leaf() && !is_root)
 }
 
 /// Writes every node in memory and answers the root's page.

@@ -9,10 +9,15 @@
 //!   that finds words need not look for that damage again;
 //! * words are hints: whatever they hold, a search made from them reads inside the page only.
 
-use pager::{HEADER_BYTES, Page, PageId, PageKind, PageSource, SideTable, SideTables, Words};
+mod making;
+mod shape;
+
+use pager::{HEADER_BYTES, Page, PageId, PageSource, SideTable, SideTables, Words};
 
 use crate::entry::Entry;
 use crate::layout::{ELEMENT_BYTES, Elements, NO_FLAGS, Spot};
+use making::work_out;
+use shape::Shape;
 
 /// Words before the heads: the shape, and the first bytes of what the keys have in common.
 const SHAPE: usize = 0;
@@ -20,62 +25,6 @@ const PREFIX: usize = 1;
 const HEADS: usize = PREFIX + PREFIX_WORDS;
 const PREFIX_WORDS: usize = 3;
 const PREFIX_BYTES_MAX: usize = PREFIX_WORDS * 8;
-
-/// What the first word says of a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Shape {
-    /// Elements on the page.
-    count: usize,
-    /// Every so many elements have a head.
-    stride: usize,
-    /// Children stand behind the heads. Without them, what stands there is of another page.
-    has_children: bool,
-    /// Bytes all keys begin with, as far as they are kept.
-    prefix_bytes: usize,
-    /// The length of every key, where places are kept: see [`work_out`]. On a branch, which has none,
-    /// the pages of the first child's run.
-    key_bytes: Option<usize>,
-    /// The children are leaves, as far as the first one tells.
-    above_leaves: bool,
-    /// Pages of the run.
-    run_pages: u64,
-}
-
-impl Shape {
-    fn encode(self) -> u64 {
-        self.count as u64
-            | (self.stride as u64) << 16
-            | u64::from(self.has_children) << 31
-            | (self.prefix_bytes as u64) << 32
-            | u64::from(self.above_leaves) << 37
-            | (self.key_bytes.unwrap_or(0) as u64) << 38
-            | self.run_pages << 54
-    }
-
-    fn decode(word: u64) -> Shape {
-        let part = |shift: u32, bits: u32| (word >> shift) & ((1 << bits) - 1);
-        // Below 2^16 each, so no cast can cut.
-        let small = |shift, bits| usize::try_from(part(shift, bits)).unwrap_or(0);
-        Shape {
-            count: small(0, 16),
-            stride: small(16, 15).max(1),
-            has_children: part(31, 1) == 1,
-            prefix_bytes: small(32, 5).min(PREFIX_BYTES_MAX),
-            above_leaves: part(37, 1) == 1,
-            key_bytes: Some(small(38, 16)).filter(|bytes| *bytes > 0),
-            run_pages: part(54, 10),
-        }
-    }
-
-    fn heads(self) -> usize {
-        self.count.div_ceil(self.stride)
-    }
-
-    /// Words before the places.
-    fn places_at(self) -> usize {
-        HEADS + self.heads()
-    }
-}
 
 /// Places per word: pages and runs with longer ones have none kept.
 const PLACES_PER_WORD: usize = 4;
@@ -244,7 +193,7 @@ pub(crate) fn look_below(tables: &SideTables, id: PageId, key: &[u8]) -> Option<
             window,
             count: shape.count,
             above_leaves: shape.above_leaves,
-            above_runs: shape.key_bytes.is_some_and(|pages| pages > 1),
+            above_runs: shape.above_runs,
         })
     })
 }
@@ -468,103 +417,6 @@ pub(crate) fn written_here<S: PageSource>(source: &S, elements: Elements<'_>) ->
         };
         table.was_written(elements.id())
     })
-}
-
-/// The words for a page; none if it is damaged or too large to describe.
-///
-/// Heads come first. Behind them stand a branch's children, or the places of a leaf's pairs: 16
-/// bits each for where a pair begins, and one for where the last ends. Places are kept where all
-/// keys are of one length, no entry has flags and the pairs lie without a gap, so that a place and
-/// the next one tell key and value apart.
-fn work_out<S: PageSource>(
-    source: &S,
-    words_max: usize,
-    elements: Elements<'_>,
-) -> Option<Vec<u64>> {
-    elements.check_packed().ok()?;
-    let count = elements.count();
-    let run_pages = elements.run_pages(source.page_bytes());
-    if run_pages > RUN_PAGES_MAX || count > usize::from(u16::MAX) {
-        return None;
-    }
-    let common = common_bytes(elements)?;
-    let room = words_max.checked_sub(HEADS)?;
-    let with_children = !elements.is_leaf() && 2 * count <= room;
-    let stride = match with_children {
-        true => 1,
-        false => count.div_ceil(room).max(1),
-    };
-    let with_places = stride == 1 && count + count / PLACES_PER_WORD < room;
-    let places = if with_places { places(elements) } else { None };
-    let first_child = match with_children {
-        true => source.page(elements.child(0).ok()?).ok(),
-        false => None,
-    };
-    let shape = Shape {
-        count,
-        stride,
-        has_children: with_children,
-        prefix_bytes: common.min(PREFIX_BYTES_MAX),
-        key_bytes: match first_child {
-            Some(page) => usize::try_from(page.run_pages().min(RUN_PAGES_MAX)).ok(),
-            None => places.as_ref().map(|(key_bytes, _)| *key_bytes),
-        },
-        above_leaves: first_child.is_some_and(|page| page.kind == PageKind::Leaf),
-        run_pages,
-    };
-    let mut words = vec![shape.encode()];
-    let first = elements.key(0).unwrap_or_default();
-    words.extend((0..PREFIX_WORDS).map(|index| prefix_word(first, index, shape.prefix_bytes)));
-    for index in (0..count).step_by(shape.stride) {
-        words.push(head(elements.key(index).ok()?, shape.prefix_bytes));
-    }
-    for index in 0..if with_children { count } else { 0 } {
-        words.push(elements.child(index).ok()?.0);
-    }
-    let places = places.map_or(Vec::new(), |(_, places)| places);
-    words.extend(places.chunks(PLACES_PER_WORD).map(|places| {
-        let placed = places.iter().zip((0..).step_by(16));
-        placed.fold(0, |word, (place, shift)| word | u64::from(*place) << shift)
-    }));
-    Some(words)
-}
-
-/// Longer runs are searched key by key: one comparison is nothing beside such values.
-const RUN_PAGES_MAX: u64 = 1023;
-
-/// The bytes that all keys of a page begin with; none if they do not ascend.
-fn common_bytes(elements: Elements<'_>) -> Option<usize> {
-    let (mut first, mut previous) = (None, None);
-    for index in 0..elements.count() {
-        let key = elements.key(index).ok()?;
-        if previous.is_some_and(|previous| previous >= key) {
-            return None;
-        }
-        first.get_or_insert(key);
-        previous = Some(key);
-    }
-    let (first, last) = (first.unwrap_or_default(), previous.unwrap_or_default());
-    Some(first.iter().zip(last).take_while(|(a, b)| a == b).count())
-}
-
-/// The length of every key and the places of all pairs, if this is a leaf that has them.
-fn places(elements: Elements<'_>) -> Option<(usize, Vec<u16>)> {
-    let mut key_bytes = None;
-    let mut places = Vec::new();
-    let mut end = None;
-    for index in 0..elements.count() {
-        let spot = elements.spot(index).ok()?;
-        let plain = elements.is_leaf() && elements.flags(index).ok()? == NO_FLAGS;
-        let like_others = *key_bytes.get_or_insert(spot.key_bytes) == spot.key_bytes;
-        if !plain || !like_others || end.is_some_and(|end| end != spot.at) {
-            return None;
-        }
-        places.push(u16::try_from(spot.at).ok()?);
-        end = Some(spot.at + spot.key_bytes + spot.value_bytes);
-    }
-    places.push(u16::try_from(end?).ok()?);
-    let key_bytes = key_bytes.filter(|bytes| *bytes > 0 && *bytes <= usize::from(u16::MAX))?;
-    Some((key_bytes, places))
 }
 
 #[cfg(test)]

@@ -8,11 +8,13 @@
 //! * `heads`, where they are kept, are those of all keys in order;
 //! * a branch element's child is a page's number, or a place in the arena with the highest bit set.
 
+mod children;
+
 use std::ops::Range;
 
 use pager::{HEADER_BYTES, PageId, PageKind, write_header};
 
-use crate::child::{Child, IN_ARENA, NodeIndex};
+use crate::child::{Child, IN_ARENA};
 use crate::heads::head;
 use crate::layout::{ELEMENT_BYTES, Element, Elements, NO_FLAGS, lay_out};
 
@@ -179,45 +181,6 @@ impl Node {
         self.elements().flags(index).unwrap_or(NO_FLAGS)
     }
 
-    pub fn child(&self, index: usize) -> Option<Child> {
-        let child = self.elements().child(index).ok()?;
-        Some(Child::decode(child.0))
-    }
-
-    pub fn set_child(&mut self, index: usize, child: Child) {
-        let at = element_at(index) + 8;
-        if let Some(target) = self.image.get_mut(at..at + 8).filter(|_| !self.leaf) {
-            target.copy_from_slice(&child.encode().to_le_bytes());
-        }
-        let touched = match self.touched.is_empty() {
-            true => index..index,
-            false => self.touched.clone(),
-        };
-        self.touched = touched.start.min(index)..touched.end.max(index + 1);
-    }
-
-    /// The children that are in memory, with their places. Far quicker than asking for each, and a
-    /// commit of one key asks for the one it touched.
-    pub fn children_in_memory(&self) -> impl Iterator<Item = (usize, NodeIndex)> + '_ {
-        let places = match (self.leaf, self.reshaped) {
-            (true, _) => 0..0,
-            (false, true) => 0..self.count,
-            (false, false) => self.touched.clone(),
-        };
-        let table = self
-            .image
-            .get(element_at(places.start)..element_at(places.end));
-        let (elements, _) = table.unwrap_or_default().as_chunks::<ELEMENT_BYTES>();
-        let placed = (places.start..).zip(elements);
-        placed.filter_map(|(place, element)| {
-            let child = u64::from_le_bytes(*element.last_chunk()?);
-            match Child::decode(child) {
-                Child::Node(index) => Some((place, index)),
-                Child::Page(_) => None,
-            }
-        })
-    }
-
     /// Where `key` is, or where it would be.
     pub fn search(&self, key: &[u8]) -> Result<usize, usize> {
         if let Some(heads) = &self.heads {
@@ -257,14 +220,6 @@ impl Node {
         Err(low)
     }
 
-    /// The child whose subtree holds `key`, if any does.
-    pub fn child_index(&self, key: &[u8]) -> usize {
-        match self.search(key) {
-            Ok(index) => index,
-            Err(index) => index.saturating_sub(1),
-        }
-    }
-
     /// Puts an entry, replacing one with an equal key and equal flags.
     pub fn put(&mut self, key: &[u8], value: &[u8], flags: u32) -> crate::Result<()> {
         let place = self.search(key);
@@ -277,14 +232,6 @@ impl Node {
             Err(index) => self.insert(index, key, value, flags),
         }
         Ok(())
-    }
-
-    /// Inserts a child before element `index`.
-    pub fn insert_child(&mut self, index: usize, key: &[u8], child: Child) {
-        let index = index.min(self.count);
-        self.appended_only &= index >= self.count;
-        self.insert(index, key, &[], NO_FLAGS);
-        self.set_child(index, child);
     }
 
     fn reserve(&mut self, more: usize) {

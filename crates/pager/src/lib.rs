@@ -30,7 +30,7 @@ pub use meta::{META_BYTES, META_WRITE_BYTES, Meta, NO_FREELIST, Slot};
 pub use page::{HEADER_BYTES, Page, PageKind, write_header};
 pub use page_set::PageSet;
 pub use page_view::PageView;
-pub use pager::{FileOptions, OpenedFile, Pager, initial_image};
+pub use pager::{FileOptions, OpenedFile, Pager, WHOLE_RUN_PAGES, initial_image};
 pub use probe::{PAGE_BYTES_MAX, PAGE_BYTES_MIN};
 pub use side_table::{SideTable, SideTables, Words};
 pub use source::{PageSink, PageSource, PagesNeeded, Tier};

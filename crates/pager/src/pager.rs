@@ -333,9 +333,9 @@ fn is_interrupted_init(file: &dyn File) -> bool {
                     })
         })
 }
-/// Runs of so many pages are replaced whole. Shorter ones leave room among them that single pages
+/// Runs of so many pages are written and replaced whole. Shorter ones leave room among them that single pages
 /// go to, and those are written slowly into long pieces of cache.
-const LONG_RUN_PAGES: u64 = 8;
+pub const WHOLE_RUN_PAGES: u64 = 8;
 
 /// Shorter stretches are left to the sync, which joins them to what comes to lie beside them.
 const WORTH_BEGINNING_BYTES: u64 = 256 << 10;
@@ -346,7 +346,7 @@ fn are_mostly_long(runs: &[IoSlice<'_>], page_bytes: u64) -> bool {
     for run in runs {
         let run_bytes = run.len() as u64;
         bytes += run_bytes;
-        long_bytes += match run_bytes >= LONG_RUN_PAGES * page_bytes {
+        long_bytes += match run_bytes >= WHOLE_RUN_PAGES * page_bytes {
             true => run_bytes,
             false => 0,
         };

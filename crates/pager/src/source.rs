@@ -38,6 +38,16 @@ pub enum Tier {
     Upper,
 }
 
+impl Tier {
+    /// That of a node which is a leaf below a root, or is not.
+    pub fn of(is_leaf_below_root: bool) -> Tier {
+        match is_leaf_below_root {
+            true => Tier::Leaf,
+            false => Tier::Upper,
+        }
+    }
+}
+
 /// How many pages something will take, by tier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PagesNeeded {

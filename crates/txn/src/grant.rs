@@ -8,7 +8,7 @@
 //! A large commit that finds no run takes the longest ones there are, or goes past the end of the
 //! file while that stays within [`USED_OVER_LIVE_MAX`] times what is live. A small one takes what
 //! fits most closely, so that it does not break up long runs; for the pages above its leaf it
-//! lengthens the file by [`AHEAD_PAGES`] pages if there is no run, which a file with five hundred
+//! lengthens the file by [`AHEAD_BYTES`] if there is no run, which a file with five hundred
 //! lowest branches needs five times in all; else it takes the longest runs shorter than itself.
 //!
 //! Invariants: no run is empty; a page is granted once.
@@ -25,8 +25,8 @@ pub(crate) const LONG_RUN_PAGES: u64 = 64;
 /// written in one run.
 const USED_OVER_LIVE_MAX: u64 = 2;
 
-/// Pages by which a small commit lengthens the file at once.
-pub(crate) const AHEAD_PAGES: u64 = 256;
+/// Bytes by which a small commit lengthens the file at once.
+pub(crate) const AHEAD_BYTES: u64 = 1 << 20;
 /// The share of what is in use by which small commits may lengthen the file.
 const AHEAD_SHARE: u64 = 8;
 
@@ -80,10 +80,9 @@ pub(crate) fn may_extend(high_water: PageId, pages: u64, live: u64) -> bool {
     high_water.0.saturating_add(pages) <= live.saturating_mul(USED_OVER_LIVE_MAX)
 }
 
-/// Whether the high-water mark may go up by [`AHEAD_PAGES`] for a small commit while `live` pages are
-/// in use.
-pub(crate) fn may_extend_ahead(high_water: PageId, live: u64) -> bool {
-    let end = high_water.0.saturating_add(AHEAD_PAGES);
+/// Whether the high-water mark may go up by `pages` for a small commit while `live` pages are in use.
+pub(crate) fn may_extend_ahead(high_water: PageId, pages: u64, live: u64) -> bool {
+    let end = high_water.0.saturating_add(pages);
     end <= live.saturating_add(live / AHEAD_SHARE)
 }
 

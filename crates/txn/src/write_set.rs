@@ -10,10 +10,12 @@ use std::ops::Range;
 
 use btree::carry_heads;
 use kv_api::{Error, Result};
-use pager::{Error as PagerError, Extents, PageId, PageSink, PagesNeeded, Tier, TxId};
+use pager::{
+    Error as PagerError, Extents, PageId, PageSink, PagesNeeded, Tier, TxId, WHOLE_RUN_PAGES,
+};
 
 use crate::grant::{
-    AHEAD_PAGES, Grant, LARGE_COMMIT_PAGES, LONG_RUN_PAGES, may_extend, may_extend_ahead,
+    AHEAD_BYTES, Grant, LARGE_COMMIT_PAGES, LONG_RUN_PAGES, may_extend, may_extend_ahead,
 };
 use crate::options::FreelistKind;
 use crate::run_list::RunList;
@@ -27,8 +29,6 @@ type SyncLength = fn(&mut Writer) -> Result<()>;
 const FLUSH_BYTES: usize = 1 << 20;
 /// The same for long runs: their stretches are written whole, to be mapped by large pages.
 const LONG_FLUSH_BYTES: usize = 8 << 20;
-/// Runs of so many pages are long.
-const LONG_RUN_IMAGE_PAGES: u64 = 8;
 
 /// The pages one commit makes and drops.
 pub(crate) struct WriteSet<'w> {
@@ -164,18 +164,18 @@ impl<'w> WriteSet<'w> {
     /// Extends the file by more than `pages` pages, of which the rest is written as zeros: a page
     /// whose blocks exist is synced in half the time of one that the file system has yet to place.
     fn extend_ahead(&mut self, pages: u64) -> Option<PageId> {
-        if !may_extend_ahead(self.high_water, self.live) {
+        let ahead = AHEAD_BYTES / self.writer.pager.page_bytes() as u64;
+        if ahead <= pages || !may_extend_ahead(self.high_water, ahead, self.live) {
             return None;
         }
-        let rest = AHEAD_PAGES.checked_sub(pages).filter(|rest| *rest > 0)?;
-        let before = self.high_water;
-        let id = self.extend(AHEAD_PAGES).ok()?;
-        let start = PageId(id.0 + pages);
-        if self.image(start, rest, &[]).is_err() {
-            self.high_water = before;
-            return None;
+        let id = self.extend(ahead).ok()?;
+        let (start, end) = (PageId(id.0 + pages), id.0 + ahead);
+        // One by one: pages will be written here one by one for ever, which long pieces of cache make
+        // slow. They are the first images of the set, and fewer bytes than are flushed at once.
+        for page in start.0..end {
+            self.image(PageId(page), 1, &[]).ok()?;
         }
-        self.ahead = Some((start, rest));
+        self.ahead = Some((start, end - start.0));
         Some(id)
     }
 
@@ -354,7 +354,7 @@ impl PageSink for WriteSet<'_> {
                 PagerError::page(id, "pages before this one could not be written")
             })?;
         }
-        if pages >= LONG_RUN_IMAGE_PAGES {
+        if pages >= WHOLE_RUN_PAGES {
             self.long_bytes += len;
         }
         let start = self.images.len();

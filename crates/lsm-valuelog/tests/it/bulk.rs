@@ -2,26 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kv_api::capability::Check;
 use kv_api::{Durability, ErrorKind, Reader, Space, Store, Transaction};
 use lsm_valuelog::{BulkMode, BulkWriter, Db, Sequence, Versioned};
 
 use crate::conformance::small;
-
-fn pairs(db: &Db) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let snapshot = db.snapshot().unwrap();
-    let range = snapshot.range(Space::DEFAULT, ..).unwrap();
-    range
-        .map(|pair| pair.unwrap())
-        .map(|(key, value)| (key.to_vec(), value.to_vec()))
-        .collect()
-}
-
-fn assert_sound(db: &Db) {
-    let mut findings = Vec::new();
-    db.check(&mut |finding| findings.push(finding)).unwrap();
-    assert_eq!(findings, []);
-}
+use crate::support::{assert_sound, pairs};
 
 fn value(number: u32) -> Vec<u8> {
     vec![number as u8; (number % 400) as usize]

@@ -6,11 +6,7 @@ use kv_api::{Durability, Reader, Space, Transaction};
 use lsm_valuelog::{Compression, Db, Options};
 
 use crate::conformance::small;
-
-fn key(number: u32) -> [u8; 8] {
-    let mixed = u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    mixed.to_be_bytes()
-}
+use crate::support::key;
 
 fn value(number: u32) -> Vec<u8> {
     format!("value of {number:08}; ").repeat(6).into_bytes()

@@ -1,19 +1,11 @@
 //! Copies of changes: loaded whole or not at all, and again after whatever came between.
 
 use crash_kit::{Action, Call, CrashDisk, Fault, Survivors};
-use kv_api::{ErrorKind, Reader, Space, Store, Transaction};
+use kv_api::{ErrorKind, Space, Store, Transaction};
 use lsm_valuelog::{Db, Sequence};
 
 use crate::conformance::small;
-
-fn pairs(db: &Db) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let snapshot = db.snapshot().unwrap();
-    let range = snapshot.range(Space::DEFAULT, ..).unwrap();
-    range
-        .map(|pair| pair.unwrap())
-        .map(|(key, value)| (key.to_vec(), value.to_vec()))
-        .collect()
-}
+use crate::support::pairs;
 
 /// A whole copy and one of changes large enough for many frames, with what is there after each.
 struct Copies {

@@ -9,6 +9,7 @@ use kv_api::{Durability, ErrorKind, Reader, Space, Store, Transaction};
 use lsm_valuelog::{Db, Options};
 
 use crate::conformance::small;
+use crate::support::assert_sound;
 
 fn options() -> Options {
     Options::new()
@@ -38,12 +39,6 @@ fn assert_holds(db: &Db, round: impl Fn(u32) -> u8, keys: u32) {
     }
 }
 
-fn assert_clean(db: &Db) {
-    let mut findings = Vec::new();
-    db.check(&mut |finding| findings.push(finding)).unwrap();
-    assert_eq!(findings, []);
-}
-
 fn bytes_in(path: &Path) -> u64 {
     // A file that goes between its listing and the look at it takes no space.
     let entries = std::fs::read_dir(path).unwrap();
@@ -62,7 +57,7 @@ fn living_values_survive_collection_and_reopening() {
     assert!(db.collect().unwrap() > 0);
     let round = |key: u32| if key < 150 { 2 } else { 1 };
     assert_holds(&db, round, 200);
-    assert_clean(&db);
+    assert_sound(&db);
     let moved = |db: &Db| {
         db.value_files()
             .iter()
@@ -85,7 +80,7 @@ fn living_values_survive_collection_and_reopening() {
     let db = options().open(&path).unwrap();
     assert!(moved(&db) > 0);
     assert_holds(&db, round, 200);
-    assert_clean(&db);
+    assert_sound(&db);
 }
 
 #[test]
@@ -131,7 +126,7 @@ fn a_reader_of_before_goes_on_reading_what_was_collected() {
         "the files go with their last reader"
     );
     assert_holds(&db, |_| 4, 200);
-    assert_clean(&db);
+    assert_sound(&db);
 }
 
 #[test]
@@ -217,7 +212,7 @@ fn the_accounts_of_dead_bytes_are_exact_after_a_crash_too() {
         db.flatten().unwrap();
         let living: u64 = db.value_files().iter().map(|file| file.living_bytes).sum();
         assert_eq!(living, (0..50_u64).map(|key| 1_000 + key).sum::<u64>());
-        assert_clean(&db);
+        assert_sound(&db);
     }
 }
 
@@ -322,7 +317,7 @@ fn a_collection_that_fails_anywhere_leaves_every_value_where_the_manifest_says()
             ] {
                 let db = open(&left);
                 assert_holds(&db, round, 60);
-                assert_clean(&db);
+                assert_sound(&db);
             }
             if !is_struck {
                 assert!(collected.unwrap() > 0);

@@ -3,19 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kv_api::capability::Check;
-use kv_api::{ErrorKind, Reader, Space, Store, Transaction};
+use kv_api::{ErrorKind, Space, Store, Transaction};
 use lsm_valuelog::{BulkMode, BulkWriter, Db, Entry, Sequence};
 
 use crate::conformance::small;
-
-fn pairs(db: &Db) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let snapshot = db.snapshot().unwrap();
-    let range = snapshot.range(Space::DEFAULT, ..).unwrap();
-    range
-        .map(|pair| pair.unwrap())
-        .map(|(key, value)| (key.to_vec(), value.to_vec()))
-        .collect()
-}
+use crate::support::pairs;
 
 fn key(stream: u32, number: u32) -> Vec<u8> {
     format!("{stream:02} {number:04}").into_bytes()

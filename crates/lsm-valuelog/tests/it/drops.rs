@@ -4,22 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use kv_api::capability::Check;
 use kv_api::{Durability, ErrorKind, Reader, Space, Store, Transaction};
 use lsm_valuelog::{Db, ItemOptions, Sequence};
 
 use crate::conformance::small;
 use crate::pairs::pairs;
+use crate::support::{assert_sound, tombstones};
 
 fn keys(reader: &impl Reader) -> Vec<Vec<u8>> {
     let range = reader.range(Space::DEFAULT, ..).unwrap();
     range.map(|pair| pair.unwrap().0.to_vec()).collect()
-}
-
-fn assert_sound(db: &Db) {
-    let mut findings = Vec::new();
-    db.check(&mut |finding| findings.push(finding)).unwrap();
-    assert_eq!(findings, []);
 }
 
 fn fill(db: &Db, rounds: u32) {
@@ -432,18 +426,15 @@ fn deletions_that_had_to_stay_for_a_reader_go_by_themselves_once_nobody_writes()
     db.update(|tx| tx.delete_range(Space::DEFAULT, "a".."b"))
         .unwrap();
     db.flatten().unwrap();
-    let tombstones = || {
-        db.tables()
-            .iter()
-            .map(|table| table.tombstones)
-            .sum::<u64>()
-    };
-    assert!(tombstones() > 0, "an open transaction may have to be told");
+    assert!(
+        tombstones(&db) > 0,
+        "an open transaction may have to be told"
+    );
     // Nobody writes any more, neither before the reader ends nor after it.
     std::thread::sleep(Duration::from_millis(600));
     drop(reader);
     let began = Instant::now();
-    while tombstones() > 0 {
+    while tombstones(&db) > 0 {
         assert!(
             began.elapsed() < Duration::from_secs(60),
             "{:?}",

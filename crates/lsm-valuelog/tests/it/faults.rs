@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crash_kit::{Action, Call, CrashDisk, Fault, Survivors};
-use kv_api::capability::{Backup, Check};
+use kv_api::capability::Backup;
 use kv_api::{Cursor, Durability, ErrorKind, Reader, Snapshot as _, Space, Store, Transaction};
 use lsm_valuelog::{Db, ItemOptions, Options};
 
 use crate::conformance::small;
 use crate::pairs::pairs;
+use crate::support::assert_sound;
 
 const EIO: i32 = 5;
 
@@ -24,11 +25,6 @@ fn names(path: &Path) -> BTreeSet<String> {
     let entries = std::fs::read_dir(path).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.collect()
-}
-
-fn account(db: &Db) {
-    let found = db.check(&mut |finding| println!("{finding:?}")).unwrap();
-    assert_eq!(found.findings, 0);
 }
 
 #[test]
@@ -83,7 +79,7 @@ fn a_value_that_cannot_be_read_is_an_error_however_it_is_asked_for() {
     let left = disk.as_dyn().list(Path::new("store")).unwrap();
     let is_value_file = |name: &std::ffi::OsString| name.to_string_lossy().ends_with("vlog");
     assert!(!left.iter().any(is_value_file), "{left:?}");
-    account(&db);
+    assert_sound(&db);
 }
 
 #[test]
@@ -146,7 +142,7 @@ fn a_table_that_cannot_be_written_whole_takes_nothings_place() {
                 let left = disk.after_crash(survivors);
                 let db = small().disk(left.as_dyn()).open("store").unwrap();
                 assert_eq!(pairs(&db), expected, "{call:?} {nth} {survivors:?}");
-                account(&db);
+                assert_sound(&db);
             }
             if !is_struck {
                 break;
@@ -172,7 +168,7 @@ fn a_compaction_that_failed_lets_go_what_it_had_taken() {
     assert_eq!(filled(&db), 1, "{:?}", db.levels());
     // A drop waits for compactions under way, and there are none.
     db.drop_prefix(None, b"").unwrap();
-    account(&db);
+    assert_sound(&db);
 }
 
 #[test]
@@ -207,7 +203,7 @@ fn the_file_of_which_most_is_dead_is_collected_whatever_a_larger_one_holds() {
     let after = db.value_files();
     assert_eq!(after[0], before[0], "it is worth keeping as it is");
     assert_ne!(after[1].physical, before[1].physical);
-    account(&db);
+    assert_sound(&db);
 }
 
 #[test]
@@ -249,7 +245,7 @@ fn a_collected_file_goes_with_its_last_reader_though_others_read_all_the_time() 
         return;
     };
     assert!(files(&path) < held);
-    account(&db);
+    assert_sound(&db);
 }
 
 #[test]

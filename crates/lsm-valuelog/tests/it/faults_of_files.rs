@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use crash_kit::{Action, Call, CrashDisk, Fault};
-use kv_api::capability::Check;
 use kv_api::{Durability, ErrorKind, Reader, Space, Store, Transaction};
 use lsm_valuelog::{Db, Options};
 
 use crate::conformance::small;
 use crate::pairs::pairs;
+use crate::support::assert_sound;
 
 fn put(db: &Db, key: &[u8], value: &[u8], durability: Durability) -> kv_api::Result<()> {
     let mut tx = db.begin()?;
@@ -24,11 +24,6 @@ fn files(path: &Path, end: &str) -> Vec<PathBuf> {
         .collect();
     files.sort();
     files
-}
-
-fn account(db: &Db) {
-    let found = db.check(&mut |finding| println!("{finding:?}")).unwrap();
-    assert_eq!(found.findings, 0);
 }
 
 /// A closed store with one table and one file of the value log.
@@ -162,7 +157,7 @@ fn an_empty_file_that_a_crash_left_is_no_obstacle_and_goes() {
         assert_eq!(pairs(&db).len(), 1, "{end}");
         assert!(!left.exists(), "{end}");
         put(&db, b"more", &[1; 500], Durability::Sync).unwrap();
-        account(&db);
+        assert_sound(&db);
     }
 }
 
@@ -312,7 +307,7 @@ fn level_zero_is_merged_past_nothing_whatever_sizes_levels_are_to_have() {
                     .unwrap();
             }
         }
-        account(&db);
+        assert_sound(&db);
         let found = pairs(&db);
         assert!(found.values().all(|value| *value == [round; 90]), "{round}");
         let deleted = (0..250_u8).filter(|number| number % 9 == round).count();

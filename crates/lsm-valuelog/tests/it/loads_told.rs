@@ -9,6 +9,7 @@ use lsm_valuelog::{
 };
 
 use crate::conformance::small;
+use crate::support::keys;
 
 const SOON: Duration = Duration::from_secs(20);
 const NOT: Duration = Duration::from_millis(20);
@@ -16,14 +17,6 @@ const NOT: Duration = Duration::from_millis(20);
 fn next(subscription: &Subscription) -> Committed {
     let told = subscription.next_within(SOON).unwrap();
     told.expect("something was loaded")
-}
-
-fn keys(commit: &Committed) -> Vec<&[u8]> {
-    commit
-        .changes
-        .iter()
-        .map(|change| &change.key[..])
-        .collect()
 }
 
 fn record<'a>(key: &'a [u8], value: Option<&'a [u8]>, version: u64) -> Versioned<'a> {

@@ -55,5 +55,6 @@ mod shape;
 mod sizes;
 mod stalls;
 mod stream;
+mod support;
 mod torn;
 mod watching;

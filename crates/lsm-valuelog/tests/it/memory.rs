@@ -5,6 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::support::key;
 use kv_api::{Cursor, Durability, Reader, Space, Transaction};
 use lsm_valuelog::{BulkMode, BulkWriter, Compression, Db, Options};
 
@@ -56,11 +57,6 @@ const LIMIT: u64 = 16 << 20;
 /// What comes on top of the limit: commits on their way, tables being written and what is read to
 /// write them, threads, and what two iterators hold.
 const ON_TOP: u64 = 12 << 20;
-
-fn key(number: u32) -> [u8; 8] {
-    let mixed = u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    mixed.to_be_bytes()
-}
 
 fn write(db: &Db, numbers: std::ops::Range<u32>) {
     let numbers: Vec<u32> = numbers.collect();

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::support::put;
 use crash_kit::{Action, Call, CrashDisk, Fault, Survivors};
 use kv_api::{Durability, Reader, Space, Transaction};
 use lsm_valuelog::{Db, Options};
@@ -11,12 +12,6 @@ const READ: disk::OpenOptions = disk::OpenOptions::READ;
 
 fn options() -> Options {
     Options::new().background(false).memtable_bytes(2 << 20)
-}
-
-fn put(db: &Db, key: &[u8], value: &[u8], durability: Durability) {
-    let mut tx = db.begin().unwrap();
-    tx.put(Space::DEFAULT, key, value).unwrap();
-    tx.commit(durability).unwrap();
 }
 
 fn logs(path: &Path) -> BTreeSet<String> {

@@ -2,21 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::support::put;
 use kv_api::capability::Check;
-use kv_api::{Durability, ErrorKind, Reader, Space, Transaction};
-use lsm_valuelog::{Db, Options};
+use kv_api::{Durability, ErrorKind, Reader, Space};
+use lsm_valuelog::Options;
 
 fn options() -> Options {
     Options::new()
         .background(false)
         .memtable_bytes(16 << 10)
         .value_threshold_bytes(1_000)
-}
-
-fn put(db: &Db, key: &[u8], value: &[u8], durability: Durability) {
-    let mut tx = db.begin().unwrap();
-    tx.put(Space::DEFAULT, key, value).unwrap();
-    tx.commit(durability).unwrap();
 }
 
 /// A store that was not closed, whose last commit nobody was promised.

@@ -9,20 +9,13 @@ use lsm_valuelog::{
 };
 
 use crate::conformance::small;
+use crate::support::keys;
 
 const SOON: Duration = Duration::from_secs(20);
 const NOT: Duration = Duration::from_millis(20);
 
 fn put(db: &Db, key: &[u8], value: &[u8]) {
     db.update(|tx| tx.put(Space::DEFAULT, key, value)).unwrap();
-}
-
-fn keys(commit: &Committed) -> Vec<&[u8]> {
-    commit
-        .changes
-        .iter()
-        .map(|change| &change.key[..])
-        .collect()
 }
 
 fn next(subscription: &Subscription) -> Committed {
