@@ -371,3 +371,44 @@ fn reopening_and_one_put_hardly_grow_a_file() {
     drop(db);
     assert!(scratch.file_bytes() <= before + 5 * 4096);
 }
+
+#[test]
+fn a_small_commit_writes_two_runs_and_its_meta_and_lengthens_the_file_by_no_more_than_an_eighth() {
+    let scratch = Scratch::new();
+    let db = quick().open(&scratch.path).unwrap();
+    db.update(|tx| {
+        fill(&mut tx.create_bucket("b")?, 0..60_000, 150);
+        Ok(())
+    })
+    .unwrap();
+    scratch.close_clean(db);
+    // Each commit is compared with the whole tree.
+    let db = quick().strict(true).open(&scratch.path).unwrap();
+    let loaded = db.info().unwrap().size_bytes;
+    let mut random = Random::new(5);
+    let mut commits = |count: u64| {
+        let before = db.statistics().unwrap();
+        for _ in 0..count {
+            let key = format!("{:06}", random.below(60_000));
+            db.update(|tx| tx.bucket("b")?.put(key, [9; 150])).unwrap();
+        }
+        db.statistics().unwrap().since(&before).writes
+    };
+    commits(30);
+    let used = db.info().unwrap().size_bytes;
+    assert!(
+        used > loaded && used <= loaded + loaded / 8,
+        "{loaded} {used}"
+    );
+    assert!(
+        db.statistics().unwrap().free_pages > 100,
+        "pages ahead are free"
+    );
+    // One for the leaf, one for what stands above it, one for the meta; now and then the file grows.
+    let writes = commits(100);
+    assert!(writes <= 310, "{writes}");
+    let used = db.info().unwrap().size_bytes;
+    assert!(used <= loaded + loaded / 8, "{loaded} {used}");
+    assert_clean(&db);
+    scratch.close_clean(db);
+}
