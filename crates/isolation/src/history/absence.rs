@@ -28,6 +28,8 @@ struct Life {
 #[derive(Debug)]
 struct Period {
     lives: Vec<Life>,
+    /// When each of its lives and of those before them had a writer that had ended.
+    first_ended_by: u64,
     /// When the last of those who put it there had ended.
     inserted_by: u64,
     /// When the first of those who deleted it began.
@@ -59,15 +61,7 @@ impl Absences {
         report_lost(key, &lives, findings);
         let mut absences = Absences::default();
         for life in lives {
-            let follows = |before: &Life| time && before.first_ended < life.last_begun;
-            match absences.periods.last_mut() {
-                Some(period) if !period.lives.iter().all(follows) => period.lives.push(life),
-                _ => absences.periods.push(Period {
-                    lives: vec![life],
-                    inserted_by: u64::MAX,
-                    deleted_from: 0,
-                }),
-            }
+            absences.add(life, time);
         }
         if time {
             for period in &mut absences.periods {
@@ -75,6 +69,30 @@ impl Absences {
             }
         }
         absences
+    }
+
+    /// Adds a life in a period of its own, or in one with all from the first period that it does
+    /// not surely follow: a writer that was kept waiting on its way to the clock has a life that
+    /// overlaps those of more than the last period.
+    fn add(&mut self, life: Life, time: bool) {
+        let mut period = Period {
+            first_ended_by: if time { life.first_ended } else { u64::MAX },
+            inserted_by: u64::MAX,
+            deleted_from: 0,
+            lives: Vec::new(),
+        };
+        let overlaps = |before: &mut Period| before.first_ended_by >= life.last_begun;
+        while let Some(before) = self.periods.pop_if(overlaps) {
+            period.first_ended_by = period.first_ended_by.max(before.first_ended_by);
+            period.lives.extend(before.lives);
+        }
+        let before = self
+            .periods
+            .last()
+            .map_or(0, |before| before.first_ended_by);
+        period.first_ended_by = period.first_ended_by.max(before);
+        period.lives.push(life);
+        self.periods.push(period);
     }
 
     /// Deletions, and the versions that were put there next.

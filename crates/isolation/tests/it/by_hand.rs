@@ -380,3 +380,28 @@ fn without_the_clock_lives_have_no_order_and_nothing_is_made_up() {
     assert!(check(&history, untimed).is_clean());
     assert!(!check(&history, CheckOptions::default()).is_clean());
 }
+
+#[test]
+fn a_life_whose_writers_looked_late_at_the_clock_is_not_put_behind_any_it_overlaps() {
+    // Key 1 lives three times: by 0 until 1, by 2 until 3, and from 4 on. 0 came first, but saw
+    // the clock last; its life surely follows neither of the others.
+    let history = History::of(vec![
+        transaction(0, (0, 50), Outcome::Committed, &[Absent(1), Write(1)]),
+        transaction(
+            1,
+            (1, 30),
+            Outcome::Committed,
+            &[Read(1, 0), Delete(1), Absent(2), Write(2)],
+        ),
+        transaction(
+            2,
+            (2, 10),
+            Outcome::Committed,
+            &[Absent(1), Write(1), ReadNth(2, 1, 1)],
+        ),
+        transaction(3, (3, 20), Outcome::Committed, &[Read(1, 2), Delete(1)]),
+        transaction(4, (15, 25), Outcome::Committed, &[Absent(1), Write(1)]),
+    ]);
+    let findings = check(&history, CheckOptions::default());
+    assert!(findings.is_clean(), "{:?}", findings.anomalies);
+}
