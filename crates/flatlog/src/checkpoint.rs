@@ -81,15 +81,22 @@ pub(crate) fn write(root: &Root, covered: Covered, number: u32) -> Result<()> {
     };
     let path = directory.join(names::checkpoint(number));
     let file = disk.open(&path, &how).map_err(writing)?;
+    let written = write_file(root, covered, number, &*file)
+        .and_then(|()| disk.sync_directory(directory).map_err(writing));
+    if written.is_err() {
+        // Nothing names it, and a full disk needs its space. Best effort: the next opening removes
+        // it, too.
+        let _ = disk.remove(&path);
+    }
+    written
+}
+
+fn write_file(root: &Root, covered: Covered, number: u32, file: &dyn File) -> Result<()> {
+    let writing = |error| Error::io("writing a checkpoint", error);
     file.set_len(0).map_err(writing)?;
-    let mut to = FileWriter {
-        file: &*file,
-        at: 0,
-    };
+    let mut to = FileWriter { file, at: 0 };
     write_entries(root, covered, number, &mut to)?;
-    file.sync_all()
-        .and_then(|()| disk.sync_directory(directory))
-        .map_err(writing)
+    file.sync_all().map_err(writing)
 }
 
 fn write_entries(root: &Root, covered: Covered, number: u32, to: &mut dyn Write) -> Result<()> {

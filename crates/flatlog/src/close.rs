@@ -85,7 +85,8 @@ fn end(log: &mut Log, root: &Root) -> Result<(), Failed> {
         active.len = log.end;
     }
     match log.replace_state(state) {
-        // Everything is durable. Without the mark, the next opening looks for the log's end.
+        // Everything is durable. Without the mark, the next opening looks for the log's end. It also
+        // removes what nothing names.
         Err(failed) if !failed.poisons => return Ok(()),
         replaced => replaced?,
     }
@@ -119,7 +120,7 @@ pub(crate) fn checkpoint(shared: &Shared) -> Result<()> {
         Ok(((std::sync::Arc::clone(root), log.covered(), number), None))
     })?;
     checkpoint::write(&root, covered, number)?;
-    let old = shared.lead(|log, _| {
+    let named = shared.lead(|log, _| {
         let mut state = log.state.clone();
         let named = |id| state.segments.iter().any(|entry| entry.id == id);
         if !root
@@ -136,14 +137,19 @@ pub(crate) fn checkpoint(shared: &Shared) -> Result<()> {
         log.replace_state(state)?;
         log.since_checkpoint = 0;
         Ok((old, None))
-    })?;
-    if let Some(old) = old {
+    });
+    let unnamed = match &named {
+        Ok(old) => *old,
+        Err(Error::NoSpace { .. }) => Some(number),
+        // Reopening tells which one the state names.
+        Err(_) => None,
+    };
+    if let Some(unnamed) = unnamed {
         // Best effort: the next opening removes what nothing names.
-        let _ = shared
-            .options
-            .disk
-            .remove(&root.lease.directory.join(names::checkpoint(old)));
+        let path = root.lease.directory.join(names::checkpoint(unnamed));
+        let _ = shared.options.disk.remove(&path);
     }
+    named?;
     tracing::debug!(number, "wrote a checkpoint");
     Ok(())
 }

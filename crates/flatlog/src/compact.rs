@@ -16,7 +16,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use kv_api::Result;
+use kv_api::{Error, Result};
 
 use crate::db::Db;
 use crate::ids::{SegmentId, SpaceId};
@@ -275,7 +275,9 @@ fn is_live(root: &Root, op: &Op, key: &[u8], place: Place) -> bool {
 /// Puts what was rewritten in the place of the victims.
 fn finish(shared: &Shared, victims: &[Arc<Segment>], mut rewritten: Rewritten) -> Result<()> {
     rewritten.sort();
-    let old_checkpoint = shared.lead(|log, root| {
+    let made = rewritten.segments.iter();
+    let made: Vec<Arc<Segment>> = made.map(|(segment, _)| Arc::clone(segment)).collect();
+    let switched = shared.lead(|log, root| {
         let named = |victim: &Arc<Segment>| {
             log.state
                 .segments
@@ -305,14 +307,12 @@ fn finish(shared: &Shared, victims: &[Arc<Segment>], mut rewritten: Rewritten) -
         log.replace_state(state)?;
         log.since_checkpoint = log.bytes_to_replay();
         Ok((Some(old_checkpoint), Some(new)))
-    })?;
-    let Some(old_checkpoint) = old_checkpoint else {
-        let unused: Vec<Arc<Segment>> = rewritten
-            .segments
-            .into_iter()
-            .map(|(segment, _)| segment)
-            .collect();
-        shared.remove_files(&unused);
+    });
+    if matches!(switched, Ok(None) | Err(Error::NoSpace { .. })) {
+        // Nothing names them, and a full disk needs their space.
+        shared.remove_files(&made);
+    }
+    let Some(old_checkpoint) = switched? else {
         return Ok(());
     };
     shared.remove_files(victims);

@@ -66,7 +66,13 @@ impl Db {
         let turn = self.begin()?;
         let built = build(&self.shared, from, &mut report)?;
         self.shared.wait_for_queue();
+        let made = built.segments.iter();
+        let made: Vec<Arc<Segment>> = made.map(|(segment, _)| Arc::clone(segment)).collect();
         let replaced = self.shared.lead(|log, root| switch(log, root, built));
+        if matches!(replaced, Err(Error::NoSpace { .. })) {
+            // Nothing names them, and a full disk needs their space.
+            self.shared.remove_files(&made);
+        }
         let removed = replaced?;
         let mut state = self.shared.lock();
         let last = state.root.as_ref().map_or(0, |root| root.last_commit_index);

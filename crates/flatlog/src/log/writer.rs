@@ -317,7 +317,13 @@ impl Log {
             active.len = self.end;
         }
         state.segments.push(segment.fresh_entry());
-        self.replace_state(state)?;
+        if let Err(failed) = self.replace_state(state) {
+            if !failed.poisons {
+                // Best effort. Where the switch may have happened, the file must stay.
+                let _ = self.disk.remove(&segment.path);
+            }
+            return Err(failed);
+        }
         self.begin_at(Arc::clone(&segment));
         tracing::debug!(segment = segment.id().0, "began a segment");
         if let Some(waker) = &self.waker {

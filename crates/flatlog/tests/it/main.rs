@@ -17,6 +17,7 @@ mod damage;
 mod damage_bits;
 mod figures;
 mod forged;
+mod full_disk;
 mod group;
 mod query;
 mod raft;
