@@ -166,11 +166,17 @@ impl Transaction {
         if batch.ops.is_empty() && !numbered {
             let shared = Arc::clone(&turn.shared);
             drop(turn);
-            let index = batch.commit_index.saturating_sub(1);
+            let index = base.last_index;
             return match durability {
                 Durability::Sync => crate::commit::sync(&shared).map(|()| index),
                 _ => Ok(index),
             };
+        }
+        if !numbered && base.last_index == u64::MAX {
+            // An index that comes twice would tell two versions apart by nothing.
+            return Err(Error::Unsupported {
+                what: "a commit behind the last index that there is",
+            });
         }
         batch.durability = durability;
         let index = batch.commit_index;

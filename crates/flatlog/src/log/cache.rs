@@ -119,6 +119,9 @@ mod tests {
         let statistics = cache.statistics();
         assert_eq!((statistics.hits, statistics.misses), (3, 1));
         assert_eq!(statistics.bytes, 3 * (100 + ENTRY_BYTES) as u64);
+        let whole = Cache::new(100 + ENTRY_BYTES);
+        whole.put(name(0), Bytes::from(vec![0; 100]));
+        assert!(whole.get(name(0)).is_some(), "exactly the budget");
         cache.put(name(4), Bytes::from(vec![0; 10_000]));
         assert_eq!(
             cache.statistics().bytes,

@@ -220,3 +220,40 @@ impl SumOfSums {
         self.0 = (self.0.rotate_left(5) ^ sum).wrapping_mul(0x9E37_79B1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_tells_of_its_own_key_in_its_own_space_and_of_no_other() {
+        let (one, two) = (SpaceId::DEFAULT, SpaceId(300));
+        for (space, other) in [(one, two), (two, one)] {
+            for step in [0, -3] {
+                let record = |kind, value: &[u8]| {
+                    let mut bytes = Vec::new();
+                    let written = push(&mut bytes, 7, kind, space, step, b"key\0\0", value);
+                    (bytes, written.header_len as usize)
+                };
+                let (put, header) = record(Kind::Put, b"value");
+                assert_eq!(
+                    value_of(&put, header, space, b"key\0\0"),
+                    Some(&b"value"[..])
+                );
+                // Heads of keys do not tell these apart.
+                for key in [&b"key"[..], b"key\0", b"key\0\0\0", b"kez\0\0", b""] {
+                    assert_eq!(value_of(&put, header, space, key), None, "{key:?}");
+                }
+                assert_eq!(value_of(&put, header, other, b"key\0\0"), None);
+                for kind in [Kind::Delete, Kind::CreateSpace, Kind::DropSpace] {
+                    let (bytes, header) = record(kind, b"");
+                    assert_eq!(
+                        value_of(&bytes, header, space, b"key\0\0"),
+                        None,
+                        "{kind:?}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -12,7 +12,7 @@ use crate::query::limits::{Clock, Limits};
 use crate::query::normal::normal_form;
 use crate::query::rows::{Direction, KeySpan, Row, RowSource};
 use crate::query::sets::{Asking, candidates, settled_but_for};
-use crate::query::sorting::Sortable;
+use crate::query::sorting::{SORT_ROWS_MIN, Sortable};
 use crate::search::IdBits;
 
 /// A way to answer a query.
@@ -107,7 +107,7 @@ pub(super) fn plan<S: RowSource>(
     let mut settled = false;
     let mut doubts = IdBits::default();
     let row_bytes = size_of::<Sortable<'_, S::Row<'_>>>();
-    let sort_rows_max = (limits.sort_bytes_max / row_bytes).max(16);
+    let sort_rows_max = (limits.sort_bytes_max / row_bytes).max(SORT_ROWS_MIN);
     if let Some(index) = source.value_index()
         && rows >= limits.index_rows_min
     {

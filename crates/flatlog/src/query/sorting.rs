@@ -17,6 +17,9 @@ use crate::query::rows::{Direction, Row, RowSource};
 use crate::query::walking::Walking;
 use crate::search::KeyId;
 
+/// So many rows are held at once even where the budget is for fewer.
+pub(super) const SORT_ROWS_MIN: usize = 32;
+
 /// Rows, sorted some at a time.
 pub(super) struct Sorted<'a, S: RowSource + 'a> {
     batch: vec::IntoIter<Sortable<'a, S::Row<'a>>>,
@@ -54,6 +57,61 @@ impl<'a, R: Row<'a>> Sortable<'a, R> {
             Direction::Ascending => ascending,
             Direction::Descending => ascending.reverse(),
         }
+    }
+}
+
+/// The first rows in order of those that were pushed.
+///
+/// Invariant: there is never room for more than `held_max` rows.
+struct Firsts<'a, R> {
+    rows: Vec<Sortable<'a, R>>,
+    held_max: usize,
+    direction: Direction,
+    /// Only the first half of what fits is certain to be there.
+    dropped: bool,
+}
+
+impl<'a, R: Row<'a>> Firsts<'a, R> {
+    fn new(held_max: usize, direction: Direction) -> Firsts<'a, R> {
+        Firsts {
+            rows: Vec::new(),
+            held_max,
+            direction,
+            dropped: false,
+        }
+    }
+
+    /// How many are certain to be there where some were dropped.
+    fn certain(&self) -> usize {
+        self.held_max / 2
+    }
+
+    fn push(&mut self, row: Sortable<'a, R>) {
+        let direction = self.direction;
+        if self.rows.len() >= self.held_max {
+            let certain = self.certain();
+            self.rows
+                .select_nth_unstable_by(certain, |a, b| a.compare(b, direction));
+            self.rows.truncate(certain);
+            self.dropped = true;
+        }
+        if self.rows.len() == self.rows.capacity() {
+            // A vector would double, past what was promised.
+            let room = self.rows.len().max(64);
+            let room = room.min(self.held_max - self.rows.len());
+            self.rows.reserve_exact(room);
+        }
+        self.rows.push(row);
+    }
+
+    /// The rows in order, and whether there are more.
+    fn finish(mut self) -> (Vec<Sortable<'a, R>>, bool) {
+        let direction = self.direction;
+        self.rows.sort_unstable_by(|a, b| a.compare(b, direction));
+        if self.dropped {
+            self.rows.truncate(self.certain());
+        }
+        (self.rows, self.dropped)
     }
 }
 
@@ -102,10 +160,12 @@ impl<'a, S: RowSource> Sorted<'a, S> {
         clock: &mut Clock,
         touched: &mut Touched,
     ) -> Result<()> {
-        let rows_max = self.batch_rows.clamp(16, plan.sort_rows_max);
+        let held_max = self.batch_rows.saturating_mul(2);
+        let held_max = held_max.clamp(SORT_ROWS_MIN, plan.sort_rows_max);
         let (last, direction) = (self.last, plan.direction);
-        let mut rows: Vec<Sortable<'a, S::Row<'a>>> = Vec::new();
-        let mut dropped = false;
+        // What is used up would count beside what is gathered.
+        self.batch = Vec::new().into_iter();
+        let mut firsts = Firsts::new(held_max, direction);
         let mut consider = |row: S::Row<'a>| -> Result<()> {
             touched.keys += 1;
             clock.spend(1)?;
@@ -116,12 +176,7 @@ impl<'a, S: RowSource> Sorted<'a, S> {
             {
                 return Ok(());
             }
-            if rows.len() >= rows_max.saturating_mul(2) {
-                rows.select_nth_unstable_by(rows_max, |a, b| a.compare(b, direction));
-                rows.truncate(rows_max);
-                dropped = true;
-            }
-            rows.push(sortable);
+            firsts.push(sortable);
             Ok(())
         };
         match &plan.access {
@@ -139,13 +194,69 @@ impl<'a, S: RowSource> Sorted<'a, S> {
                 }
             }
         }
-        rows.sort_unstable_by(|a, b| a.compare(b, direction));
-        dropped |= rows.len() > rows_max;
-        rows.truncate(rows_max);
+        let (rows, has_more) = firsts.finish();
         self.last = rows.last().copied();
-        self.has_more = dropped;
+        self.has_more = has_more;
         self.batch_rows = self.batch_rows.saturating_mul(4);
         self.batch = rows.into_iter();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::indexing_slicing, reason = "tests")]
+
+    use super::*;
+
+    #[derive(Clone, Copy)]
+    struct Only(u64);
+
+    impl Row<'static> for Only {
+        fn key(self) -> &'static [u8] {
+            b""
+        }
+
+        fn commit_index(self) -> u64 {
+            self.0
+        }
+
+        fn id(self) -> KeyId {
+            KeyId(0)
+        }
+    }
+
+    #[test]
+    fn the_first_rows_are_found_in_no_more_room_than_was_given() {
+        for (count, held_max) in [
+            (31, 32),
+            (32, 32),
+            (33, 32),
+            (1000, 70),
+            (1000, 1000),
+            (5000, 999),
+        ] {
+            for direction in [Direction::Ascending, Direction::Descending] {
+                let mut firsts = Firsts::new(held_max, direction);
+                let mut indexes: Vec<u64> = (0..count).map(|n| n * 7919 % 10_007).collect();
+                for index in &indexes {
+                    firsts.push(Sortable {
+                        row: Only(*index),
+                        key: b"",
+                        commit_index: *index,
+                    });
+                    assert!(firsts.rows.capacity() <= held_max, "{count} in {held_max}");
+                }
+                indexes.sort_unstable();
+                if direction == Direction::Descending {
+                    indexes.reverse();
+                }
+                let (rows, has_more) = firsts.finish();
+                let found: Vec<u64> = rows.iter().map(|row| row.commit_index).collect();
+                assert_eq!(found, indexes[..found.len()]);
+                assert_eq!(has_more, found.len() < indexes.len());
+                assert!(!has_more || found.len() == held_max / 2);
+            }
+        }
     }
 }

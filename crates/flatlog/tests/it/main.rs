@@ -15,6 +15,7 @@ mod conformance;
 mod crash;
 mod damage;
 mod damage_bits;
+mod edges;
 mod figures;
 mod forged;
 mod full_disk;
