@@ -20,6 +20,7 @@ mod figures;
 mod forged;
 mod full_disk;
 mod group;
+mod live_bytes;
 mod query;
 mod raft;
 mod space_given_back;

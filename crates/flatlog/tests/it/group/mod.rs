@@ -1,6 +1,7 @@
 //! Commits of many threads that share a write and a sync, and what a failure tells each of them.
 
 mod large;
+mod mixed;
 pub mod slow_disk;
 
 use std::collections::BTreeMap;
