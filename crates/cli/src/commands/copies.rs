@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use kv_api::Error;
 use serde_json::json;
 use txn::{BackupOptions, CompactOptions};
 
@@ -23,7 +24,7 @@ pub struct CompactArgs {
     source: OsString,
     /// The new store, which must not exist
     #[arg(value_name = "DST")]
-    target: PathBuf,
+    target: OsString,
     /// Commit whenever so many bytes have been copied; 0 for one transaction
     #[arg(long, value_name = "BYTES", default_value_t = CompactOptions::default().transaction_bytes_max)]
     transaction_bytes: u64,
@@ -52,18 +53,26 @@ pub struct BackupArgs {
 }
 
 pub fn compact(args: &CompactArgs, context: &Context, out: &mut Output) -> Outcome {
-    must_not_exist(&args.target)?;
+    let said = strata::Location::parse(&args.target);
+    let target = said.path();
+    must_not_exist(target)?;
     let store = stores::reading(&args.source, context.timeout)?;
+    let is_other = |engine: strata::Engine| engine.name() != store.engine_name();
+    if said.engine().is_some_and(is_other) {
+        return Err(Failure::from(Error::Unsupported {
+            what: "compaction into a store of another engine",
+        }));
+    }
     let (from, to) = match store.open_snapshot()?.as_stream() {
         Some(stream) => {
-            super::streams::pack(stream, &store, &args.target, context)?;
+            super::streams::pack(stream, &store, target, context)?;
             let source = strata::Location::parse(&args.source);
-            (size_of(source.path())?, size_of(&args.target)?)
+            (size_of(source.path())?, size_of(target)?)
         }
         None => {
             let snapshot = stores::bolt(&store)?.snapshot()?;
-            put_in_place(&args.target, |path| pack(args, &snapshot, path))?;
-            (snapshot.size_bytes(), size_of(&args.target)?)
+            put_in_place(target, |path| pack(args, &snapshot, path))?;
+            (snapshot.size_bytes(), size_of(target)?)
         }
     };
     // Thousandths are exact enough for a ratio that people read.

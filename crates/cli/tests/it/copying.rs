@@ -80,3 +80,21 @@ fn an_import_of_something_else_leaves_no_store_behind() {
         }
     }
 }
+
+#[test]
+fn compaction_takes_an_engine_before_its_target_as_every_store_does() {
+    let place = Place::new();
+    for engine in ["bolt", "flat", "lsm"] {
+        let source = format!("{engine}:{}", place.file(&format!("{engine}-source")));
+        ok(&["put", &source, "/side", "key", "value", "--create"]);
+        let path = place.file(&format!("{engine}-packed"));
+        let target = format!("{engine}:{path}");
+        ok(&["compact", &source, &target]);
+        assert_eq!(ok(&["digest", &path]), ok(&["digest", &source]), "{engine}");
+        assert_eq!(run(&["compact", &source, &target]).code, 1, "it is there");
+        let other = if engine == "flat" { "lsm" } else { "flat" };
+        let other = format!("{other}:{}", place.file("other"));
+        assert_eq!(run(&["compact", &source, &other]).code, 1, "{engine}");
+        assert!(!place.path("other").exists());
+    }
+}
