@@ -1,10 +1,8 @@
-//! At the edges: the last index there is, records that changed places, a proof far behind, and
-//! everything at once.
+//! At the edges: the last index there is, records that changed places, a proof far behind, ids of
+//! spaces behind a restore.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
-use flatlog::{Db, ErrorKind, Options, Snapshot};
-use kv_api::{Durability, Reader, Snapshot as _, Space, Transaction as _};
+use flatlog::{Db, ErrorKind, Options};
+use kv_api::{Reader, Transaction as _};
 
 use crate::support::{assert_sound, fresh, pairs};
 
@@ -111,141 +109,120 @@ fn a_later_commit_is_seen_behind_a_damaged_one_wherever_it_begins() {
     }
 }
 
-const KEYS: u32 = 60;
-
-/// Sets all keys of two spaces to one word.
-fn set_all(db: &Db, word: u64, durability: Durability) -> flatlog::Result<u64> {
-    let mut tx = db.begin()?;
-    let space = tx.create_space(b"side")?;
-    for key in 0..KEYS {
-        // Now and then a key goes and comes back, so that ids are given again.
-        let key = (key, (word + u64::from(key)) % 7);
-        let name = format!("key {:03}", key.0);
-        if key.1 == 0 {
-            tx.delete(&name)?;
-        }
-        tx.put(&name, format!("w{word} of {}", key.0))?;
-        kv_api::Transaction::put(&mut tx, space, name.as_bytes(), word.to_string().as_bytes())?;
-    }
-    tx.commit_with(durability)
-}
-
-/// One word, wherever one looks.
-fn sees_one_word(snapshot: &Snapshot) {
-    let first = snapshot.get("key 000").unwrap().unwrap().to_vec();
-    let first = String::from_utf8(first).unwrap();
-    let word = first.split(' ').next().unwrap().to_string();
-    let mut count = 0;
-    for pair in snapshot.range(..) {
-        let (_, value) = pair.unwrap();
-        assert!(value.starts_with(format!("{word} ").as_bytes()), "{word}");
-        count += 1;
-    }
-    assert_eq!(count, KEYS);
-    let side = snapshot.space(b"side").unwrap().unwrap();
-    for pair in Reader::range(snapshot, side, ..).unwrap() {
-        assert_eq!(&*pair.unwrap().1, &word.as_bytes()[1..]);
-    }
-    for query in [
-        format!("value like '{word}'"),
-        format!("value like '*{word} of*'"),
-        format!("value like '{word} of' and not value like '*nothing*' order by CommitIndex"),
-        format!("not value != '{word} of 7' or value like '{word}'"),
-    ] {
-        let rows = snapshot.query(&query).unwrap();
-        assert_eq!(
-            rows.map(|row| row.unwrap()).count(),
-            KEYS as usize,
-            "{query}"
-        );
-    }
-    let pinned = snapshot.get_bytes(Space::DEFAULT, b"key 059").unwrap();
-    assert_eq!(pinned.unwrap(), format!("{word} of 59").as_bytes());
-    assert!(
-        snapshot
-            .query("value like 'nothing'")
-            .unwrap()
-            .next()
-            .is_none()
-    );
-}
-
-fn everything_at_once(without_mapping: bool) {
+#[test]
+fn a_space_made_behind_a_restore_is_none_of_those_restored() {
     let (_directory, path) = fresh();
-    let options = || {
-        let options = Options::new().segment_bytes(16 << 10).value_index(true);
-        options
-            .checkpoint_bytes(64 << 10)
-            .read_without_mapping(without_mapping)
-            .cache_bytes(20_000)
+    let open = |name: &str| {
+        let options = Options::new().background(false).value_index(true);
+        options.open(path.with_file_name(name)).unwrap()
     };
-    let db = options().open(&path).unwrap();
-    set_all(&db, 1, Durability::Sync).unwrap();
+    let put = |db: &Db, space: &str, value: &str| {
+        db.update(|tx| {
+            let space = tx.create_space(space.as_bytes())?;
+            tx.put_in(space, "key", value)
+        })
+        .unwrap();
+    };
+    let source = open("source");
+    for space in ["a", "b", "c"] {
+        put(&source, space, space);
+    }
     let mut stream = Vec::new();
-    db.snapshot_to(&mut stream, |_| true).unwrap();
-    let (ends, seen) = (AtomicBool::new(false), AtomicU64::new(0));
-    std::thread::scope(|scope| {
-        for reader in 0..3_u64 {
-            let (db, ends, seen) = (&db, &ends, &seen);
-            scope.spawn(move || {
-                let mut held = Vec::new();
-                while !ends.load(Ordering::Relaxed) {
-                    let snapshot = db.snapshot().unwrap();
-                    sees_one_word(&snapshot);
-                    held.push(snapshot);
-                    if held.len() > 20 * reader as usize {
-                        held.iter().for_each(sees_one_word);
-                        held.clear();
-                    }
-                    seen.fetch_add(1, Ordering::Relaxed);
-                }
-            });
+    source.snapshot_to(&mut stream, |_| true).unwrap();
+    let db = open("target");
+    for key in 0..2000_u32 {
+        let word = format!("word{key}");
+        db.update(|tx| tx.put(key.to_be_bytes(), word)).unwrap();
+        if key > 40 {
+            break;
         }
-        scope.spawn(|| {
-            for round in 0.. {
-                if ends.load(Ordering::Relaxed) {
-                    break;
-                }
-                match round % 4 {
-                    0 => db.compact().unwrap(),
-                    1 => db.checkpoint().unwrap(),
-                    2 => db.tidy().unwrap(),
-                    _ => {
-                        let stream = &mut stream.as_slice();
-                        db.restore(stream, |_| true).unwrap();
-                    }
-                }
-            }
-        });
-        for word in 2..200 {
-            let durability = match word % 3 {
-                0 => Durability::Deferred,
-                1 => Durability::Buffered,
-                _ => Durability::Sync,
-            };
-            set_all(&db, word, durability).unwrap();
-        }
-        ends.store(true, Ordering::Relaxed);
+    }
+    db.restore(&mut stream.as_slice(), |_| true).unwrap();
+    let held = |db: &Db| db.statistics().unwrap().value_index_bytes;
+    let twice = (held(&db), {
+        db.restore(&mut stream.as_slice(), |_| true).unwrap();
+        held(&db)
     });
-    assert!(seen.into_inner() > 3);
-    assert_sound(&db);
-    let before = pairs(&db);
+    assert_eq!(twice.0, twice.1, "the index over values begins anew");
+    put(&db, "new", "new");
+    for reopens in [false, true] {
+        let db = if reopens {
+            db.close().unwrap();
+            open("target")
+        } else {
+            db.clone()
+        };
+        let snapshot = db.snapshot().unwrap();
+        for space in ["a", "b", "c", "new"] {
+            let found = snapshot.space(space.as_bytes()).unwrap().unwrap();
+            let value = Reader::get(&snapshot, found, b"key").unwrap().unwrap();
+            assert_eq!(&*value, space.as_bytes());
+        }
+        assert_eq!(snapshot.space_names().unwrap().len(), 4);
+        assert_sound(&db);
+    }
+}
+
+/// Segments, the second of which is mostly tombstones.
+fn with_tombstones(path: &std::path::Path, dead_percent: u32) -> Db {
+    let options = Options::new().segment_bytes(8 << 10).background(false);
+    let db = options.dead_percent(dead_percent).open(path).unwrap();
+    let key = |number: u32| format!("key {number:05}");
+    db.update(|tx| (0..50).try_for_each(|n| tx.put(key(n), [1; 140])))
+        .unwrap();
+    db.update(|tx| (100..300).try_for_each(|n| tx.delete(key(n))))
+        .unwrap();
+    db.update(|tx| (50..100).try_for_each(|n| tx.put(key(n), [1; 140])))
+        .unwrap();
+    db.update(|tx| tx.put("last", [1; 8000])).unwrap();
+    assert!(db.statistics().unwrap().segments.len() >= 3);
+    db
+}
+
+#[test]
+fn what_was_compacted_and_is_needed_is_not_compacted_again_and_again() {
+    for dead_percent in [50, 0] {
+        let (_directory, path) = fresh();
+        let db = with_tombstones(&path, dead_percent);
+        db.tidy().unwrap();
+        let before = db.statistics().unwrap().segments;
+        db.tidy().unwrap();
+        assert_eq!(db.statistics().unwrap().segments, before);
+    }
+}
+
+#[test]
+fn a_segment_that_was_damaged_meanwhile_is_not_compacted_in_part() {
+    let (_directory, path) = fresh();
+    let db = with_tombstones(&path, 50);
+    let before = db.statistics().unwrap().segments;
+    let worst = before
+        .iter()
+        .max_by_key(|segment| segment.bytes - segment.live_bytes);
+    let file = path.join(&worst.unwrap().file);
+    let writing = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
+    // In place: the store has it mapped.
+    std::os::unix::fs::FileExt::write_all_at(&writing, &[0xFF; 8], 80).unwrap();
+    let error = db.tidy().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert_eq!(db.statistics().unwrap().segments, before);
+    assert!(file.exists());
+}
+
+#[test]
+fn bytes_behind_the_end_of_a_checkpoint_are_damage() {
+    let (_directory, path) = fresh();
+    let db = Options::new().background(false).open(&path).unwrap();
+    db.update(|tx| tx.put("key", "value")).unwrap();
+    db.checkpoint().unwrap();
     db.close().unwrap();
     drop(db);
-    let db = options().open(&path).unwrap();
-    assert_eq!(pairs(&db), before);
-    sees_one_word(&db.snapshot().unwrap());
-    assert_sound(&db);
-}
-
-#[test]
-fn readers_see_one_version_beside_commits_compactions_checkpoints_and_restores() {
-    everything_at_once(false);
-}
-
-#[test]
-fn readers_without_a_mapping_see_one_version_beside_all_of_that() {
-    everything_at_once(true);
+    let file = path.join("index-000001.checkpoint");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes.push(0);
+    std::fs::write(&file, &bytes).unwrap();
+    let error = Db::open(&path).map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
 }
 
 #[test]

@@ -10,6 +10,7 @@
     reason = "tests"
 )]
 
+mod at_once;
 mod checkpoints;
 mod conformance;
 mod crash;

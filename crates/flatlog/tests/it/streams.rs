@@ -91,7 +91,15 @@ fn a_stream_that_does_not_say_what_it_holds_is_refused() {
         entries[7] = Entry::End(count);
         entries
     };
+    let one_space = vec![
+        Entry::Header(LAST_INDEX, NEXT_SPACE, 1),
+        Entry::Space(1, 7, b"a"),
+        Entry::Space(1, 9, b"b"),
+        Entry::Pair(1, 5, b"k1", b"in both"),
+        Entry::End(1),
+    ];
     let cases = [
+        ("one space of two names", one_space),
         ("the header counts less", header(LAST_INDEX, NEXT_SPACE, 3)),
         ("the header counts more", header(LAST_INDEX, NEXT_SPACE, 5)),
         ("the end counts less", changed(7, Entry::End(3))),

@@ -1,10 +1,11 @@
-//! Groups in which not all ask for the same.
+//! Groups in which not all ask for the same, and restores that come between.
 
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use crash_kit::{CrashDisk, Survivors};
+use flatlog::Options;
 use kv_api::Durability;
 
 use crate::group::slow_disk::SlowDisk;
@@ -44,4 +45,81 @@ fn one_who_asks_for_sync_has_it_whoever_shares_the_group() {
             }
         });
     }
+}
+
+/// A stream of one pair.
+fn stream() -> Vec<u8> {
+    let disk = CrashDisk::new();
+    let db = open(disk.as_dyn());
+    db.update(|tx| tx.put("restored", "")).unwrap();
+    let mut stream = Vec::new();
+    db.snapshot_to(&mut stream, |_| true).unwrap();
+    stream
+}
+
+#[test]
+fn what_was_queued_before_a_restore_is_not_there_behind_it() {
+    let (disk, stream) = (CrashDisk::new(), stream());
+    let db = open(Arc::new(SlowDisk::new(disk.as_dyn())));
+    for round in 0..40 {
+        thread::scope(|scope| {
+            for member in 0..6 {
+                let db = &db;
+                scope.spawn(move || {
+                    let mut tx = db.begin().unwrap();
+                    tx.put(bytes_of((member, round)), "").unwrap();
+                    tx.commit().unwrap();
+                });
+            }
+            thread::sleep(Duration::from_millis(3));
+            db.restore(&mut stream.as_slice(), |_| true).unwrap();
+        });
+        // Those whose turn came later are there, each with an index of its own.
+        let snapshot = db.snapshot().unwrap();
+        let later = snapshot.len() - 1;
+        assert_eq!(snapshot.last_commit_index(), 1 + later, "round {round}");
+    }
+}
+
+#[test]
+fn a_restore_while_segments_are_compacted_is_all_that_is_left() {
+    let (disk, stream) = (CrashDisk::new(), stream());
+    let slow = SlowDisk::new(disk.as_dyn());
+    let open = |disk: Arc<dyn disk::Disk>| {
+        let options = Options::new().disk(disk).background(false);
+        options
+            .segment_bytes(4 << 10)
+            .read_without_mapping(true)
+            .store_id([3; 16])
+            .open("/group")
+            .unwrap()
+    };
+    let db = open(Arc::new(slow.clone()));
+    for round in 0..30_u8 {
+        // Nearly all of it dies, and something stays.
+        db.update(|tx| {
+            tx.put([round, 0], "stays")?;
+            (0..9_u8).try_for_each(|key| tx.put([key], [round; 99]))
+        })
+        .unwrap();
+    }
+    let restoring = db.clone();
+    slow.before_opening("values-", move || {
+        restoring.restore(&mut stream.as_slice(), |_| true).unwrap();
+    });
+    db.tidy().unwrap();
+    let only = |db: &flatlog::Db| {
+        let snapshot = db.snapshot().unwrap();
+        assert_eq!((snapshot.len(), snapshot.last_commit_index()), (1, 1));
+        assert!(snapshot.get("restored").unwrap().is_some());
+        crate::support::assert_sound(db);
+    };
+    only(&db);
+    let left = disk.as_dyn().list(std::path::Path::new("/group")).unwrap();
+    assert_eq!(
+        left.len(),
+        db.statistics().unwrap().segments.len() + 2,
+        "{left:?}"
+    );
+    only(&open(disk.after_crash(Survivors::Synced).as_dyn()));
 }
