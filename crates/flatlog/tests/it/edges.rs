@@ -49,8 +49,8 @@ fn records_of_one_commit_that_changed_places_are_damage() {
         db.update(|tx| tx.put("before", "")).unwrap();
         // The later one counts.
         db.update(|tx| {
-            tx.put("key", "the value that goes")?;
-            tx.put("key", "the value that counts"[..19].as_bytes())
+            tx.put("key", "the value that leaves")?;
+            tx.put("key", "the value that counts")
         })
         .unwrap();
         if closes {
@@ -60,8 +60,8 @@ fn records_of_one_commit_that_changed_places_are_damage() {
         let file = path.join("values-000001.data");
         let mut bytes = std::fs::read(&file).unwrap();
         let (first, second) = (
-            place_of(&bytes, b"keythe value that goes"),
-            place_of(&bytes, b"keythe value that c"),
+            place_of(&bytes, b"keythe value that leaves"),
+            place_of(&bytes, b"keythe value that counts"),
         );
         let len = second - first;
         let head = 4 + 1 + 1 + 1;
