@@ -244,3 +244,64 @@ fn keys_that_differ_by_zeros_at_their_end_are_different_keys() {
         }
     }
 }
+
+#[test]
+fn a_damaged_end_that_an_opening_made_certain_is_damage_although_nothing_came_behind_it() {
+    let (_directory, path) = fresh();
+    let open = || Options::new().background(false).open(&path);
+    let db = open().unwrap();
+    db.update(|tx| tx.put("first", "value")).unwrap();
+    db.update(|tx| tx.put("last", "value")).unwrap();
+    drop(db);
+    drop(open().unwrap());
+    let file = path.join("values-000001.data");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let at = bytes.len() - 1;
+    bytes[at] ^= 1;
+    std::fs::write(&file, &bytes).unwrap();
+    for _ in 0..2 {
+        let error = open().map(drop).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert_eq!(std::fs::read(&file).unwrap(), bytes, "nothing is cut");
+    }
+}
+
+#[test]
+fn queries_are_right_although_the_index_over_values_could_not_read_what_was_replaced() {
+    let (_directory, path) = fresh();
+    let options = Options::new().background(false).value_index(true);
+    let options = options.read_without_mapping(true).cache_bytes(0);
+    let db = options.open(&path).unwrap();
+    let key = |number: u32| format!("key {number:03}");
+    db.update(|tx| (0..100).try_for_each(|n| tx.put(key(n), format!("red {n:03}"))))
+        .unwrap();
+    let file = path.join("values-000001.data");
+    let at = place_of(&std::fs::read(&file).unwrap(), b"red 007");
+    let file = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"r", at as u64 + 1).unwrap();
+    assert!(db.snapshot().unwrap().get(key(7)).is_err());
+    db.update(|tx| tx.put(key(7), "blue")).unwrap();
+    let snapshot = db.snapshot().unwrap();
+    for (query, rows) in [("red", 99), ("blue", 1), ("007", 0)] {
+        let query = format!("value like '{query}'");
+        let found = snapshot.query(&query).unwrap();
+        assert_eq!(
+            found.inspect(|row| assert!(row.is_ok())).count(),
+            rows,
+            "{query}"
+        );
+    }
+}
+
+#[test]
+fn a_checkpoint_is_not_written_again_for_nothing() {
+    let (_directory, path) = fresh();
+    let options = Options::new().background(false).checkpoint_bytes(100);
+    let db = options.open(&path).unwrap();
+    db.update(|tx| tx.put("key", [1; 200])).unwrap();
+    db.tidy().unwrap();
+    let before = crate::support::files(&path);
+    assert!(before.iter().any(|name| name.starts_with("index-")));
+    db.tidy().unwrap();
+    assert_eq!(crate::support::files(&path), before);
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crash_kit::{CrashDisk, Survivors};
 use flatlog::Options;
-use kv_api::Durability;
+use kv_api::{Durability, Reader as _, Transaction as _};
 
 use crate::group::slow_disk::SlowDisk;
 use crate::group::{Key, bytes_of, has, open};
@@ -96,18 +96,15 @@ fn a_restore_while_segments_are_compacted_is_all_that_is_left() {
     };
     let db = open(Arc::new(slow.clone()));
     for round in 0..30_u8 {
-        // Nearly all of it dies, and something stays.
-        db.update(|tx| {
-            tx.put([round, 0], "stays")?;
-            (0..9_u8).try_for_each(|key| tx.put([key], [round; 99]))
-        })
-        .unwrap();
+        db.update(|tx| tx.put([round], [round; 999])).unwrap();
     }
+    // From here on compaction makes no new segment to write to.
+    db.compact().unwrap();
     let restoring = db.clone();
     slow.before_opening("values-", move || {
         restoring.restore(&mut stream.as_slice(), |_| true).unwrap();
     });
-    db.tidy().unwrap();
+    db.compact().unwrap();
     let only = |db: &flatlog::Db| {
         let snapshot = db.snapshot().unwrap();
         assert_eq!((snapshot.len(), snapshot.last_commit_index()), (1, 1));
@@ -122,4 +119,78 @@ fn a_restore_while_segments_are_compacted_is_all_that_is_left() {
         "{left:?}"
     );
     only(&open(disk.after_crash(Survivors::Synced).as_dyn()));
+}
+
+/// A store that is compacted, of keys, values and a space, and what hooks into its disk.
+fn compacted() -> (CrashDisk, SlowDisk, flatlog::Db) {
+    let disk = CrashDisk::new();
+    let slow = SlowDisk::new(disk.as_dyn());
+    let db = open(Arc::new(slow.clone()));
+    db.update(|tx| {
+        let space = tx.create_space(b"space")?;
+        tx.put_in(space, "inner", "old")?;
+        (0..40_u8).try_for_each(|key| tx.put([key], [key; 99]))
+    })
+    .unwrap();
+    // From here on compaction makes no new segment to write to.
+    db.compact().unwrap();
+    (disk, slow, db)
+}
+
+#[test]
+fn what_changes_while_segments_are_compacted_keeps_its_own_record() {
+    let (disk, slow, db) = compacted();
+    let writing = db.clone();
+    slow.before_opening("values-", move || {
+        let changed = writing.update(|tx| {
+            tx.drop_space(b"space")?;
+            let space = tx.create_space(b"space")?;
+            tx.put_in(space, "inner", "new")?;
+            tx.delete([1])?;
+            tx.put([2], "new")
+        });
+        changed.unwrap();
+    });
+    db.compact().unwrap();
+    let live = |db: &flatlog::Db| {
+        let segments = db.statistics().unwrap().segments;
+        segments
+            .iter()
+            .map(|segment| segment.live_bytes)
+            .collect::<Vec<_>>()
+    };
+    let check = |db: &flatlog::Db| {
+        let snapshot = db.snapshot().unwrap();
+        let space = snapshot.space(b"space").unwrap().unwrap();
+        let inner = kv_api::Reader::get(&snapshot, space, b"inner").unwrap();
+        assert_eq!(inner.unwrap(), "new");
+        assert!(snapshot.get([1]).unwrap().is_none());
+        assert_eq!(snapshot.get([2]).unwrap().unwrap(), "new");
+        assert_eq!(snapshot.len(), 39);
+        crate::support::assert_sound(db);
+    };
+    check(&db);
+    let after = open(disk.after_crash(Survivors::Synced).as_dyn());
+    check(&after);
+    assert_eq!(live(&after), live(&db));
+    db.checkpoint().unwrap();
+    let after = open(disk.after_crash(Survivors::Synced).as_dyn());
+    check(&after);
+    assert_eq!(live(&after), live(&db));
+}
+
+#[test]
+fn a_checkpoint_of_segments_that_were_compacted_meanwhile_is_not_named() {
+    let (disk, slow, db) = compacted();
+    db.update(|tx| tx.delete([1])).unwrap();
+    let compacting = db.clone();
+    slow.before_opening("index-", move || compacting.compact().unwrap());
+    db.checkpoint().unwrap();
+    let after = open(disk.after_crash(Survivors::Synced).as_dyn());
+    assert_eq!(after.snapshot().unwrap().len(), 39);
+    crate::support::assert_sound(&after);
+    assert!(
+        after.recovery().replayed_commits > 0,
+        "the log alone counts"
+    );
 }
