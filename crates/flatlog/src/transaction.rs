@@ -150,7 +150,8 @@ impl Transaction {
     /// # Errors
     ///
     /// The error's `outcome()` says whether the commit is known not to have happened. `InDoubt`
-    /// and `Poisoned` end all writing through this handle; `NoSpace` does not.
+    /// and `Poisoned` end all writing through this handle; `NoSpace` does not. `Unsupported` behind
+    /// the last index that there is, 2^64-1: only a restore leads on from there.
     pub fn commit_with(self, durability: Durability) -> Result<u64> {
         let Transaction {
             mut batch,

@@ -243,3 +243,26 @@ fn token_at<'a>(bytes: &'a [u8], starts: &[u32], id: u32) -> &'a [u8] {
         .map_or(bytes.len(), |&next| next as usize);
     bytes.get(start as usize..end - 1).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_of_any_length_are_the_same_only_where_every_byte_is() {
+        for len in 0..40 {
+            let token = vec![b'a'; len];
+            assert!(is_same(&token, &token));
+            for at in 0..len {
+                let mut other = token.clone();
+                other
+                    .iter_mut()
+                    .skip(at)
+                    .take(1)
+                    .for_each(|byte| *byte = b'b');
+                assert!(!is_same(&token, &other), "{at} of {len}");
+            }
+            assert!(!is_same(&token, &vec![b'a'; len + 1]));
+        }
+    }
+}
