@@ -105,6 +105,10 @@ fn admit(state: &State, submission: &Submission) -> Result<()> {
     state.refuse_poisoned()?;
     match &state.refusal {
         Some(refusal) if state.refusals != submission.refusals => Err(refusal.clone()),
+        // An index that comes twice would tell two versions apart by nothing.
+        _ if submission.batch.commit_index <= state.last_index => Err(Error::Unsupported {
+            what: "a commit behind the last index that there is",
+        }),
         _ => Ok(()),
     }
 }

@@ -173,12 +173,6 @@ impl Transaction {
                 _ => Ok(index),
             };
         }
-        if !numbered && base.last_index == u64::MAX {
-            // An index that comes twice would tell two versions apart by nothing.
-            return Err(Error::Unsupported {
-                what: "a commit behind the last index that there is",
-            });
-        }
         batch.durability = durability;
         let index = batch.commit_index;
         turn.hand_over();
