@@ -17,8 +17,10 @@ use crate::version::Version;
 const PATIENCE: Duration = Duration::from_millis(20);
 
 impl Db {
-    /// Merges everything into one level, so that each key has no more records than are kept and
-    /// nothing deleted, expired or banned is left. Takes as long as writing all tables does.
+    /// Merges everything into one level, so that each key has no more records than are kept,
+    /// nothing deleted, expired or banned is left, and additions are folded that
+    /// [`fold_additions`](crate::Options::fold_additions) tells how to and nobody reads apart, up to
+    /// sums of 1 MiB. Takes as long as writing all tables does.
     pub fn flatten(&self) -> Result<()> {
         self.flatten_with(1)
     }
@@ -32,7 +34,8 @@ impl Db {
         self.flush()?;
         let shared = &*self.shared;
         together(workers, || shared.merge_down())?;
-        together(workers, || shared.clean_level())
+        together(workers, || shared.clean_level())?;
+        shared.fold_level()
     }
 }
 
