@@ -178,12 +178,21 @@ impl Shared {
                 .iter()
                 .map(|table| Part::AddTable(job.to, table.meta.clone())),
         );
+        // A sum holds what a copy of changes may have told of before, under the version of its
+        // newest part: such copies are refused, as where keys were dropped.
+        let summed = folded.as_ref().map(|(_, folded)| folded.newest());
+        let before = self.state.load().version.dropped;
+        let dropped = summed.map_or(before, |summed| summed.max(before));
+        if dropped > before {
+            edit.push(Part::Dropped(dropped));
+        }
         let nth = self.state.load().drops + 1;
         let mut files = locked(&self.files);
         let installed = self.install(&mut files, edit, |state, version| {
             if folded.is_some() {
                 state.drops = nth;
             }
+            version.dropped = version.dropped.max(dropped);
             remove_inputs(job, version);
             for table in tables {
                 version.add(job.to, Arc::clone(table));

@@ -84,6 +84,14 @@ pub(crate) struct Folded {
     pub is_wrong: bool,
 }
 
+impl Folded {
+    /// The newest version in a sum.
+    pub fn newest(&self) -> Sequence {
+        let versions = self.operands.iter().map(|(_, sequence)| *sequence);
+        versions.max().unwrap_or_default()
+    }
+}
+
 /// Folding on its way through a compaction.
 pub(crate) struct Folding<'a> {
     operators: &'a Operators,

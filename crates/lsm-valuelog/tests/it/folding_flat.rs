@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use kv_api::{Durability, Reader, Space, Transaction};
+use kv_api::{Durability, ErrorKind, Reader, Space, Transaction};
 use lsm_valuelog::{Db, Entry, MergeOperator, Options, Sequence};
 
 use crate::conformance::small;
@@ -167,4 +167,45 @@ fn what_was_folded_by_hand_stays_gone_and_is_not_added_again() {
     assert_eq!(found.as_deref(), Some(&numbers(100)[..]));
     let entries = db.tables().iter().map(|table| table.entries).sum::<u64>();
     assert_eq!(entries, 1, "the sum alone is left");
+}
+
+#[test]
+fn copies_of_changes_never_tell_an_addition_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = folding().open(directory.path().join("store")).unwrap();
+    let other = folding().open(directory.path().join("other")).unwrap();
+    let copy = |since| {
+        let (snapshot, mut bytes) = (db.snapshot().unwrap(), Vec::new());
+        let copied = snapshot.backup_since(since, &mut bytes);
+        (snapshot.sequence(), copied.map(|_| bytes))
+    };
+    add(&db, 0..5);
+    let (first, whole) = copy(Sequence(0));
+    other.load(&mut whole.unwrap().as_slice()).unwrap();
+    add(&db, 5..10);
+    let (second, changes) = copy(first);
+    other.load(&mut changes.unwrap().as_slice()).unwrap();
+    assert_eq!(value(&log_of(&other)), numbers(10));
+    add(&db, 10..15);
+    db.flatten().unwrap();
+    // The sum of all is newer than what was copied, and part of it was.
+    let refused = copy(second).1.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid);
+    drop(db);
+    let db = folding().open(directory.path().join("store")).unwrap();
+    let refused = db.snapshot().unwrap().backup_since(second, &mut Vec::new());
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
+    let mut bytes = Vec::new();
+    let folded = db.snapshot().unwrap();
+    folded.backup_since(Sequence(0), &mut bytes).unwrap();
+    other
+        .restore(&mut bytes.as_slice(), &mut |_, _| true)
+        .unwrap();
+    assert_eq!(value(&log_of(&other)), numbers(15));
+    add(&db, 15..20);
+    bytes.clear();
+    let last = db.snapshot().unwrap();
+    last.backup_since(folded.sequence(), &mut bytes).unwrap();
+    other.load(&mut bytes.as_slice()).unwrap();
+    assert_eq!(value(&log_of(&other)), numbers(20));
 }
