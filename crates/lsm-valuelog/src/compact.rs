@@ -36,7 +36,7 @@ pub(crate) enum FoldingEnd {
     Done,
     /// There is more.
     Cut,
-    /// Somebody has changed an operand meanwhile, or they did not come in order.
+    /// Somebody has changed an operand meanwhile.
     Refused,
 }
 
@@ -140,10 +140,8 @@ impl Shared {
             self.install_merged(job, &tables, None)?;
             return Ok(FoldingEnd::Done);
         }
-        let is_cut = folded.is_cut;
-        if !folded.is_wrong
-            && let Some(mut core) = self.settle_folded(&folded)
-        {
+        let (is_cut, is_wrong) = (folded.is_cut, folded.is_wrong);
+        if !is_wrong && let Some(mut core) = self.settle_folded(&folded) {
             self.install_merged(job, &tables, Some((&mut core, folded)))?;
             return Ok(if is_cut {
                 FoldingEnd::Cut
@@ -156,7 +154,11 @@ impl Shared {
             let (tables, _) = self.merge_tables(job, version, false)?;
             self.install_merged(job, &tables, None)?;
         }
-        Ok(FoldingEnd::Refused)
+        Ok(if is_wrong {
+            FoldingEnd::Done
+        } else {
+            FoldingEnd::Refused
+        })
     }
 
     /// Has the tables that a compaction has written take the place of those it has read. Where it
@@ -318,10 +320,7 @@ impl Shared {
             };
             match retention.judge(&mut kept, &entry, is_bottom) {
                 Verdict::Keep => folding.add(&mut output, &entry)?,
-                Verdict::Bury => {
-                    folding.end(&mut output)?;
-                    output.bury(&entry)?;
-                }
+                Verdict::Bury => folding.add(&mut output, &entry.buried())?,
                 Verdict::Drop if hides_nothing.get() => {
                     let inputs = job.tables().map(|table| table.meta.id);
                     self.assert_hides_nothing(&entry, inputs)?;

@@ -13,6 +13,9 @@ use crate::shared::Shared;
 use crate::table::reader::Table;
 use crate::version::Version;
 
+/// How often additions are folded that others change meanwhile.
+const TRIES: usize = 5;
+
 /// How long a worker waits at most for others to be done with tables.
 const PATIENCE: Duration = Duration::from_millis(20);
 
@@ -31,11 +34,17 @@ impl Db {
     ///
     /// What kept the first of them from going on; what was merged stays so.
     pub fn flatten_with(&self, workers: usize) -> Result<()> {
-        self.flush()?;
         let shared = &*self.shared;
-        together(workers, || shared.merge_down())?;
-        together(workers, || shared.clean_level())?;
-        shared.fold_level()
+        for _ in 0..TRIES {
+            self.flush()?;
+            together(workers, || shared.merge_down())?;
+            together(workers, || shared.clean_level())?;
+            // Where somebody has changed additions meanwhile, that goes to the same level first.
+            if shared.fold_level()? {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -19,21 +19,20 @@ use crate::table::cursor::RunCursor;
 /// How long to wait at most for others to be done with tables.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// How often one key's additions are tried that others change meanwhile.
-const TRIES: usize = 5;
-
 impl Shared {
-    /// Folds all additions that may be, key by key. Tables without any are not written.
-    pub fn fold_level(&self) -> Result<()> {
+    /// Folds all additions that may be, key by key; answers whether nobody has changed any of them
+    /// meanwhile. Tables without any are not written.
+    pub fn fold_level(&self) -> Result<bool> {
         if self.options.operators.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
+        let mut is_done = true;
         let mut from = of_space(DEFAULT_SPACE).start;
         while let Some((level, range)) = self.next_foldable(&from)? {
-            self.fold_range(level, &range)?;
+            is_done &= self.fold_range(level, &range)?;
             from = range.end;
         }
-        Ok(())
+        Ok(is_done)
     }
 
     /// The level of most of the store, and where in it the additions of the first key from `from` on
@@ -66,10 +65,9 @@ impl Shared {
     }
 
     /// Writes the tables of `level` anew that hold anything of `range`, until all of it is folded
-    /// that may be.
-    fn fold_range(&self, level: usize, range: &StoredRange) -> Result<()> {
-        let mut refused = 0;
-        while refused < TRIES {
+    /// that may be, or others turn out to have changed it; answers which.
+    fn fold_range(&self, level: usize, range: &StoredRange) -> Result<bool> {
+        loop {
             let end = self.run_folding(|version, busy| {
                 let top = version.overlapping(level, &range.start, &range.end);
                 let is_free = top.iter().all(|table| !busy.contains(&table.meta.id));
@@ -81,22 +79,21 @@ impl Shared {
                 })
             })?;
             match end {
-                Some(FoldingEnd::Done) => return Ok(()),
+                Some(FoldingEnd::Done) => return Ok(true),
                 Some(FoldingEnd::Cut) => {}
-                Some(FoldingEnd::Refused) => refused += 1,
+                Some(FoldingEnd::Refused) => return Ok(false),
                 None => {
                     let version = Arc::clone(&self.state.load().version);
                     if version
                         .overlapping(level, &range.start, &range.end)
                         .is_empty()
                     {
-                        return Ok(());
+                        return Ok(true);
                     }
                     self.refuse_closed()?;
                     self.work.wait(self.work.rings(), PATIENCE);
                 }
             }
         }
-        Ok(())
     }
 }

@@ -137,11 +137,9 @@ impl<'a> Folding<'a> {
     /// Adds a record that is to stay to `output`, or keeps it until the operands of its key are
     /// together. Records come by key.
     pub fn add(&mut self, output: &mut Output<'_>, entry: &Entry<'_>) -> Result<()> {
-        // Nearly everything is no operand.
+        // Nearly everything is no operand. Nothing is held then: behind operands there are no keys
+        // but reserved ones.
         if !is_reserved(entry.key) || self.operators.is_empty() || self.horizon == Sequence(0) {
-            if !self.held.is_empty() {
-                self.end(output)?;
-            }
             return output.add(entry);
         }
         let prefix = user_key(entry.key).map(|(prefix, key)| (prefix, self.operators.of(&key)));

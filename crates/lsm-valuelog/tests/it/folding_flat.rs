@@ -30,6 +30,10 @@ fn add(db: &Db, bytes: std::ops::Range<u8>) {
     }
 }
 
+fn entries(db: &Db) -> u64 {
+    db.tables().iter().map(|table| table.entries).sum()
+}
+
 fn numbers(end: u8) -> Vec<u8> {
     (0..end).collect()
 }
@@ -44,9 +48,11 @@ fn what_was_read_apart_when_it_was_merged_is_folded_once_nobody_does() {
     add(&db, 5..200);
     db.flatten().unwrap();
     assert_eq!(value(&log_of(&db)), numbers(200));
+    assert_eq!(entries(&db), 1 + 195, "what the reader is compared with");
     drop(reader);
     db.flatten().unwrap();
     assert_eq!(value(&log_of(&db)), numbers(200));
+    assert_eq!(entries(&db), 1);
     let then = log_of(&db).get_at(&snapshot).unwrap().unwrap();
     assert_eq!(then, numbers(5));
     assert_eq!(log_of(&db).fold().unwrap(), 1);
@@ -86,8 +92,7 @@ fn history_keeps_additions_apart_up_to_where_it_is_given_up() {
             let then = log_of(&db).get_at(&then).unwrap().unwrap();
             assert_eq!(then, numbers(nth as u8 + 1), "given up to {given_up}");
         }
-        let entries = db.tables().iter().map(|table| table.entries).sum::<u64>();
-        left.push(entries);
+        left.push(entries(&db));
     }
     assert_eq!(left, [60, 40, 1]);
 }
@@ -165,8 +170,7 @@ fn what_was_folded_by_hand_stays_gone_and_is_not_added_again() {
     let snapshot = db.snapshot().unwrap();
     let found = snapshot.get(Space::DEFAULT, b"log").unwrap();
     assert_eq!(found.as_deref(), Some(&numbers(100)[..]));
-    let entries = db.tables().iter().map(|table| table.entries).sum::<u64>();
-    assert_eq!(entries, 1, "the sum alone is left");
+    assert_eq!(entries(&db), 1, "the sum alone is left");
 }
 
 #[test]
