@@ -89,8 +89,8 @@ impl Snapshot {
     ///
     /// `Invalid` where keys were dropped after `since`: no deletions tell of that. The same where
     /// additions after `since` were [folded](crate::Options::fold_additions), maybe into such as an
-    /// earlier copy told of, and where versions came late since (see [`commit_at`](crate::Transaction::commit_at)): they may be below
-    /// `since`.
+    /// earlier copy told of, and where versions came late since (see
+    /// [`commit_at`](crate::Transaction::commit_at)): they may be below `since`.
     pub fn backup_since(&self, since: Sequence, to: &mut dyn Write) -> Result<u64> {
         if since > Sequence(0) && since < self.state().version.dropped {
             return Err(Error::Invalid {

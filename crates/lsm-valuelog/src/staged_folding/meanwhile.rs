@@ -104,8 +104,14 @@ fn a_flattening_writes_no_tables_for_additions_that_cannot_be_folded() -> Result
     let before = written();
     db.flatten()?;
     assert_eq!(written(), before);
+    // Two that lay apart are reason enough.
+    let reader = db.begin()?;
     log_of(&db)?.add_with(b"4", Durability::Buffered)?;
     db.flatten()?;
+    assert_eq!(entries(&db), 5);
+    drop(reader);
+    db.flatten()?;
     assert_eq!(entries(&db), 4);
+    assert_eq!(sum(&db)?, b"1234");
     Ok(())
 }
