@@ -12,7 +12,7 @@
 mod making;
 mod shape;
 
-use pager::{HEADER_BYTES, Page, PageId, PageSource, SideTable, SideTables, Words};
+use pager::{HEADER_BYTES, Page, PageId, PageKind, PageSource, SideTable, SideTables, Words};
 
 use crate::entry::Entry;
 use crate::layout::{ELEMENT_BYTES, Elements, NO_FLAGS, Spot};
@@ -54,8 +54,8 @@ pub(crate) struct BelowBranch {
     pub count: usize,
     /// The child is probably a leaf.
     pub above_leaves: bool,
-    /// Children probably take several pages.
-    pub above_runs: bool,
+    /// Pages that the child probably takes; 0 where nobody looked.
+    pub child_pages: u64,
 }
 
 /// The place of a key among a page's elements lies in `low..=high`.
@@ -155,21 +155,19 @@ fn window(words: Words<'_>, shape: Shape, key: &[u8]) -> Window {
     Window { low, high }
 }
 
-/// Heads are counted one by one from here on: loads that do not wait for each other beat a search
-/// whose every step waits for the cache line of the step before.
-const COUNTED_HEADS: usize = 16;
+/// Heads that are looked at together: as many as lie in a cache line.
+const GROUP_HEADS: usize = 8;
 
 /// How many of the first `heads` heads are below `wanted`.
+///
+/// The last head of each group tells which groups are below, then the next group is counted. Two
+/// rounds of loads that do not wait for each other beat a search whose every step waits for the
+/// cache line of the step before.
 #[inline]
 fn heads_below(words: Words<'_>, heads: usize, wanted: u64) -> usize {
-    let (mut base, mut len) = (0, heads);
-    while len > COUNTED_HEADS {
-        let half = len / 2;
-        let goes_right = words.get(HEADS + base + half) < wanted;
-        base = if goes_right { base + half + 1 } else { base };
-        len = if goes_right { len - half - 1 } else { half };
-    }
-    base + words.count_below(HEADS + base, len, wanted)
+    let groups = words.count_groups_below::<GROUP_HEADS>(HEADS, heads / GROUP_HEADS, wanted);
+    let base = groups * GROUP_HEADS;
+    base + words.count_below(HEADS + base, GROUP_HEADS.min(heads - base), wanted)
 }
 
 /// The child of branch `id` that `key` belongs below, as far as words kept beside it tell.
@@ -193,21 +191,10 @@ pub(crate) fn look_below(tables: &SideTables, id: PageId, key: &[u8]) -> Option<
             window,
             count: shape.count,
             above_leaves: shape.above_leaves,
-            above_runs: shape.above_runs,
+            child_pages: shape.child_pages,
         })
     })
 }
-
-/// Has the processor fetch what a get of a value of a page and more begins with, and the beginning of
-/// the page behind, which no stream of its own runs on to.
-#[inline]
-pub(crate) fn prefetch_run<S: PageSource>(source: &S, id: PageId) {
-    source.prefetch(id, 0, RUN_BEGINNING_BYTES);
-    source.prefetch(id, source.page_bytes(), 1);
-}
-
-/// As many lines as keep the processor busy until it sees a stream.
-const RUN_BEGINNING_BYTES: usize = 512;
 
 /// Separator `place` of branch `id`, beside which words are kept.
 #[inline]
@@ -245,7 +232,12 @@ pub(crate) fn entry_on_leaf<'a, S: PageSource>(
         return None;
     }
     if pager::u16_at(first, COUNT_AT) == Some(1) {
-        return only_entry(source, id, first, key);
+        let page = Page::parse(id, first).ok()?;
+        let bytes = match page.overflow {
+            0 => first,
+            _ => source.run(id, page.run_pages()).ok()?,
+        };
+        return only_entry(Page { bytes, ..page }, key);
     }
     let (shape, window, pair) = tables.leaves.read(id, |words| {
         let shape = Shape::decode(words.get(SHAPE));
@@ -275,24 +267,61 @@ pub(crate) fn entry_on_leaf<'a, S: PageSource>(
     Some((entry.key == key).then_some(entry))
 }
 
-/// The entry of `key` on leaf `id`, whose only one it would be. Nothing is kept beside such a page.
+/// The entry of `key` on leaf `id`, if that is a run of `pages` pages with nothing but this entry.
+///
+/// The processor is asked for the run's beginning first. So little stands between that and the
+/// value that a processor that goes ahead is among its bytes before the first of them have come:
+/// what is looked at here is compared with what every writer puts there, and nothing is worked out.
+#[inline(always)]
+pub(crate) fn entry_of_run<'a, S: PageSource>(
+    source: &'a S,
+    id: PageId,
+    pages: u64,
+    key: &[u8],
+) -> Option<Entry<'a>> {
+    let first = source.run(id, 1).ok()?;
+    pager::prefetch(first.first_chunk::<RUN_BEGINNING_BYTES>()?);
+    let leaf_of_one = u64::from(PageKind::Leaf.flags()) | 1 << 16 | (pages - 1) << 32;
+    if pager::u64_at(first, 0)? != id.0 || pager::u64_at(first, 8)? != leaf_of_one {
+        return None;
+    }
+    // Only now is it known that the pages behind are this run's, and not being written.
+    let run = source.run(id, pages).ok()?;
+    if pages <= SHORT_RUN_PAGES {
+        pager::prefetch(run.get(source.page_bytes()..)?.first_chunk::<1>()?);
+    }
+    let is_expected = pager::u64_at(run, HEADER_BYTES)?
+        == u64::from(NO_FLAGS) | (ELEMENT_BYTES as u64) << 32
+        && pager::u32_at(run, HEADER_BYTES + 8)? as usize == key.len();
+    if !is_expected {
+        return None;
+    }
+    let value_bytes = pager::u32_at(run, HEADER_BYTES + 12)? as usize;
+    let (own_key, rest) = run.get(ONLY_AT..)?.split_at_checked(key.len())?;
+    let entry = Entry {
+        key: own_key,
+        value: rest.get(..value_bytes)?,
+        flags: NO_FLAGS,
+    };
+    (own_key == key).then_some(entry)
+}
+
+/// As many lines as keep the processor busy until it sees a stream.
+const RUN_BEGINNING_BYTES: usize = 256;
+
+/// In a run as short as this the beginning of the second page is asked for too: no stream that the
+/// processor sees runs on to it. In a longer one that was seen to cost more than it gives.
+const SHORT_RUN_PAGES: u64 = 4;
+
+/// The entry of `key` on `page`, a leaf whose only one it would be. Nothing is kept beside such a
+/// page.
 ///
 /// Its key stands where every writer puts it, and is as long as the one looked for: these are
 /// guesses that branches check, not sums of what was read, so that a processor that goes ahead
 /// fetches the value while it waits for the page's first line.
 #[inline]
-fn only_entry<'a, S: PageSource>(
-    source: &'a S,
-    id: PageId,
-    first: &'a [u8],
-    key: &[u8],
-) -> Option<Option<Entry<'a>>> {
-    let page = Page::parse(id, first).ok()?;
-    let run = match page.overflow {
-        0 => first,
-        _ => source.run(id, page.run_pages()).ok()?,
-    };
-    let elements = Elements::of(Page { bytes: run, ..page }).ok()?;
+fn only_entry<'a>(page: Page<'a>, key: &[u8]) -> Option<Option<Entry<'a>>> {
+    let elements = Elements::of(page).ok()?;
     let (spot, flags) = elements.spot_and_flags(0).ok()?;
     if spot.at != ONLY_AT || !elements.is_leaf() {
         return None;
@@ -300,7 +329,7 @@ fn only_entry<'a, S: PageSource>(
     if spot.key_bytes != key.len() {
         return Some(None);
     }
-    let (own_key, rest) = run.get(ONLY_AT..)?.split_at_checked(key.len())?;
+    let (own_key, rest) = page.bytes.get(ONLY_AT..)?.split_at_checked(key.len())?;
     let value = rest.get(..spot.value_bytes)?;
     let entry = Entry {
         key: own_key,

@@ -175,10 +175,8 @@ fn settle_root<S: PageSource>(tree: &mut Tree, source: &S) -> Result<()> {
             tree.put_back(root, empty);
             return Ok(());
         }
-        if let Some(only) = node
-            .child(0)
-            .filter(|_| !node.is_leaf() && node.count() == 1)
-        {
+        let has_one_child = !node.is_leaf() && node.count() == 1;
+        if let Some(only) = has_one_child.then(|| node.child(0)).flatten() {
             tree.retire(root);
             tree.set_root(only);
             continue;

@@ -139,13 +139,30 @@ impl<'a, S: PageSource> TreeRef<'a, S> {
                 Some(look) => match look.child {
                     Some(child) => (id, above_leaves) = (child, look.above_leaves),
                     None => {
-                        // A key that a leaf begins with ties with its separator. That is looked
-                        // at last: nothing waits for it while the leaf is fetched.
-                        let leaf = look.tied_child.filter(|_| look.above_leaves)?;
-                        if look.above_runs {
-                            heads::prefetch_run(self.source, leaf);
+                        // A key that a leaf begins with ties with its separator. If the leaf has
+                        // it, nothing is left to compare; the branch's page, which is seldom in a
+                        // cache where values are large, is not touched.
+                        let leaf = look.tied_child?;
+                        if !look.above_leaves {
+                            // At a higher branch nothing is asked of the child's own keys.
+                            let (place, count) = (look.window.low, look.count);
+                            if heads::separator(self.source, id, place, count)? > key {
+                                return None;
+                            }
+                            (id, above_leaves) = (leaf, false);
+                            continue;
+                        }
+                        if look.child_pages > 1 {
+                            let pages = look.child_pages;
+                            let found = heads::entry_of_run(self.source, leaf, pages, key);
+                            if found.is_some() {
+                                return Some(found);
+                            }
                         }
                         let found = heads::entry_on_leaf(self.source, tables, leaf, key)?;
+                        if found.is_some() {
+                            return Some(found);
+                        }
                         let (place, count) = (look.window.low, look.count);
                         let separator = heads::separator(self.source, id, place, count)?;
                         return (separator <= key).then_some(found);

@@ -24,6 +24,7 @@ pub use file::{
     write_all_at, write_all_vectored_at, write_all_whole_at,
 };
 pub use machine::os_page_bytes;
+pub use mapping::prefetch;
 pub use memory::MemoryDisk;
 pub use os::OsDisk;
 pub use read_view::ReadView;

@@ -103,6 +103,15 @@ impl View for Mapping {
 /// Bytes that come into a cache together.
 const CACHE_LINE_BYTES: usize = 64;
 
+/// Has the processor fetch `bytes`, which will be read in a moment. A hint that waits for nothing.
+#[inline(always)]
+pub fn prefetch(bytes: &[u8]) {
+    for line in bytes.chunks(CACHE_LINE_BYTES) {
+        // SAFETY: the line lies inside the slice.
+        unsafe { prefetch_line(line.as_ptr()) };
+    }
+}
+
 /// # Safety
 ///
 /// `line` lies inside one allocation or mapping.

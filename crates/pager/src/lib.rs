@@ -21,6 +21,7 @@ mod side_table;
 mod source;
 mod wire;
 
+pub use disk::prefetch;
 pub use error::{Error, Result};
 pub use extents::Extents;
 pub use freelist::{FreelistImage, freelist_bytes, read_freelist};

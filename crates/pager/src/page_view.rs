@@ -40,31 +40,37 @@ impl PageView {
     }
 
     /// Raw bytes of `pages` pages from `id`, whatever they hold.
+    #[inline]
     pub fn raw(&self, id: PageId, pages: u64) -> Result<&[u8]> {
         let end = id.0.checked_add(pages);
         if end.is_none_or(|end| end > self.high_water.0) {
-            return Err(Error::page(
-                id,
-                format!(
-                    "a run of {pages} ends past the last page {}",
-                    self.high_water.0
-                ),
-            ));
+            return Err(self.past_the_last_page(id, pages));
         }
         // Both products are bounded by high_water * page_bytes, which was checked against the
         // file's length when the version was made.
         let offset = id.0.saturating_mul(self.page_bytes as u64);
         let len = usize::try_from(pages.saturating_mul(self.page_bytes as u64))
             .map_err(|_| Error::page(id, "a run too long for this machine"))?;
-        self.view
-            .bytes(offset, len)
-            .map_err(|source| match source.kind() {
-                io::ErrorKind::InvalidData => Error::page(id, source.to_string()),
-                _ => Error::Io {
-                    doing: "reading a page",
-                    source,
-                },
-            })
+        let bytes = self.view.bytes(offset, len);
+        bytes.map_err(|source| unreadable(id, source))
+    }
+
+    #[cold]
+    fn past_the_last_page(&self, id: PageId, pages: u64) -> Error {
+        let last = self.high_water.0;
+        let reason = format!("a run of {pages} ends past the last page {last}");
+        Error::page(id, reason)
+    }
+}
+
+#[cold]
+fn unreadable(id: PageId, source: io::Error) -> Error {
+    match source.kind() {
+        io::ErrorKind::InvalidData => Error::page(id, source.to_string()),
+        _ => Error::Io {
+            doing: "reading a page",
+            source,
+        },
     }
 }
 
@@ -92,14 +98,9 @@ impl PageSource for PageView {
         Ok(Page { bytes, ..page })
     }
 
+    #[inline]
     fn run(&self, id: PageId, pages: u64) -> Result<&[u8]> {
         self.raw(id, pages)
-    }
-
-    #[inline]
-    fn prefetch(&self, id: PageId, from: usize, len: usize) {
-        let offset = id.0.saturating_mul(self.page_bytes as u64);
-        self.view.prefetch(offset.saturating_add(from as u64), len);
     }
 
     fn side_tables(&self) -> Option<&SideTables> {

@@ -389,6 +389,23 @@ impl Words<'_> {
         let below = |word: &&AtomicU64| word.load(Ordering::Relaxed) < bound;
         words.unwrap_or_default().iter().filter(below).count()
     }
+
+    /// How many of the `groups` groups of `N` words from `start` on have a last word below `bound`.
+    #[inline]
+    pub fn count_groups_below<const N: usize>(
+        self,
+        start: usize,
+        groups: usize,
+        bound: u64,
+    ) -> usize {
+        let words = self.slot.words.get(start + 1..start + 1 + groups * N);
+        let (words, _) = words.unwrap_or_default().as_chunks::<N>();
+        let is_below = |group: &&[AtomicU64; N]| {
+            let last = group.last();
+            last.is_some_and(|word| word.load(Ordering::Relaxed) < bound)
+        };
+        words.iter().filter(is_below).count()
+    }
 }
 
 /// The tables of one file: branches are few and wide, leaves many.

@@ -19,10 +19,6 @@ pub trait PageSource {
     /// The bytes of a run of `pages` pages whose header has been read before.
     fn run(&self, id: PageId, pages: u64) -> Result<&[u8]>;
 
-    /// Has the processor fetch `len` bytes from `from` on of page `id` and those behind it, which will
-    /// be read soon. A hint: nothing is checked.
-    fn prefetch(&self, _id: PageId, _from: usize, _len: usize) {}
-
     /// What readers have worked out about pages, if that is kept.
     fn side_tables(&self) -> Option<&SideTables> {
         None

@@ -43,7 +43,7 @@ pub(super) fn work_out<S: PageSource>(
         prefix_bytes: common.min(PREFIX_BYTES_MAX),
         key_bytes: places.as_ref().map(|(key_bytes, _)| *key_bytes),
         above_leaves: first_child.is_some_and(|page| page.kind == PageKind::Leaf),
-        above_runs: first_child.is_some_and(|page| page.overflow > 0),
+        child_pages: first_child.map_or(0, |page| page.run_pages()),
         run_pages,
     };
     let mut words = vec![shape.encode()];

@@ -17,11 +17,14 @@ pub(super) struct Shape {
     pub key_bytes: Option<usize>,
     /// The children are leaves, as far as the first one tells.
     pub above_leaves: bool,
-    /// The children take several pages, as far as the first one tells.
-    pub above_runs: bool,
+    /// Pages that a child takes, as far as the first one tells; 0 where nobody looked.
+    pub child_pages: u64,
     /// Pages of the run.
     pub run_pages: u64,
 }
+
+/// What is longer is not told apart.
+const CHILD_PAGES_MAX: u64 = 0xFFFF;
 
 impl Shape {
     /// A page with children has no places, so what tells of either shares its bits.
@@ -32,7 +35,7 @@ impl Shape {
             | u64::from(self.has_children) << 31
             | (self.prefix_bytes as u64) << 32
             | u64::from(self.above_leaves) << 37
-            | (key_bytes | u64::from(self.above_runs)) << 38
+            | (key_bytes | self.child_pages.min(CHILD_PAGES_MAX)) << 38
             | self.run_pages << 54
     }
 
@@ -47,14 +50,18 @@ impl Shape {
             has_children,
             prefix_bytes: small(32, 5).min(PREFIX_BYTES_MAX),
             above_leaves: part(37, 1) == 1,
-            above_runs: has_children && shared > 0,
+            child_pages: if has_children { part(38, 16) } else { 0 },
             key_bytes: Some(shared).filter(|bytes| !has_children && *bytes > 0),
             run_pages: part(54, 10),
         }
     }
 
     pub fn heads(self) -> usize {
-        self.count.div_ceil(self.stride)
+        match self.stride {
+            // Most pages: a division takes as long as the rest of the search.
+            1 => self.count,
+            stride => self.count.div_ceil(stride),
+        }
     }
 
     /// Words before the places.

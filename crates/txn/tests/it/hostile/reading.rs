@@ -19,6 +19,9 @@ type Way = fn(&Snapshot) -> Result<u64>;
 /// bytes more often than the file has them. A mapping costs nothing, so it may go on.
 const OVERLAP: &str = "runs of blocks overlap";
 
+/// The way whose answers depend on what is kept beside the pages of a damaged tree.
+const GETS: &str = "gets";
+
 /// Reads the file in both ways and compares; answers whether it is sound by its own check.
 ///
 /// # Panics
@@ -41,7 +44,10 @@ pub fn read_both_ways(disk: &Arc<dyn Disk>, path: &str) -> bool {
     let sound = checked_clean(&mapped);
     assert_eq!(sound, checked_clean(&untrusted), "one check, two answers");
     for ((what, mapped), (_, untrusted)) in mapped.iter().zip(&untrusted) {
-        compare(what, mapped, untrusted);
+        // A key on the wrong side of its separator may be found or not: see ADR 0021.
+        if *what != GETS || sound {
+            compare(what, mapped, untrusted);
+        }
     }
     for (what, answer) in mapped.iter().chain(&untrusted).filter(|_| sound) {
         assert!(answer.is_ok(), "checked clean, but {what}: {answer:?}");
@@ -70,11 +76,12 @@ fn compare(what: &str, mapped: &Result<u64>, untrusted: &Result<u64>) {
 /// Reads all there is, in every way there is.
 pub fn read_all(db: &Db) -> Answers {
     let snapshot = db.snapshot().unwrap();
-    let ways: [(&str, Way); 9] = [
+    let ways: [(&str, Way); 10] = [
         ("check", check),
         ("visit", visit),
         ("inspect", inspect),
         ("backward", backward),
+        (GETS, gets),
         ("seeks", seeks),
         ("spaces", spaces),
         ("free pages", free_pages),
@@ -208,32 +215,42 @@ fn backward(snapshot: &Snapshot) -> Result<u64> {
     Ok(all)
 }
 
-/// Keys that are there, and keys beside them, looked for from every side.
+/// Keys that are there, and keys beside them.
+fn some_keys(bucket: &Bucket<'_>) -> Result<Vec<Vec<u8>>> {
+    let mut keys = vec![Vec::new(), vec![0], b"alpha".to_vec(), vec![0xFF; 40]];
+    let mut cursor = bucket.cursor();
+    let mut entry = cursor.first()?;
+    while let Some((key, _)) = entry.filter(|_| keys.len() < 40) {
+        keys.push(key.to_vec());
+        keys.push([key, &[0]].concat());
+        entry = cursor.next()?;
+    }
+    Ok(keys)
+}
+
+/// Keys asked for by name.
+fn gets(snapshot: &Snapshot) -> Result<u64> {
+    let mut all = 0;
+    for bucket in some_buckets(snapshot, 12) {
+        for key in some_keys(&bucket)? {
+            let inner = bucket.bucket_if_exists(&key)?;
+            let sequence = inner.map(|inner| inner.sequence());
+            all = hash((all, bucket.get(&key)?, sequence));
+        }
+    }
+    Ok(all)
+}
+
+/// Keys looked for from every side.
 fn seeks(snapshot: &Snapshot) -> Result<u64> {
     let mut all = 0;
     for bucket in some_buckets(snapshot, 12) {
-        let mut keys = vec![Vec::new(), vec![0], b"alpha".to_vec(), vec![0xFF; 40]];
         let mut cursor = bucket.cursor();
-        let mut entry = cursor.first()?;
-        while let Some((key, _)) = entry.filter(|_| keys.len() < 40) {
-            keys.push(key.to_vec());
-            keys.push([key, &[0]].concat());
-            entry = cursor.next()?;
-        }
-        for key in keys {
-            let got = bucket.get(&key)?;
-            let inner = bucket.bucket_if_exists(&key)?;
+        for key in some_keys(&bucket)? {
             let from = cursor.seek(&key)?;
             let around = [cursor.next()?, cursor.prev()?, cursor.current()?];
             let back: [Option<Entry<'_>>; 2] = [cursor.seek_for_prev(&key)?, cursor.prev()?];
-            all = hash((
-                all,
-                got,
-                inner.map(|inner| inner.sequence()),
-                from,
-                around,
-                back,
-            ));
+            all = hash((all, from, around, back));
         }
         all = hash((
             all,
