@@ -59,6 +59,11 @@ impl CrashDisk {
         lock(&self.core).faults.disarm();
     }
 
+    /// How many calls failed so far with what is no want of space.
+    pub(crate) fn broken(&self) -> u64 {
+        lock(&self.core).faults.broken()
+    }
+
     /// How many calls were struck so far.
     pub fn struck(&self) -> u64 {
         lock(&self.core).faults.struck()

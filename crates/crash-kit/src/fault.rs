@@ -107,6 +107,9 @@ impl Fault {
     }
 }
 
+/// What a system answers that has no more room: ENOSPC, EFBIG, EDQUOT.
+const NO_SPACE: [i32; 3] = [28, 27, 122];
+
 /// What became of a call at the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Passage {
@@ -127,6 +130,7 @@ impl Passage {
 pub(crate) struct Faults {
     armed: Vec<(Fault, u64)>,
     struck: u64,
+    broken: u64,
 }
 
 impl Faults {
@@ -140,6 +144,11 @@ impl Faults {
 
     pub(crate) fn struck(&self) -> u64 {
         self.struck
+    }
+
+    /// How many calls failed with what is no want of space.
+    pub(crate) fn broken(&self) -> u64 {
+        self.broken
     }
 
     pub(crate) fn pass(&mut self, call: Call) -> Passage {
@@ -166,6 +175,9 @@ impl Faults {
             }
         }
         self.struck += u64::from(passage != Passage::Free);
+        let is_broken =
+            matches!(passage, Passage::Refused { errno, .. } if !NO_SPACE.contains(&errno));
+        self.broken += u64::from(is_broken);
         passage
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kv_api::{ErrorKind, Outcome};
+use kv_api::{Error, ErrorKind, Outcome};
 
 use crate::core::Recorder;
 use crate::disk::CrashDisk;
@@ -39,6 +39,8 @@ struct Run<'a, S: Subject> {
     after_failure: AfterFailure,
     /// Whether the open store may refuse to write, after a failure that was not for space.
     may_refuse: bool,
+    /// Whether it may say that it is poisoned, though no step failed.
+    may_be_poisoned: bool,
 }
 
 /// Runs the workload of `seed` on a fresh disk.
@@ -56,6 +58,7 @@ pub(crate) fn record<S: Subject>(
         worlds: Worlds::default(),
         after_failure,
         may_refuse: false,
+        may_be_poisoned: false,
     };
     let ended = guarded(|| run.workload(seed));
     let broken = disk.violations().into_iter().next().map(other);
@@ -108,7 +111,7 @@ impl<S: Subject> Run<'_, S> {
             let struck = self.disk.struck();
             match self.subject.open(self.disk.as_dyn()) {
                 Ok(store) => {
-                    self.may_refuse = false;
+                    (self.may_refuse, self.may_be_poisoned) = (false, false);
                     self.mark(Mark::Opened);
                     return Ok(self.see(&store)?.then_some(store));
                 }
@@ -139,13 +142,21 @@ impl<S: Subject> Run<'_, S> {
 
     /// Runs one step; answers whether it was promised.
     fn step(&mut self, store: &mut S::Store, step: Step) -> Result<bool, judge::Fault> {
-        let struck = self.disk.struck();
+        let (struck, broken) = (self.disk.struck(), self.disk.broken());
         self.mark(Mark::Begin(step));
         let result = self.subject.apply(store, step);
         let promised = result.is_ok();
         match result {
-            Ok(durability) => self.mark(Mark::Ack(durability)),
-            Err(error) if self.disk.struck() == struck && !self.may_refuse => {
+            Ok(durability) => {
+                // A call that failed behind the back of a step, in work that the step's own promise
+                // does not need, may have poisoned the handle: then the next step is where that is
+                // told. Nothing is forgiven by it that anybody was promised: this step is judged as
+                // any other, what a later one is refused must never be seen, want of space poisons
+                // nobody who has promised, and no other refusal than this one is expected.
+                self.may_be_poisoned |= self.disk.broken() > broken;
+                self.mark(Mark::Ack(durability));
+            }
+            Err(error) if self.disk.struck() == struck && !self.is_expected(&error) => {
                 return Err(other(format!("{step:?} refused without a fault: {error}")));
             }
             Err(error) => {
@@ -159,6 +170,12 @@ impl<S: Subject> Run<'_, S> {
             self.inspect(store, &self.worlds, "after a commit")?;
         }
         Ok(promised)
+    }
+
+    /// Whether the open store may refuse a step with this error, though no call failed during it.
+    fn is_expected(&self, error: &Error) -> bool {
+        let is_poisoned = error.kind() == ErrorKind::Poisoned;
+        self.may_refuse || self.may_be_poisoned && is_poisoned
     }
 
     fn refuse(&mut self, store: &S::Store, doubtful: bool) -> Result<(), judge::Fault> {

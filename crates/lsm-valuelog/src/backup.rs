@@ -88,12 +88,13 @@ impl Snapshot {
     /// # Errors
     ///
     /// `Invalid` where keys were dropped after `since`: no deletions tell of that. The same where
-    /// versions came late since (see [`commit_at`](crate::Transaction::commit_at)): they may be below
-    /// `since`.
+    /// additions after `since` were [folded](crate::Options::fold_additions), maybe into such as an
+    /// earlier copy told of, and where versions came late since (see
+    /// [`commit_at`](crate::Transaction::commit_at)): they may be below `since`.
     pub fn backup_since(&self, since: Sequence, to: &mut dyn Write) -> Result<u64> {
         if since > Sequence(0) && since < self.state().version.dropped {
             return Err(Error::Invalid {
-                what: "a copy of changes since before keys were dropped",
+                what: "a copy of changes since before keys were dropped or additions folded",
             });
         }
         let late = self.state().version.late;
@@ -290,23 +291,39 @@ pub(crate) fn each_record(
     }
 }
 
-impl Db {
-    /// The newest commit of the copies this store was made of; 0 for an empty store.
-    pub(crate) fn loaded_up_to(&self) -> Result<Sequence> {
-        let snapshot = self.snapshot()?;
-        let found = snapshot
-            .state()
-            .get(&loaded_key(), snapshot.sequence(), 0)?;
-        match found {
+impl Snapshot {
+    /// Up to which version of another store this one holds its copies, as
+    /// [`load`](crate::Db::load) and [`restore`](crate::Db::restore) took them in: the next copy of
+    /// changes to be loaded is one since this version. 0 in an empty store; none in one that was
+    /// not made of copies.
+    ///
+    /// ```
+    /// # fn main() -> kv_api::Result<()> {
+    /// # let directory = tempfile::tempdir().expect("a temporary directory");
+    /// # let (one, two) = (directory.path().join("one"), directory.path().join("two"));
+    /// use kv_api::{Space, Store, Transaction};
+    /// use lsm_valuelog::{Db, Sequence};
+    ///
+    /// let (from, to) = (Db::open(one)?, Db::open(two)?);
+    /// from.update(|tx| tx.put(Space::DEFAULT, b"key", b"value"))?;
+    /// let (snapshot, mut copy) = (from.snapshot()?, Vec::new());
+    /// snapshot.backup_since(Sequence(0), &mut copy)?;
+    /// assert_eq!(to.snapshot()?.loaded_up_to()?, Some(Sequence(0)));
+    /// to.load(&mut copy.as_slice())?;
+    /// assert_eq!(to.snapshot()?.loaded_up_to()?, Some(snapshot.sequence()));
+    /// assert_eq!(snapshot.loaded_up_to()?, None, "it was written to");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn loaded_up_to(&self) -> Result<Option<Sequence>> {
+        match self.state().get(&loaded_key(), self.sequence(), 0)? {
             Some(value) => {
                 let bytes = <[u8; 8]>::try_from(&*value);
                 let damaged = |_| Error::corrupt(Place::Store, "the mark of a load is malformed");
-                bytes.map(u64::from_be_bytes).map(Sequence).map_err(damaged)
+                let version = bytes.map(u64::from_be_bytes).map_err(damaged)?;
+                Ok(Some(Sequence(version)))
             }
-            None if snapshot.sequence() == Sequence(0) => Ok(Sequence(0)),
-            None => Err(Error::Invalid {
-                what: "the store is not empty",
-            }),
+            None => Ok((self.sequence() == Sequence(0)).then_some(Sequence(0))),
         }
     }
 }

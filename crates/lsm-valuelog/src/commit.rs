@@ -218,7 +218,7 @@ impl Shared {
         let used = state.memtable.used_bytes();
         self.want_log(used);
         let is_full =
-            used >= self.options.memtable_bytes || separated >= 2 * self.options.value_file_bytes;
+            used >= self.options.memtable_bytes || separated / 2 >= self.options.value_file_bytes;
         if is_full && !state.memtable.is_empty() && self.poisoned().is_none() {
             self.rotate(core)?;
         }

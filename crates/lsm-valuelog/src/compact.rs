@@ -19,7 +19,7 @@ use crate::open_logs::Core;
 use crate::operands;
 use crate::order::Order;
 use crate::output::Output;
-use crate::retention::{Kept, Verdict};
+use crate::retention::{Kept, Retention, Verdict};
 use crate::shared::Shared;
 use crate::table::meta::TableMeta;
 use crate::table::reader::Table;
@@ -28,6 +28,17 @@ use crate::version::Version;
 /// How often, and after which pause, the logs are tried for.
 const LOCK_TRIES: usize = 200;
 const LOCK_PAUSE: Duration = Duration::from_millis(1);
+
+/// How the folding of a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FoldingEnd {
+    /// All was folded that may be.
+    Done,
+    /// There is more.
+    Cut,
+    /// Somebody has changed an operand meanwhile.
+    Refused,
+}
 
 /// Tables of a job, which nobody else may take while this lives.
 struct Reserved<'a> {
@@ -85,10 +96,25 @@ impl Shared {
         let Some((job, reserved, version)) = reserved else {
             return Ok(false);
         };
-        self.run_job(&job, &version)?;
+        self.run_job(&job, &version, true)?;
         drop(reserved);
         self.work.wake();
         Ok(true)
+    }
+
+    /// Does the job that `choose` names for the sake of what may be folded in it; answers how that
+    /// ended, none if there was no such job.
+    pub fn run_folding(
+        &self,
+        choose: impl FnOnce(&Version, &std::collections::BTreeSet<FileId>) -> Option<Job>,
+    ) -> Result<Option<FoldingEnd>> {
+        let Some((job, reserved, version)) = self.reserve(choose) else {
+            return Ok(None);
+        };
+        let end = self.run_job(&job, &version, false)?;
+        drop(reserved);
+        self.work.wake();
+        Ok(Some(end))
     }
 
     /// Merges tables of `level` down, urgent or not; answers whether there were any.
@@ -99,23 +125,40 @@ impl Shared {
         })
     }
 
-    fn run_job(&self, job: &Job, version: &Version) -> Result<()> {
+    /// Does a job. Where nothing may be folded after all, its tables are written without, if they
+    /// are to be written for anything else.
+    fn run_job(&self, job: &Job, version: &Version, is_needed: bool) -> Result<FoldingEnd> {
         Counters::add(&self.counters.compactions, 1);
         if job.from != job.to && self.is_trivial(job) && version.banned.is_none() {
-            return self.move_down(job);
+            self.move_down(job)?;
+            return Ok(FoldingEnd::Done);
         }
         let read: u64 = job.tables().map(|table| table.meta.bytes).sum();
         Counters::add(&self.counters.compaction_bytes_read, read);
         let (tables, folded) = self.merge_tables(job, version, true)?;
         if folded.operands.is_empty() {
-            return self.install_merged(job, &tables, None);
+            self.install_merged(job, &tables, None)?;
+            return Ok(FoldingEnd::Done);
         }
-        if let Some(mut core) = self.settle_folded(&folded) {
-            return self.install_merged(job, &tables, Some((&mut core, folded)));
+        let (is_cut, is_wrong) = (folded.is_cut, folded.is_wrong);
+        if !is_wrong && let Some(mut core) = self.settle_folded(&folded) {
+            self.install_merged(job, &tables, Some((&mut core, folded)))?;
+            return Ok(if is_cut {
+                FoldingEnd::Cut
+            } else {
+                FoldingEnd::Done
+            });
         }
         self.forget_tables(&tables);
-        let (tables, _) = self.merge_tables(job, version, false)?;
-        self.install_merged(job, &tables, None)
+        if is_needed {
+            let (tables, _) = self.merge_tables(job, version, false)?;
+            self.install_merged(job, &tables, None)?;
+        }
+        Ok(if is_wrong {
+            FoldingEnd::Done
+        } else {
+            FoldingEnd::Refused
+        })
     }
 
     /// Has the tables that a compaction has written take the place of those it has read. Where it
@@ -137,12 +180,21 @@ impl Shared {
                 .iter()
                 .map(|table| Part::AddTable(job.to, table.meta.clone())),
         );
+        // A sum holds what a copy of changes may have told of before, under the version of its
+        // newest part: such copies are refused, as where keys were dropped.
+        let summed = folded.as_ref().map(|(_, folded)| folded.newest());
+        let before = self.state.load().version.dropped;
+        let dropped = summed.map_or(before, |summed| summed.max(before));
+        if dropped > before {
+            edit.push(Part::Dropped(dropped));
+        }
         let nth = self.state.load().drops + 1;
         let mut files = locked(&self.files);
         let installed = self.install(&mut files, edit, |state, version| {
             if folded.is_some() {
                 state.drops = nth;
             }
+            version.dropped = version.dropped.max(dropped);
             remove_inputs(job, version);
             for table in tables {
                 version.add(job.to, Arc::clone(table));
@@ -225,10 +277,10 @@ impl Shared {
     ) -> Result<(Vec<Arc<Table>>, Folded)> {
         let retention = self.retention();
         let has_late = version.late != Late::default();
-        let horizon = match retention.history_from {
-            _ if !folds || has_late || retention.versions == usize::MAX => Sequence(0),
-            Some(mark) => mark,
-            None => retention.settled,
+        let horizon = if folds {
+            folding_horizon(&retention, version)
+        } else {
+            Sequence(0)
         };
         let mut folding = Folding::new(&self.options.operators, version, job, horizon);
         let base = job.tables().map(|table| table.meta.min_sequence).min();
@@ -268,10 +320,7 @@ impl Shared {
             };
             match retention.judge(&mut kept, &entry, is_bottom) {
                 Verdict::Keep => folding.add(&mut output, &entry)?,
-                Verdict::Bury => {
-                    folding.end(&mut output)?;
-                    output.bury(&entry)?;
-                }
+                Verdict::Bury => folding.add(&mut output, &entry.buried())?,
                 Verdict::Drop if hides_nothing.get() => {
                     let inputs = job.tables().map(|table| table.meta.id);
                     self.assert_hides_nothing(&entry, inputs)?;
@@ -298,6 +347,15 @@ impl Shared {
             && !state
                 .memtables()
                 .any(|memtable| memtable.get(key, newest).is_some())
+    }
+}
+
+/// Up to which version nobody reads operands apart; 0 where somebody always may.
+pub(crate) fn folding_horizon(retention: &Retention, version: &Version) -> Sequence {
+    match retention.history_from {
+        _ if version.late != Late::default() || retention.versions == usize::MAX => Sequence(0),
+        Some(mark) => mark,
+        None => retention.settled,
     }
 }
 

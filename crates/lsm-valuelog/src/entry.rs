@@ -111,3 +111,15 @@ pub(crate) struct Entry<'a> {
     /// The value, or the code of a [`Pointer`](crate::pointer::Pointer), or nothing.
     pub value: &'a [u8],
 }
+
+impl<'a> Entry<'a> {
+    /// A deletion in its place.
+    pub fn buried(&self) -> Entry<'a> {
+        Entry {
+            kind: Kind::Delete,
+            extra: Extra::default(),
+            value: &[],
+            ..*self
+        }
+    }
+}

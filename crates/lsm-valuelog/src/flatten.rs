@@ -13,12 +13,17 @@ use crate::shared::Shared;
 use crate::table::reader::Table;
 use crate::version::Version;
 
+/// How often additions are folded that others change meanwhile.
+const TRIES: usize = 5;
+
 /// How long a worker waits at most for others to be done with tables.
 const PATIENCE: Duration = Duration::from_millis(20);
 
 impl Db {
-    /// Merges everything into one level, so that each key has no more records than are kept and
-    /// nothing deleted, expired or banned is left. Takes as long as writing all tables does.
+    /// Merges everything into one level, so that each key has no more records than are kept,
+    /// nothing deleted, expired or banned is left, and additions are folded that
+    /// [`fold_additions`](crate::Options::fold_additions) tells how to and nobody reads apart, up to
+    /// sums of 1 MiB. Takes as long as writing all tables does.
     pub fn flatten(&self) -> Result<()> {
         self.flatten_with(1)
     }
@@ -29,10 +34,17 @@ impl Db {
     ///
     /// What kept the first of them from going on; what was merged stays so.
     pub fn flatten_with(&self, workers: usize) -> Result<()> {
-        self.flush()?;
         let shared = &*self.shared;
-        together(workers, || shared.merge_down())?;
-        together(workers, || shared.clean_level())
+        for _ in 0..TRIES {
+            self.flush()?;
+            together(workers, || shared.merge_down())?;
+            together(workers, || shared.clean_level())?;
+            // Where somebody has changed additions meanwhile, that goes to the same level first.
+            if shared.fold_level()? {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -45,6 +45,7 @@ mod error;
 mod estimate;
 mod flatten;
 mod flush;
+mod fold_level;
 mod folding;
 mod gone_over;
 mod histogram;
@@ -103,6 +104,8 @@ mod spaces;
 mod splits;
 #[cfg(test)]
 mod staged;
+#[cfg(test)]
+mod staged_folding;
 mod stamp;
 mod state;
 mod store;

@@ -6,6 +6,9 @@ use crate::options::{COMPACTION_THREADS_MAX, Options};
 use crate::threshold::Threshold;
 use crate::wire::to_usize;
 
+/// Bits of a filter for each key: what more would tell apart is nothing.
+const FILTER_BITS_MAX: usize = 128;
+
 impl Options {
     /// The same options with each part cut to its share of the memory.
     pub(crate) fn within_memory(mut self) -> Options {
@@ -14,7 +17,7 @@ impl Options {
         };
         // One is being filled while the others wait; the arena of each is a quarter larger than
         // what it is filled with.
-        let memtables = self.sealed_memtables_max as u64 + 1;
+        let memtables = (self.sealed_memtables_max as u64).saturating_add(1);
         let share = to_usize((bytes / 8 * 5 / memtables).saturating_sub(64 << 10) / 5 * 4);
         self.memtable_bytes = self.memtable_bytes.min(share);
         self.block_cache_bytes = self.block_cache_bytes.min(bytes / 4);
@@ -41,6 +44,9 @@ impl Options {
             _ if self.block_bytes < 64 || self.block_bytes > 1 << 20 => {
                 wrong("blocks below 64 bytes or above 1 MiB")
             }
+            _ if self.filter_bits_per_key > FILTER_BITS_MAX => {
+                wrong("filters of more than 128 bits for a key")
+            }
             _ if !(1..=COMPACTION_THREADS_MAX).contains(&self.compaction_threads) => {
                 wrong("other than 1 or 2 threads that merge tables")
             }
@@ -62,5 +68,35 @@ impl Options {
             }
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_that_no_machine_can_follow_are_refused_and_the_largest_others_work() -> Result<()> {
+        let refused = Options::new().filter_bits_per_key(usize::MAX);
+        assert!(refused.open_in_memory().is_err());
+        let refused = Options::new().sealed_memtables_max(usize::MAX);
+        assert!(refused.memory_bytes_max(1 << 30).open_in_memory().is_err());
+        let largest = Options::new()
+            .filter_bits_per_key(FILTER_BITS_MAX)
+            .value_file_bytes(u64::MAX)
+            .base_level_bytes(u64::MAX)
+            .level_multiplier(u64::MAX)
+            .garbage_percent(100)
+            .background(false);
+        let db = largest.open_in_memory()?;
+        for round in 0..3_u8 {
+            let written = kv_api::Store::update(&db, |tx| {
+                kv_api::Transaction::put(tx, kv_api::Space::DEFAULT, &[round], &[round])
+            });
+            written?;
+            db.flush()?;
+        }
+        db.flatten()?;
+        db.collect().map(drop)
     }
 }

@@ -6,7 +6,7 @@ use disk::OpenOptions;
 use kv_api::{Error, Result};
 
 use crate::crypt::envelope::FileKind;
-use crate::entry::{Entry, Extra, Kind};
+use crate::entry::Entry;
 use crate::id::{FileId, Sequence};
 use crate::shared::Shared;
 use crate::table::builder::{TableBuilder, TableShape};
@@ -96,12 +96,7 @@ impl<'a> Output<'a> {
 
     /// Adds a deletion in place of `entry`.
     pub fn bury(&mut self, entry: &Entry<'_>) -> Result<()> {
-        self.add(&Entry {
-            kind: Kind::Delete,
-            extra: Extra::default(),
-            value: &[],
-            ..*entry
-        })
+        self.add(&entry.buried())
     }
 
     /// Ends the run, makes its names durable and opens its tables.

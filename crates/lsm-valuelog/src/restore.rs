@@ -88,7 +88,12 @@ impl Db {
         let (since, up_to) = source.header()?;
         // Begun first: what is written after the look at the mark is a conflict.
         let load = self.bulk_load(BulkMode::Add)?;
-        if self.loaded_up_to()? != since {
+        let Some(loaded_up_to) = self.snapshot()?.loaded_up_to()? else {
+            return Err(Error::Invalid {
+                what: "the store is not empty",
+            });
+        };
+        if loaded_up_to != since {
             return Err(Error::Invalid {
                 what: "this backup does not follow what the store holds",
             });

@@ -49,7 +49,7 @@ pub(crate) struct Version {
     pub discarded: Sequence,
     /// What is known of records that came below newer ones.
     pub late: Late,
-    /// Keys were dropped without deletions being written up to this version.
+    /// Keys were dropped, or additions folded, without deletions being written up to this version.
     pub dropped: Sequence,
     pub banned: Option<Arc<Banned>>,
 }

@@ -41,7 +41,8 @@ impl Options {
     /// folds it into the value. `merge` is given the older and the newer of two additions, as the
     /// operators on those keys are, and must be associative and the same at every opening; of
     /// several prefixes the longest counts. Only additions are folded that nobody reads apart any
-    /// more. A store that keeps all versions of every key, or took late ones, folds nothing.
+    /// more. A store that keeps all versions of every key, or took late ones, folds nothing; whoever
+    /// copies changes opens it so, because copies of changes since before a folding are refused.
     /// Default: none.
     ///
     /// ```

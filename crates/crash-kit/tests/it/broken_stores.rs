@@ -196,3 +196,34 @@ fn a_disk_that_lies_about_syncs() {
     );
     assert!(report.found(Class::Lost), "{report:#}");
 }
+
+#[test]
+fn a_store_poisoned_behind_a_commit_may_say_so_and_nothing_else() {
+    let tidying = |bug| ToySubject {
+        tidies: true,
+        bug,
+        ..ToySubject::default()
+    };
+    let plan = |errno| {
+        let fault = Fault::once(Call::AnySync, 1, Action::Fail(errno));
+        with_fault(fault, AfterFailure::Continue)
+    };
+    let no_space = 28;
+    for errno in [EIO, no_space] {
+        let sound = sweep(&tidying(None), &plan(errno));
+        assert!(sound.is_clean(), "{errno}: {sound:#}");
+    }
+    let refuses = |bug, errno| {
+        let report = sweep(&tidying(Some(bug)), &plan(errno));
+        let of_step = |what: &str| what.contains("refused without a fault");
+        report.failures.iter().any(|failure| of_step(&failure.what))
+    };
+    assert!(
+        refuses(Bug::PoisonedForSpace, no_space),
+        "want of space poisons nobody"
+    );
+    assert!(
+        refuses(Bug::RefuseWithoutCause, EIO),
+        "only poison may be told"
+    );
+}

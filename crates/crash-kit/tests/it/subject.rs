@@ -13,6 +13,8 @@ pub struct ToySubject {
     /// What its commits claim to promise.
     pub promise: Durability,
     pub value_bytes_max: usize,
+    /// Whether something is done behind each commit that it does not wait for.
+    pub tidies: bool,
 }
 
 impl Default for ToySubject {
@@ -21,6 +23,7 @@ impl Default for ToySubject {
             bug: None,
             promise: Durability::Sync,
             value_bytes_max: 1500,
+            tidies: false,
         }
     }
 }
@@ -88,6 +91,9 @@ impl Subject for ToySubject {
             };
         }
         store.commit(&pairs)?;
+        if self.tidies {
+            store.tidy();
+        }
         Ok(self.promise)
     }
 

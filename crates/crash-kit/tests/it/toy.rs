@@ -37,6 +37,8 @@ pub enum Bug {
     RepairInTwoSteps,
     KeepTornHeader,
     BackwardSkipsOne,
+    PoisonedForSpace,
+    RefuseWithoutCause,
 }
 
 pub type Pairs = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -212,6 +214,9 @@ impl Toy {
 
     pub fn commit(&mut self, pairs: &Pairs) -> Result<()> {
         if self.poisoned {
+            if self.has(Bug::RefuseWithoutCause) {
+                return Err(Error::Closed);
+            }
             let cause = Arc::new(Error::Closed);
             return Err(Error::Poisoned { cause });
         }
@@ -245,6 +250,14 @@ impl Toy {
         }
         self.current = version;
         Ok(())
+    }
+
+    /// Work that no commit waits for: if it fails, the next one is told.
+    pub fn tidy(&mut self) {
+        if let Err(error) = self.sync().map_err(failed("tidying")) {
+            let is_refusal = matches!(error, Error::NoSpace { .. });
+            self.poisoned = !is_refusal || self.has(Bug::PoisonedForSpace);
+        }
     }
 
     /// Finds the lowest run that no version in use overlaps.

@@ -87,7 +87,8 @@ impl Snapshot {
     /// there, with deletions, expiry and the caller's bytes. Badger knows one space only, so this
     /// writes one; `since` is exclusive, and the next backup's is this one's newest version.
     /// Deletions are told as far as compaction has kept them, as in
-    /// [`backup_since`](Snapshot::backup_since).
+    /// [`backup_since`](Snapshot::backup_since). What a [`MergeOperator`](crate::MergeOperator) has
+    /// added and nobody has [folded](crate::MergeOperator::fold) into its value yet is not in it.
     ///
     /// # Errors
     ///

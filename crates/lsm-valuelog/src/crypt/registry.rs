@@ -30,6 +30,10 @@ const HEADER_BYTES: usize = COVERED_BYTES + 4;
 /// The longest registry that is believed: some ten thousand years of data keys.
 const BODY_BYTES_MAX: u64 = 16 << 20;
 
+/// Data keys that a registry holds at most: it is written whole for each, and must stay one that is
+/// believed.
+pub(crate) const KEYS_MAX: usize = 50_000;
+
 /// A key that seals the keys of files.
 #[derive(Clone)]
 pub(crate) struct DataKey {

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::crypt::cipher::{KEY_BYTES, NONCE_BYTES, Opener, Sealer, open_with, seal_with};
 use crate::crypt::envelope::{Envelope, FileKind};
 use crate::crypt::master::MasterKey;
-use crate::crypt::registry::{DataKey, NAME, Registry};
+use crate::crypt::registry::{DataKey, KEYS_MAX, NAME, Registry};
 use crate::error::{damage, locked};
 use crate::id::FileId;
 use aes_gcm::{Aes256Gcm, KeyInit};
@@ -98,8 +98,9 @@ impl KeyRing {
         let mut held = locked(&self.held);
         let now = (self.means.clock)();
         let newest = held.registry.keys.last_key_value();
+        let is_full = held.registry.keys.len() >= KEYS_MAX;
         if let Some((id, key)) = newest
-            && now.saturating_sub(key.created) < self.means.period.as_secs()
+            && (is_full || now.saturating_sub(key.created) < self.means.period.as_secs())
         {
             return Ok((*id, key.clone()));
         }
@@ -224,5 +225,42 @@ pub(crate) fn new_file(
 impl std::fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("KeyRing")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use disk::MemoryDisk;
+
+    use super::*;
+
+    #[test]
+    fn no_period_makes_so_many_data_keys_that_the_registry_is_not_believed() -> Result<()> {
+        let means = || Means {
+            disk: Arc::<MemoryDisk>::default(),
+            directory: PathBuf::new(),
+            entropy: Arc::new(|bytes| {
+                bytes.fill(7);
+                Ok(())
+            }),
+            clock: Arc::new(|| 1_000),
+            period: Duration::ZERO,
+        };
+        let (means, master) = (means(), MasterKey::new(&[1; 16])?);
+        let ring = KeyRing::create(means.clone(), &master, false)?;
+        let key = DataKey {
+            created: u64::MAX,
+            key: Zeroizing::new([3; KEY_BYTES]),
+        };
+        // As many as there may be but one, with the longest numbers.
+        let ids = u64::MAX - KEYS_MAX as u64 + 1..u64::MAX;
+        locked(&ring.held).registry.keys = ids.map(|id| (id, key.clone())).collect();
+        for file in 1..4 {
+            ring.new_file(FileKind::Table, FileId(file))?;
+        }
+        assert_eq!(ring.data_keys(), KEYS_MAX);
+        let again = KeyRing::load(means, Some(&master))?;
+        assert_eq!(again.map(|ring| ring.data_keys()), Some(KEYS_MAX));
+        Ok(())
     }
 }

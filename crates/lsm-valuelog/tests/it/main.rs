@@ -34,6 +34,7 @@ mod faults_of_files;
 mod figures;
 mod flattening;
 mod folding;
+mod folding_flat;
 mod folding_order;
 mod history;
 mod isolation;

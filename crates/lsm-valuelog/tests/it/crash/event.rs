@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crash_kit::{Model, Rng};
 use kv_api::{Durability, Result, Space, Store, Transaction as _};
-use lsm_valuelog::{BulkMode, BulkWriter, Db, Options, Sequence, Versioned};
+use lsm_valuelog::{BulkMode, BulkWriter, Db, Options, Sequence, Snapshot, Versioned};
 
 use super::work::{Change, SPACES};
 
@@ -16,6 +16,11 @@ pub enum Event {
     Load { replaces: bool },
     /// Everything is replaced by a backup that holds the changes.
     Restore,
+    /// The copy of changes that follows those the store was made of; nothing where it was not made
+    /// of copies.
+    Follow,
+    /// A bulk load beside which the changes are committed, and which is refused so.
+    Overtaken { replaces: bool },
     /// A namespace is banned.
     Ban(u64),
     /// Everything goes to one level.
@@ -63,12 +68,26 @@ impl Event {
         }
     }
 
+    /// A load, or what comes between loads.
+    pub fn load(rng: &mut Rng) -> Event {
+        let replaces = rng.percent(30);
+        match rng.below(10) {
+            0..=4 => Event::Follow,
+            5..=6 => Event::Overtaken { replaces },
+            7 => Event::Load { replaces },
+            8 => Event::Restore,
+            _ => Event::Flatten,
+        }
+    }
+
     pub fn apply(self, db: &Db, changes: &[Change], keys: Option<&[&[u8]]>) -> Result<Durability> {
         let banned = db.banned_namespaces();
         let changes: Vec<&Change> = changes.iter().filter(|c| !is_banned(c, &banned)).collect();
         match self {
             Event::Load { replaces } => load(db, &pairs_of(&changes), replaces)?,
             Event::Restore => restore(db, &pairs_of(&changes))?,
+            Event::Follow => return follow(db, &pairs_of(&changes)),
+            Event::Overtaken { replaces } => overtaken(db, &changes, replaces)?,
             Event::Ban(namespace) => db.ban_namespace(namespace)?,
             Event::Flatten => db.flatten()?,
             Event::Flush => db.flush()?,
@@ -89,14 +108,32 @@ impl Event {
                     SPACES
                         .iter()
                         .for_each(|space| model.clear(space.as_bytes()));
+                    model.put(LOADED, b"", NOTHING);
                 }
                 make_puts(model, changes, !replaces);
+                was_written(model);
             }
             Event::Restore => {
                 SPACES
                     .iter()
                     .for_each(|space| model.clear(space.as_bytes()));
                 make_puts(model, changes, false);
+                model.put(LOADED, b"", &1_u64.to_be_bytes());
+            }
+            Event::Follow => {
+                let loaded = loaded_in(model);
+                if let Some(loaded) = loaded {
+                    let of_default = changes.iter().filter(|change| is_of_default(change));
+                    let changes: Vec<Change> = of_default.cloned().collect();
+                    make_puts(model, &changes, loaded > 0);
+                    model.put(LOADED, b"", &(loaded + 1).to_be_bytes());
+                }
+            }
+            Event::Overtaken { .. } => {
+                let banned = bans_in(model);
+                let changes = changes.iter().filter(|c| !is_banned(c, &banned));
+                changes.for_each(|change| change.make_in(model));
+                was_written(model);
             }
             Event::Ban(banned) => {
                 model.put(BANS, &banned.to_be_bytes(), b"");
@@ -112,6 +149,42 @@ impl Event {
             Event::Flatten | Event::Flush | Event::Rotate(_) => {}
         }
     }
+}
+
+/// Where the model keeps up to which version the store was loaded: nothing while it is empty.
+const LOADED: &[u8] = b"\0loaded";
+
+/// That a store was not made of copies.
+const NOTHING: &[u8] = b"nothing";
+
+/// Notes in the model that the store is not empty any more.
+pub fn was_written(model: &mut Model) {
+    if model.get(LOADED, b"").is_none() {
+        model.put(LOADED, b"", NOTHING);
+    }
+}
+
+/// Notes in the model that everything was dropped.
+pub fn was_emptied(model: &mut Model) {
+    model.put(LOADED, b"", NOTHING);
+}
+
+/// Up to which version the store was loaded, as the model has it.
+pub fn loaded_in(model: &Model) -> Option<u64> {
+    match model.get(LOADED, b"") {
+        None => Some(0),
+        Some(version) => version.try_into().ok().map(u64::from_be_bytes),
+    }
+}
+
+/// The same as a store shows it.
+pub fn show_loaded(snapshot: &Snapshot, scan: &mut crash_kit::Scan) -> Result<()> {
+    match snapshot.loaded_up_to()? {
+        Some(Sequence(0)) => {}
+        Some(version) => scan.pair(LOADED, b"", &version.0.to_be_bytes()),
+        None => scan.pair(LOADED, b"", NOTHING),
+    }
+    Ok(())
 }
 
 /// Whether a change is of a banned namespace.
@@ -192,6 +265,53 @@ fn load(db: &Db, pairs: &Pairs, replaces: bool) -> Result<()> {
         load.add((at % 3 / 2) as u32, space, &record)?;
     }
     load.finish().map(drop)
+}
+
+fn is_of_default(change: &Change) -> bool {
+    matches!(change, Change::Put("", ..) | Change::Delete("", ..))
+}
+
+/// Loads the pairs of the default space as the copy that follows what the store was loaded with.
+fn follow(db: &Db, pairs: &Pairs) -> Result<Durability> {
+    let Some(since) = db.snapshot()?.loaded_up_to()? else {
+        return Ok(Durability::Deferred);
+    };
+    let options = Options::new().background(false).memtable_bytes(64 << 10);
+    let from = options.versions_to_keep(usize::MAX).open_in_memory()?;
+    if since > Sequence(0) {
+        let mut tx = from.begin()?;
+        tx.put(Space::DEFAULT, b"before", b"")?;
+        tx.commit_at(since, Durability::Sync)?;
+    }
+    from.update(|tx| {
+        for ((_, key), value) in pairs.iter().filter(|((space, _), _)| space.is_empty()) {
+            match value {
+                Some(value) => tx.put(Space::DEFAULT, key, value)?,
+                None => tx.delete(Space::DEFAULT, key)?,
+            }
+        }
+        Ok(())
+    })?;
+    let mut copy = Vec::new();
+    from.snapshot()?.backup_since(since, &mut copy)?;
+    db.load(&mut copy.as_slice()).map(|()| Durability::Sync)
+}
+
+/// Commits the changes beside a load, which must not be there then.
+fn overtaken(db: &Db, changes: &[&Change], replaces: bool) -> Result<()> {
+    let mode = match replaces {
+        true => BulkMode::Replace,
+        false => BulkMode::Add,
+    };
+    let mut load = db.bulk_load(mode)?;
+    for number in 0..9 {
+        load.put(0, BulkWriter::DEFAULT, &key(number), &[b'!'; 300])?;
+    }
+    db.update(|tx| changes.iter().try_for_each(|change| change.make_to(tx)))?;
+    // Refused, or kept from it by a call that fails: the commit is there, and shows that the load
+    // is not.
+    drop(load.finish());
+    Ok(())
 }
 
 /// A backup of a store in memory that holds the pairs.

@@ -39,6 +39,7 @@ impl Profile {
             bulk: 0,
             drops: 0,
             events: 0,
+            loads: 0,
         },
     };
 
@@ -75,6 +76,21 @@ impl Profile {
         ..Profile::PLAIN
     };
 
+    /// With copies of changes and other loads, into stores empty and not, some of them overtaken by
+    /// commits.
+    pub const LOADS: Profile = Profile {
+        name: "loads",
+        threshold: 150,
+        steps: 12,
+        mix: Mix {
+            loads: 65,
+            drops: 4,
+            large: 30,
+            ..Profile::PLAIN.mix
+        },
+        ..Profile::PLAIN
+    };
+
     pub fn with_mix(self, change: impl FnOnce(&mut Mix)) -> Profile {
         let mut mix = self.mix;
         change(&mut mix);
@@ -83,7 +99,7 @@ impl Profile {
 }
 
 /// Every way that is explored.
-pub const PROFILES: [Profile; 11] = [
+pub const PROFILES: [Profile; 12] = [
     Profile::PLAIN,
     Profile {
         name: "value log",
@@ -158,4 +174,5 @@ pub const PROFILES: [Profile; 11] = [
     Profile::EVENTS,
     Profile::SEALED_EVENTS,
     Profile::RECYCLED,
+    Profile::LOADS,
 ];

@@ -10,9 +10,11 @@ use kv_api::capability::Check;
 use kv_api::{Cursor, Durability, ErrorKind, Reader, Result, Space};
 use lsm_valuelog::{Db, Entropy, Options, Snapshot};
 
-use super::event::{NAMESPACE_OFFSET, bans_in, is_banned, show_bans};
+use super::event::{
+    NAMESPACE_OFFSET, bans_in, is_banned, show_bans, show_loaded, was_emptied, was_written,
+};
 use super::profile::Profile;
-use super::work::{Deed, Work};
+use super::work::{Change, Deed, Work};
 
 /// Where the store is.
 pub const PATH: &str = "/lsm";
@@ -211,8 +213,21 @@ impl Subject for Lsm {
                 let banned = bans_in(model);
                 let changes = work.changes.iter().filter(|c| !is_banned(c, &banned));
                 changes.for_each(|change| change.make_in(model));
+                was_written(model);
             }
-            Deed::Drop => work.changes.iter().for_each(|change| change.make_in(model)),
+            Deed::Drop => work.changes.iter().for_each(|change| match change {
+                Change::DropAll => {
+                    change.make_in(model);
+                    was_emptied(model);
+                }
+                change => {
+                    change.make_in(model);
+                    // A space that is not there cannot be dropped from.
+                    if matches!(change, Change::DropPrefix("", _)) {
+                        was_written(model);
+                    }
+                }
+            }),
             Deed::Event(event) => event.expect(model, &work.changes),
             _ => {}
         }
@@ -224,6 +239,7 @@ impl Subject for Lsm {
             return Ok(());
         };
         show_bans(&store.db, scan, direction == Direction::Backward);
+        show_loaded(snapshot, scan)?;
         show(snapshot, (b"", Space::DEFAULT), direction, scan)?;
         for name in snapshot.space_names()? {
             let space = snapshot.space(&name)?.expect("a listed space is there");

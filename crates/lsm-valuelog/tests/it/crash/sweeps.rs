@@ -166,6 +166,24 @@ fn every_call_of_each_kind_may_fail_once_or_from_then_on_through_loads_drops_and
 }
 
 #[test]
+fn every_change_of_the_disk_may_fail_through_loads_of_all_kinds() {
+    let mut runs = 0;
+    let loads = Profile {
+        steps: 7,
+        ..Profile::LOADS
+    };
+    let actions = [
+        Action::Fail(EIO),
+        Action::FailAndRevert(EIO),
+        Action::Fail(ENOSPC),
+    ];
+    sweep_all(loads, Call::AnyChange, &actions, &few_states(), |report| {
+        runs += report.workloads;
+    });
+    assert!(runs > 300, "{runs} runs");
+}
+
+#[test]
 fn mapping_may_fail() {
     let plan = Plan {
         faults: vec![Fault::once(Call::Map, 1, Action::Fail(EIO))],

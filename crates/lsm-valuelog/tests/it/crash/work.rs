@@ -59,6 +59,8 @@ pub struct Mix {
     pub drops: usize,
     /// Loads, restores, bans, keys and flushes.
     pub events: usize,
+    /// Loads of all kinds, of changes and overtaken by commits, too.
+    pub loads: usize,
 }
 
 pub const SPACES: [&str; 3] = ["", "", "s"];
@@ -142,6 +144,10 @@ impl Work {
         }
         let deed = match mix.events > 0 && rng.below(100) < mix.events {
             true => Deed::Event(Event::of(&mut rng)),
+            false => deed,
+        };
+        let deed = match mix.loads > 0 && rng.below(100) < mix.loads {
+            true => Deed::Event(Event::load(&mut rng)),
             false => deed,
         };
         let count =
