@@ -3,7 +3,7 @@
 use kv_api::capability::{FoundPair, Search, SearchPlan};
 use kv_api::{Error, Reader, Result, Space};
 
-use crate::query::{Explanation, Limits, explain, parse, run};
+use crate::query::{Explanation, Limits, parse, run};
 use crate::search_rows::SpaceRows;
 use crate::snapshot::Snapshot;
 
@@ -20,14 +20,6 @@ impl Snapshot {
     }
 }
 
-/// Those of the default, but for the time: whoever is shown the rows may stop.
-fn unhurried() -> Limits {
-    Limits {
-        time_budget: None,
-        ..Limits::default()
-    }
-}
-
 impl Search for Snapshot {
     fn search(
         &self,
@@ -35,9 +27,11 @@ impl Search for Snapshot {
         query: &str,
         visit: &mut dyn FnMut(FoundPair<'_>) -> Result<bool>,
     ) -> Result<()> {
-        let (rows, limits) = (self.named_rows(space)?, unhurried());
-        for row in run(&parse(query, &limits)?, &rows, &limits)? {
-            let row = row?;
+        let (source, limits) = (self.named_rows(space)?, Limits::default());
+        let mut rows = run(&parse(query, &limits)?, &source, &limits)?;
+        while let Some(row) = rows.next().transpose()? {
+            // Whoever is shown rows may stop; nobody can where none comes.
+            rows.renew_time();
             let (key, commit_index) = (row.key(), row.commit_index());
             let value = row.value()?;
             let found = FoundPair {
@@ -53,8 +47,12 @@ impl Search for Snapshot {
     }
 
     fn explain_search(&self, space: Option<&[u8]>, query: &str) -> Result<SearchPlan> {
-        let (rows, limits) = (self.named_rows(space)?, unhurried());
-        let Explanation { plan, touched } = explain(&parse(query, &limits)?, &rows, &limits)?;
+        let (source, limits) = (self.named_rows(space)?, Limits::default());
+        let mut rows = run(&parse(query, &limits)?, &source, &limits)?;
+        while rows.next().transpose()?.is_some() {
+            rows.renew_time();
+        }
+        let Explanation { plan, touched } = rows.explanation();
         Ok(SearchPlan {
             plan: plan.to_string(),
             keys: touched.keys,

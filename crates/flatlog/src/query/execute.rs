@@ -45,10 +45,7 @@ pub fn explain<S: RowSource>(query: &Query, source: &S, limits: &Limits) -> Resu
     for row in &mut rows {
         row?;
     }
-    Ok(Explanation {
-        plan: describe(&rows.plan),
-        touched: rows.touched,
-    })
+    Ok(rows.explanation())
 }
 
 /// The rows of an answer, in their order.
@@ -104,6 +101,20 @@ impl<'a, S: RowSource> FoundRows<'a, S> {
     /// What was touched so far.
     pub fn touched(&self) -> Touched {
         self.touched
+    }
+
+    /// The way the query is answered, and what was touched so far.
+    pub fn explanation(&self) -> Explanation {
+        Explanation {
+            plan: describe(&self.plan),
+            touched: self.touched,
+        }
+    }
+
+    /// Lets the [time budget](Limits::time_budget) begin anew, as somebody does for whom an answer
+    /// that goes on may take as long as it likes, and one in which nothing comes may not.
+    pub fn renew_time(&mut self) {
+        self.clock.renew();
     }
 
     fn step(&mut self) -> Result<Option<FoundRow<'a, S>>> {

@@ -60,6 +60,8 @@ pub(super) struct Clock {
     end: Option<Instant>,
     budget: Duration,
     steps: u64,
+    /// The next look begins a new budget.
+    renewed: bool,
 }
 
 impl Clock {
@@ -68,7 +70,13 @@ impl Clock {
             end: budget.and_then(|budget| Instant::now().checked_add(budget)),
             budget: budget.unwrap_or_default(),
             steps: 0,
+            renewed: false,
         }
+    }
+
+    /// Lets the budget begin anew. It does with the next look, so this costs next to nothing.
+    pub(super) fn renew(&mut self) {
+        self.renewed = true;
     }
 
     /// Counts `steps`, and refuses to go on when the time is over.
@@ -95,11 +103,16 @@ impl Clock {
     /// Refuses to go on when the time is over.
     pub(super) fn look(&mut self) -> Result<(), QueryError> {
         self.steps = 0;
-        match self.end {
-            Some(end) if Instant::now() >= end => Err(QueryError::OutOfTime {
-                budget_ms: u64::try_from(self.budget.as_millis()).unwrap_or(u64::MAX),
-            }),
-            _ => Ok(()),
+        let Some(end) = self.end else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        if std::mem::take(&mut self.renewed) {
+            self.end = now.checked_add(self.budget);
+        } else if now >= end {
+            let budget_ms = u64::try_from(self.budget.as_millis()).unwrap_or(u64::MAX);
+            return Err(QueryError::OutOfTime { budget_ms });
         }
+        Ok(())
     }
 }

@@ -139,7 +139,7 @@ fn the_background_thread_gives_space_back_by_itself() {
         // The thread is slower than a writer that syncs nothing.
         std::thread::sleep(std::time::Duration::from_millis(20));
         let bytes = (statistics.log_bytes, statistics.live_bytes);
-        assert!(began.elapsed().as_secs() < 60, "{bytes:?}");
+        assert!(began.elapsed().as_secs() < 300, "{bytes:?}");
     }
     assert_sound(&db);
 }

@@ -31,7 +31,8 @@ pub struct SearchPlan {
 /// Law: a query gives the pairs, in the order, that looking at every pair would give.
 pub trait Search {
     /// Shows `visit` what `query` finds in the space called `space`, the default one without a
-    /// name, until that answers `false`. Takes as long as it takes.
+    /// name, until that answers `false`. An answer that goes on takes as long as it takes; an engine
+    /// may give up one in which nothing has come for long.
     ///
     /// # Errors
     ///

@@ -103,6 +103,35 @@ fn a_query_ends_when_its_time_is_over() {
 }
 
 #[test]
+fn an_answer_that_goes_on_may_have_its_time_again_with_each_row() {
+    let mut memory = Memory::new(false);
+    let value = "a".repeat(1 << 16);
+    for key in 0..40u8 {
+        memory.put(0, &[key], value.as_bytes());
+    }
+    let limits = Limits {
+        time_budget: Some(Duration::from_millis(100)),
+        ..unlimited()
+    };
+    let query = parse("not value like '*b*'", &limits).unwrap();
+    let snapshot = memory.snapshot(0);
+    let shown = |renews: bool| {
+        let mut rows = run(&query, &snapshot, &limits).unwrap();
+        let mut shown = 0;
+        while let Some(Ok(_)) = rows.next() {
+            shown += 1;
+            std::thread::sleep(Duration::from_millis(5));
+            if renews {
+                rows.renew_time();
+            }
+        }
+        shown
+    };
+    assert_eq!(shown(true), 40, "200 ms in all");
+    assert!(shown(false) < 40);
+}
+
+#[test]
 fn huge_limits_and_offsets_are_only_numbers() {
     let mut memory = Memory::with(true, &[("a", "x"), ("b", "x")]);
     let snapshot = memory.snapshot(0);
