@@ -17,8 +17,9 @@ const REMOVAL_KEYS: u64 = 5000;
 /// Keys of one transaction of W20.
 const PART_KEYS: u64 = 100;
 
-/// How much longer than other phases W20 is, so that several memtables fill.
-const COMPACTING: f64 = 4.0;
+/// How much longer than other phases W20 is, so that several memtables fill and one commit in a
+/// thousand is not a handful of commits.
+const COMPACTING: f64 = 8.0;
 
 /// Threads of W15.
 const COMMITTERS: u64 = 8;
