@@ -282,6 +282,9 @@ pub struct Plot {
     /// The page whose marked section gets the table.
     #[arg(long, default_value = "docs/performance.md")]
     page: PathBuf,
+    /// The front page, whose marked section tells of the reports kept beside the plots.
+    #[arg(long, default_value = "README.md")]
+    front: PathBuf,
 }
 
 /// Makes the plots and the tables.
@@ -301,7 +304,21 @@ pub fn plot(plot: &Plot) -> Result<()> {
             }
         }
     }
-    Ok(())
+    front(plot)
+}
+
+/// Writes the front page's table, if there are reports to tell of.
+fn front(plot: &Plot) -> Result<()> {
+    let mut reports: Vec<Report> = Vec::new();
+    for engine in ["bolt", "lsm", "flat"] {
+        if let Ok(bytes) = std::fs::read(plot.plots.join(format!("{engine}.json"))) {
+            reports.push(serde_json::from_slice(&bytes)?);
+        }
+    }
+    match reports.is_empty() {
+        true => Ok(()),
+        false => table::write_section(&plot.front, "ratios", &table::front_table(&reports)?),
+    }
 }
 
 /// Prints one line for each figure and peer.

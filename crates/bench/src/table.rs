@@ -53,6 +53,45 @@ pub fn table(report: &Report) -> Result<String> {
     Ok(text)
 }
 
+/// What the front page tells: a word for each of these figures.
+const TOLD: [(&str, &str); 11] = [
+    ("W1", "load of a million pairs"),
+    ("W2", "durable commits of one"),
+    ("W3", "durable commits of 1,000"),
+    ("W4", "commits that do not wait"),
+    ("W5", "reads"),
+    ("W6", "missing keys"),
+    ("W7", "ranges of ten"),
+    ("W8", "scans"),
+    ("W9", "removals"),
+    ("W12-A", "YCSB A"),
+    ("W15", "8 threads, durable"),
+];
+
+/// The table of the front page: how much better than its peers each report's engine is.
+pub fn front_table(reports: &[Report]) -> Result<String> {
+    let mut text = "| |".to_owned();
+    for report in reports {
+        write!(text, " {} |", report.engine())?;
+    }
+    writeln!(text, "\n|---|{}", "---:|".repeat(reports.len()))?;
+    for (figure, word) in TOLD {
+        write!(text, "| {word} |")?;
+        for report in reports {
+            let of_report = (report.engine(), figure);
+            let mut targets = TARGETS.iter();
+            let target = targets.find(|target| (target.engine, target.figure) == of_report);
+            let judged = target.and_then(|target| Some((target.peer?, target.judge(report)?)));
+            match judged {
+                Some((peer, verdict)) => write!(text, " {:.2} × {peer} |", verdict.spread.median)?,
+                None => write!(text, " |")?,
+            }
+        }
+        writeln!(text)?;
+    }
+    Ok(text)
+}
+
 fn row(target: &Target, verdict: Option<&Verdict>) -> String {
     let (figure, peer) = (target.figure, target.peer.unwrap_or("–"));
     let Some(verdict) = verdict else {
