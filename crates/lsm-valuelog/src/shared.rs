@@ -298,11 +298,13 @@ impl Shared {
         if let Some(what) = version.disorder() {
             return Err(Error::corrupt(kv_api::Place::Store, what));
         }
-        debug_assert!(
-            version.miscounted().is_empty() || !self.state.load().version.miscounted().is_empty(),
-            "an edit that does not add up: {:?}",
-            version.miscounted()
-        );
+        // So can such as lie about the files they point to. Counting costs too much for every build.
+        if cfg!(debug_assertions)
+            && self.state.load().version.miscounted().is_empty()
+            && let Some(what) = version.miscounted().into_iter().next()
+        {
+            return Err(Error::corrupt(kv_api::Place::Store, what));
+        }
         let must_rewrite = files.must_rewrite || files.manifest.is_foreign();
         let written = if must_rewrite || files.manifest.is_long() {
             let mut base = base_of(&version, files.logs);
