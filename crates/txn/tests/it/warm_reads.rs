@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{Random, Scratch, assert_clean};
+use crate::support::{Random, Scratch, assert_clean, quick};
 
 const KEYS: u64 = 4_000;
 
@@ -165,4 +165,44 @@ fn leaves_of_one_pair_answer_for_their_own_key_only() {
         }
     }
     assert_clean(&db);
+}
+
+/// Keys whose first eight bytes, behind those that all have in common, only tell their group.
+fn grouped_key(index: u32, group_keys: u32) -> Vec<u8> {
+    let group = u16::try_from(index / group_keys).unwrap();
+    [&group.to_be_bytes()[..], b"........", &index.to_be_bytes()].concat()
+}
+
+#[test]
+fn keys_that_tie_with_separators_at_any_height_are_found_and_those_between_are_not() {
+    const COUNT: u32 = 6_000;
+    for (group_keys, value_bytes) in [
+        (3, 40),
+        (25, 40),
+        (150, 40),
+        (900, 40),
+        (7, 1500),
+        (60, 1500),
+    ] {
+        let scratch = Scratch::new();
+        let db = quick().page_bytes(1024).open(&scratch.path).unwrap();
+        let present = (0..COUNT).step_by(2);
+        db.update(|tx| {
+            let mut bucket = tx.create_bucket("b")?;
+            present.clone().try_for_each(|index| {
+                let value = vec![index as u8; value_bytes];
+                bucket.put(grouped_key(index, group_keys), value)
+            })
+        })
+        .unwrap();
+        let snapshot = db.snapshot().unwrap();
+        let bucket = snapshot.bucket("b").unwrap();
+        for _ in 0..20 {
+            for index in 0..COUNT {
+                let found = bucket.get(grouped_key(index, group_keys)).unwrap();
+                let wanted = (index % 2 == 0).then(|| vec![index as u8; value_bytes]);
+                assert_eq!(found, wanted.as_deref(), "{index} by {group_keys}");
+            }
+        }
+    }
 }
